@@ -1,0 +1,1 @@
+//! Linux native asynchronous I/O as owned operations and futures

@@ -1,0 +1,1 @@
+//! HID host class driver

@@ -1,0 +1,1 @@
+//! Mass storage host class driver (Bulk-Only Transport, SCSI)

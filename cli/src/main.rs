@@ -1,0 +1,3 @@
+//! The `usbfs2` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One task each, every one run by a test

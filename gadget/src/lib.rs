@@ -1,0 +1,1 @@
+//! The device end of USB in user space: gadgets made of functions

@@ -1,0 +1,1 @@
+//! The host end of USB in user space: devices, interfaces, endpoints as queues

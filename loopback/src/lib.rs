@@ -1,0 +1,1 @@
+//! An in-process USB bus with a host port and device ports
