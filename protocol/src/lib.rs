@@ -1,1 +1,28 @@
-//! USB wire formats: chapter 9, Bulk-Only Transport and SCSI, HID
+//! The words USB speaks, as values: what travels in control, bulk and interrupt transfers, and
+//! nothing about how it travels.
+//!
+//! | module | what it holds | specification |
+//! |---|---|---|
+//! | this one | [`EndpointAddress`], [`TransferType`], [`Speed`], [`SetupPacket`] | USB 2.0 chapters 5 and 9 |
+//! | [`standard`] | request, descriptor type, feature and class codes | USB 2.0 9.4, USB 3.2 9.4 |
+//!
+//! There is no I/O here and no unsafe code. Every parser takes bytes a device, a host or a file may
+//! have made up: it returns a value or an error that names the offset and the rule, and never
+//! panics. Every value writes itself back to the bytes it was parsed from.
+//!
+//! ```
+//! use usbfs2_protocol::{SetupPacket, standard::descriptor_type};
+//!
+//! let setup = SetupPacket::get_descriptor(descriptor_type::DEVICE, 0, 0, 18);
+//! assert_eq!(setup.to_bytes(), [0x80, 0x06, 0x00, 0x01, 0x00, 0x00, 0x12, 0x00]);
+//! assert_eq!(SetupPacket::from_bytes(setup.to_bytes()), setup);
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod setup;
+pub mod standard;
+
+pub use address::{Direction, EndpointAddress, InvalidEndpointAddress, Speed, TransferType};
+pub use setup::{Recipient, RequestKind, RequestType, SetupPacket};
