@@ -1,0 +1,213 @@
+//! The device's end of the cable.
+
+use std::fmt;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use thiserror::Error;
+use usbfs2_protocol::{EndpointAddress, SetupPacket, Speed};
+
+use crate::{Bus, Cable, CompletionQueue, EnableError, EndpointSpec, Faults, Transfer, TransferId};
+
+/// What happens to a device, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceEvent {
+    /// The bus was reset, which also opens every connection: no endpoint but 0 is enabled now.
+    Reset,
+    /// A control request to answer with [`DevicePort::respond`].
+    Setup {
+        /// The request. The bus has answered SET_ADDRESS and the endpoint halt requests itself.
+        setup: SetupPacket,
+        /// The data stage of an OUT request, wLength bytes; empty otherwise.
+        data: Vec<u8>,
+    },
+    /// The host suspended the bus.
+    Suspend,
+    /// The host resumed the bus.
+    Resume,
+    /// The cable came out: transfers ended with [`BusError::Unplugged`](crate::BusError::Unplugged)
+    /// and no endpoint is enabled.
+    Disconnect,
+}
+
+/// A device's answer to a control request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlResponse {
+    /// The data stage of an IN request. Bytes beyond wLength are not sent (USB 2.0 8.5.3).
+    Data(Vec<u8>),
+    /// Success without data. To an IN request: an empty data stage.
+    Acknowledge,
+    /// A protocol stall: this request fails, and the next setup packet clears the condition
+    /// (USB 2.0 8.5.3.4).
+    Stall,
+}
+
+/// Why an answer was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RespondError {
+    /// The host gave the request up, perhaps for a newer one that is waiting as an event.
+    #[error("the host gave this request up: take the next event")]
+    Superseded,
+    /// No request has been taken that is not answered.
+    #[error("there is no control request to answer: take a Setup event first")]
+    NoRequest,
+    /// Data answers an IN request only. The request still waits.
+    #[error("this request has no IN data stage: acknowledge or stall it")]
+    NotIn,
+}
+
+/// Why an endpoint's halt could not be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HaltError {
+    /// The endpoint is not enabled.
+    #[error("{0} is not enabled: enable it first")]
+    NotEnabled(EndpointAddress),
+    /// An IN endpoint still has data to send, which a halt would hold back.
+    #[error("{0} has data queued: wait until it is sent or cancel it, then halt")]
+    Queued(EndpointAddress),
+}
+
+/// A device plugged into the bus, seen from its inside: what a UDC is to a gadget.
+///
+/// Methods take `&self`: one thread may answer requests while others move data. Dropping it takes the
+/// device off the bus and frees the port.
+pub struct DevicePort {
+    pub(crate) bus: Bus,
+    pub(crate) port: u8,
+}
+
+impl DevicePort {
+    /// The port's name, as `1-1`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("1-{}", self.port)
+    }
+
+    /// The speed the device was plugged in at.
+    #[must_use]
+    pub fn speed(&self) -> Speed {
+        todo!()
+    }
+
+    /// The bus this port is on.
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// The cable between host and device.
+    #[must_use]
+    pub fn cable(&self) -> Cable {
+        Cable {
+            bus: self.bus.clone(),
+            port: self.port,
+        }
+    }
+
+    /// Fault injection on this port.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        Faults {
+            bus: self.bus.clone(),
+            port: self.port,
+        }
+    }
+
+    /// Takes the next event, waiting for it up to `timeout` (without end for `None`).
+    ///
+    /// Taking a setup event makes it the request that [`respond`](Self::respond) answers.
+    #[must_use]
+    pub fn next_event(&self, timeout: Option<Duration>) -> Option<DeviceEvent> {
+        let _ = timeout;
+        todo!()
+    }
+
+    /// Takes the next event, or has the task woken when there is one.
+    pub fn poll_event(&self, cx: &mut Context<'_>) -> Poll<DeviceEvent> {
+        let _ = cx;
+        todo!()
+    }
+
+    /// Answers the setup event taken last.
+    ///
+    /// Endpoints of a new configuration or alternate setting must be enabled before the request that
+    /// selects it is acknowledged: the host may use them at once.
+    ///
+    /// # Errors
+    /// [`RespondError::Superseded`] when the host did not wait for the answer: forget the request.
+    pub fn respond(&self, response: ControlResponse) -> Result<(), RespondError> {
+        let _ = response;
+        todo!()
+    }
+
+    /// Enables an endpoint: not halted, its data toggle at DATA0.
+    ///
+    /// # Errors
+    /// See [`EnableError`]. Isochronous endpoints are refused for now.
+    pub fn enable(&self, endpoint: EndpointSpec) -> Result<(), EnableError> {
+        let _ = endpoint;
+        todo!()
+    }
+
+    /// Disables an endpoint. Its device transfers end with
+    /// [`BusError::NotEnabled`](crate::BusError::NotEnabled) after the bytes they moved, the host's
+    /// with [`BusError::Protocol`](crate::BusError::Protocol). No effect on one that is not enabled.
+    pub fn disable(&self, address: EndpointAddress) {
+        let _ = address;
+        todo!()
+    }
+
+    /// Queues a transfer on an enabled endpoint: [`Transfer::send`] on IN, [`Transfer::receive`] on OUT.
+    ///
+    /// Never fails: what cannot be done completes with an error. Receive lengths should be multiples of
+    /// the packet size, or a packet that does not fit is lost with
+    /// [`BusError::Overflow`](crate::BusError::Overflow).
+    pub fn submit(
+        &self,
+        queue: &CompletionQueue,
+        address: EndpointAddress,
+        transfer: Transfer,
+    ) -> TransferId {
+        let _ = (queue, address, transfer);
+        todo!()
+    }
+
+    /// Cancels a transfer of this device: it completes with the bytes that moved, or with
+    /// [`BusError::Cancelled`](crate::BusError::Cancelled). Returns false where it had ended before.
+    pub fn cancel(&self, id: TransferId) -> bool {
+        let _ = id;
+        todo!()
+    }
+
+    /// Halts an endpoint, or ends its halt.
+    ///
+    /// Ending a halt resets the device's data toggle (USB 2.0 9.4.5). The host's toggle stays unless it
+    /// too starts afresh, as it does for CLEAR_FEATURE(ENDPOINT_HALT), SET_INTERFACE and
+    /// SET_CONFIGURATION; with the toggles apart, the next packet is taken for a repetition and lost.
+    /// So a device whose endpoints stay enabled ends their halts when it accepts SET_INTERFACE.
+    ///
+    /// # Errors
+    /// [`HaltError::Queued`] for an IN endpoint with data queued, as UDC drivers refuse it.
+    pub fn set_halt(&self, address: EndpointAddress, halted: bool) -> Result<(), HaltError> {
+        let _ = (address, halted);
+        todo!()
+    }
+
+    /// Whether the endpoint is halted. False for one that is not enabled.
+    #[must_use]
+    pub fn is_halted(&self, address: EndpointAddress) -> bool {
+        let _ = address;
+        todo!()
+    }
+}
+
+impl fmt::Debug for DevicePort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DevicePort")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}

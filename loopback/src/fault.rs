@@ -1,0 +1,114 @@
+//! Faults a test puts on the wire.
+
+use std::fmt;
+
+use thiserror::Error;
+use usbfs2_protocol::EndpointAddress;
+
+use crate::Bus;
+
+/// What goes wrong with one host transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The device answers STALL and, except on the control pipe, halts the endpoint.
+    Stall,
+    /// The device answers NAK for this many microframes (125 us each), then goes on normally.
+    Nak {
+        /// Microframes, counted from when the transfer is first in its queue.
+        microframes: u64,
+    },
+    /// The transfer ends with a short packet after this many bytes. What an IN endpoint's device had
+    /// left to send in its own transfer is lost, though the device believes it was sent; an OUT
+    /// transfer reports the short length to both sides.
+    Short {
+        /// Bytes of the host's transfer that still move. No effect when it is not shorter without.
+        length: usize,
+    },
+    /// The device sends too long a packet: the host sees [`BusError::Overflow`](crate::BusError). IN
+    /// endpoints and the control pipe only.
+    Babble,
+    /// One byte arrives changed, though every checksum agreed.
+    Corrupt {
+        /// The byte's place in the host's transfer. No effect on a shorter transfer.
+        offset: usize,
+        /// The bits to flip.
+        mask: u8,
+    },
+    /// The cable comes out during the transfer.
+    Unplug {
+        /// Bytes that move first, rounded down to whole packets: the receiver throws away a packet
+        /// that was cut off. A transfer that is shorter completes, then the cable comes out.
+        after_bytes: usize,
+    },
+}
+
+/// Why a fault was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FaultError {
+    /// That transfer is over, so the fault could never show.
+    #[error("transfer {asked} is over: the next one that can fail is {next}")]
+    Passed {
+        /// The number asked for.
+        asked: u64,
+        /// The number of the first transfer that is not over.
+        next: u64,
+    },
+    /// Only data that goes to the host can babble.
+    #[error("babble needs an IN endpoint: an OUT endpoint's device sends no data")]
+    BabbleNeedsIn,
+    /// The port is gone.
+    #[error("the device port is gone: inject faults while it exists")]
+    PortGone,
+}
+
+/// Injects faults into one port's transfers, by transfer number.
+///
+/// Host transfers are numbered from 0 on each endpoint, in the order they were submitted since the
+/// device was plugged in. Faults belong to one plug: pulling the cable forgets those that have not
+/// fired; while the cable is out, faults are for the next plug.
+#[derive(Clone)]
+pub struct Faults {
+    pub(crate) bus: Bus,
+    pub(crate) port: u8,
+}
+
+impl Faults {
+    /// Makes `fault` happen to transfer number `transfer` on the endpoint at `address`
+    /// ([`EndpointAddress::CONTROL`] for control transfers, those of enumeration included). A second
+    /// fault for the same transfer replaces the first.
+    ///
+    /// # Errors
+    /// See [`FaultError`]: a fault that could never fire is refused.
+    pub fn inject(
+        &self,
+        address: EndpointAddress,
+        transfer: u64,
+        fault: Fault,
+    ) -> Result<(), FaultError> {
+        let _ = (address, transfer, fault);
+        todo!()
+    }
+
+    /// The number the next host transfer on this endpoint gets.
+    #[must_use]
+    pub fn next_transfer(&self, address: EndpointAddress) -> u64 {
+        let _ = address;
+        todo!()
+    }
+
+    /// How many injected faults have not fired.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        todo!()
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
