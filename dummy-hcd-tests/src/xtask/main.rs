@@ -1,3 +1,41 @@
-//! `cargo xtask`.
+//! `cargo xtask`: the kernel side of the project's tests, on any Debian machine.
+//!
+//! `vm` runs one command on a stock Debian kernel in QEMU with the module loaded; `test` runs every
+//! test there is. Both install what they need.
 
-fn main() {}
+mod apt;
+mod args;
+mod cache;
+mod console;
+mod guest;
+mod initramfs;
+mod kernel;
+mod kvm;
+mod module;
+mod progress;
+mod qemu;
+mod sources;
+mod verdict;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Action, Arguments};
+
+/// The harness itself failed, as against the command it ran (`EX_SOFTWARE` of sysexits.h).
+const HARNESS_FAILED: u8 = 70;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().action {
+        Action::Vm(options) => vm::run(&options),
+    };
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(HARNESS_FAILED)
+        }
+    }
+}

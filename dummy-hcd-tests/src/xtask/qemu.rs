@@ -1,0 +1,127 @@
+//! QEMU's command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::args::VmOptions;
+
+/// How the guest's instructions are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accelerator {
+    Kvm,
+    /// QEMU's translator: works everywhere, ten times slower.
+    Tcg,
+}
+
+/// The files and sockets of one guest.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) image: PathBuf,
+    pub(crate) initramfs: PathBuf,
+    /// The directory the guest may write.
+    pub(crate) job: PathBuf,
+    pub(crate) console: PathBuf,
+    pub(crate) stdin: PathBuf,
+    pub(crate) stdout: PathBuf,
+    pub(crate) stderr: PathBuf,
+}
+
+/// A QEMU that ends with this process, however that ends, and does not reboot.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+    command.args([
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display",
+        "none",
+        "-machine",
+        "q35",
+    ]);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The whole guest of `options`.
+pub(crate) fn guest(options: &VmOptions, accelerator: Accelerator, machine: &Machine) -> Command {
+    let mut command = command();
+    let accelerator = if options.icount {
+        Accelerator::Tcg
+    } else {
+        accelerator
+    };
+    match accelerator {
+        Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
+        // The string instructions take one step however long they are, which icount would count as one.
+        Accelerator::Tcg if options.icount => command.args([
+            "-icount",
+            "shift=0,sleep=off",
+            "-cpu",
+            "max,erms=off,fsrm=off",
+        ]),
+        Accelerator::Tcg => command.args(["-accel", "tcg", "-cpu", "max,la57=off"]),
+    };
+    let cpus = if options.icount { 1 } else { options.cpus };
+    command.args([
+        "-smp",
+        &cpus.to_string(),
+        "-m",
+        &format!("{}M", options.memory),
+    ]);
+
+    // A panic reboots, which -no-reboot turns into an end. The log of a quiet guest is read at the end;
+    // warnings and worse reach the console at once, since a hung guest hands back nothing else.
+    command.args([
+        "-append",
+        "console=ttyS0 loglevel=5 panic=-1 mitigations=off random.trust_cpu=on tsc=reliable \
+         no_timer_check nokaslr audit=0 ipv6.disable=1",
+    ]);
+    command
+        .arg("-kernel")
+        .arg(&machine.image)
+        .arg("-initrd")
+        .arg(&machine.initramfs);
+
+    share(
+        &mut command,
+        "root",
+        Path::new("/"),
+        "readonly=on,multidevs=remap",
+    );
+    share(&mut command, "job", &machine.job, "multidevs=remap");
+    command.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
+    socket(&mut command, "console", &machine.console);
+    command.args(["-serial", "chardev:console"]);
+    for (name, path) in [
+        ("stdin", &machine.stdin),
+        ("stdout", &machine.stdout),
+        ("stderr", &machine.stderr),
+    ] {
+        socket(&mut command, name, path);
+        command.args([
+            "-device",
+            &format!("virtserialport,chardev={name},name=usbfs2.{name}"),
+        ]);
+    }
+    command
+}
+
+fn share(command: &mut Command, tag: &str, directory: &Path, options: &str) {
+    let directory = directory.display();
+    command.args([
+        "-fsdev",
+        &format!("local,id={tag},path={directory},security_model=none,{options}"),
+    ]);
+    command.args([
+        "-device",
+        &format!("virtio-9p-pci,fsdev={tag},mount_tag={tag}"),
+    ]);
+}
+
+fn socket(command: &mut Command, name: &str, path: &Path) {
+    command.args([
+        "-chardev",
+        &format!("socket,id={name},path={}", path.display()),
+    ]);
+}
