@@ -1,0 +1,71 @@
+//! What the public types need from a way to reach devices, and the three ways there are.
+//!
+//! The public types check everything that can be checked from descriptors; a backend moves bytes
+//! and reports what the system said.
+
+use std::fmt::Debug;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aio_rs::Buffer;
+use usbfs2_protocol::SetupPacket;
+use usbfs2_protocol::descriptor::Endpoint;
+
+use crate::{
+    AlternateSettingError, ClaimError, Completion, ConfigurationError, DeviceId, DeviceInfo,
+    EndpointError, HotplugEvent, ListError, OpenError, TransferError, WatchError,
+};
+
+pub(crate) mod loopback;
+
+/// A way to reach devices.
+pub(crate) trait Backend: Debug + Send + Sync {
+    fn devices(&self) -> Result<Vec<DeviceInfo>, ListError>;
+    fn watch(&self) -> Result<Box<dyn EventSource>, WatchError>;
+    fn open(&self, id: &DeviceId) -> Result<(DeviceInfo, Box<dyn OpenDevice>), OpenError>;
+}
+
+/// Devices that come and go, those present first.
+pub(crate) trait EventSource: Debug + Send {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<HotplugEvent, WatchError>>;
+    /// `None` once the timeout has passed.
+    fn wait(&mut self, timeout: Option<Duration>) -> Option<Result<HotplugEvent, WatchError>>;
+}
+
+/// An open device.
+pub(crate) trait OpenDevice: Debug + Send + Sync {
+    /// The active configuration's value now; `None` when the device is not configured.
+    fn configuration(&self) -> Result<Option<u8>, ConfigurationError>;
+    fn set_configuration(&self, value: u8) -> Result<(), ConfigurationError>;
+    fn claim(&self, configuration: u8, number: u8) -> Result<Box<dyn Claimed>, ClaimError>;
+    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn Queue>;
+}
+
+/// A claimed interface. Dropping it gives the interface back.
+pub(crate) trait Claimed: Debug + Send + Sync {
+    /// The alternate setting the interface is in now.
+    fn alternate_setting(&self) -> Result<u8, AlternateSettingError>;
+    fn set_alternate_setting(&self, alternate_setting: u8) -> Result<(), AlternateSettingError>;
+    fn endpoint(&self, endpoint: &Endpoint) -> Result<Box<dyn Queue>, EndpointError>;
+    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn Queue>;
+}
+
+/// Transfers on one pipe, completed in the order the bus finishes them.
+///
+/// Every buffer submitted comes back in exactly one completion. The completion of a transfer that
+/// moved bytes is a success; see [`Completion::status`]. Dropping a queue cancels what is pending
+/// and releases its memory only when the system no longer writes to it.
+pub(crate) trait Queue: Debug + Send {
+    /// Starts transfers, in order and with as few system calls as the backend can.
+    fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>);
+    /// Transfers submitted and not yet returned.
+    fn pending(&self) -> usize;
+    /// Called only while something is pending.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion>;
+    /// `None` once the timeout has passed, or at once when nothing is pending.
+    fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion>;
+    /// Asks for every pending transfer to end soon; each still completes.
+    fn cancel_all(&mut self);
+    /// Cancels what is pending, then clears the halt and the data toggle on both sides.
+    fn clear_halt(&mut self) -> Result<(), TransferError>;
+}

@@ -1,0 +1,61 @@
+//! Devices that come and go.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream;
+
+use crate::backend::EventSource;
+use crate::{DeviceId, DeviceInfo, WatchError};
+
+/// A device came or went.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum HotplugEvent {
+    /// A device is there and this process may open it.
+    Arrived(DeviceInfo),
+    /// A device reported earlier is gone.
+    Left(DeviceId),
+}
+
+/// Devices that come and go: an iterator that blocks, and a [`Stream`] for any executor.
+///
+/// It starts with an [`Arrived`](HotplugEvent::Arrived) for each device present. A device is
+/// reported once it can be opened: configured, and its files accessible to this user.
+///
+/// It never ends; drop it to stop watching.
+#[derive(Debug)]
+pub struct Watch {
+    source: Box<dyn EventSource>,
+}
+
+impl Watch {
+    pub(crate) fn new(source: Box<dyn EventSource>) -> Self {
+        Self { source }
+    }
+
+    /// The next event, blocking for at most `timeout`; `None` once it has passed.
+    ///
+    /// # Errors
+    /// The source of events or the list of devices could not be read.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<HotplugEvent>, WatchError> {
+        self.source.wait(Some(timeout)).transpose()
+    }
+}
+
+impl Iterator for Watch {
+    type Item = Result<HotplugEvent, WatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.source.wait(None)
+    }
+}
+
+impl Stream for Watch {
+    type Item = Result<HotplugEvent, WatchError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.source.poll_next(cx).map(Some)
+    }
+}
