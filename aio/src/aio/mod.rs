@@ -1,0 +1,329 @@
+//! Who owns what while the kernel works: the slots of a context.
+//!
+//! An operation moves into a slot when it is prepared and out of it when its answer is taken. In between nobody
+//! can reach its buffer or file. The iocbs never move. A slot, and with it an iocb's address and the
+//! operation's name, is used again only after its answer has been taken. When the table is dropped with
+//! operations in the kernel, io_destroy comes first; should it fail, their memory is leaked, never freed.
+
+use std::cell::UnsafeCell;
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
+
+use crate::operation::Command;
+use crate::sys::{Answer, EventFd, FLAG_EVENT_FD, Iocb, Opcode, Ring, Vector};
+use crate::{CancelOutcome, Completion, Operation, OperationId, SetupError};
+
+/// The operations of one context.
+#[derive(Debug)]
+pub(crate) struct Table {
+    ring: Ring,
+    slots: Vec<Slot>,
+    /// One for each slot, at the same index. The kernel writes to them, hence the cells.
+    iocbs: Box<[UnsafeCell<Iocb>]>,
+    free: Vec<u32>,
+    /// Slots the kernel has not seen yet, oldest first.
+    prepared: VecDeque<u32>,
+    /// Operations the kernel has and whose answers are still in the ring or to come.
+    in_kernel: usize,
+    /// Answers out of the ring, and refusals, to be taken.
+    arrived: VecDeque<Answer>,
+    /// Scratch for io_submit: the addresses of the iocbs.
+    batch: Vec<usize>,
+}
+
+/// The place of one operation.
+#[derive(Debug)]
+struct Slot {
+    /// How many operations this slot held before.
+    generation: u32,
+    operation: Option<Operation>,
+    /// What a vectored operation's iocb points to.
+    vectors: Vec<Vector>,
+}
+
+impl Table {
+    /// `depth` operations at most; `ring_depth` of them in the kernel, which rounds that up.
+    pub(crate) fn new(depth: u32, ring_depth: u32) -> Result<Self, SetupError> {
+        if depth == 0 {
+            return Err(SetupError::ZeroDepth);
+        }
+        let ring = Ring::new(ring_depth)?;
+        let slot = |_| Slot {
+            generation: 0,
+            operation: None,
+            vectors: Vec::new(),
+        };
+        Ok(Self {
+            ring,
+            slots: (0..depth).map(slot).collect(),
+            iocbs: (0..depth).map(|_| UnsafeCell::default()).collect(),
+            free: (0..depth).rev().collect(),
+            prepared: VecDeque::new(),
+            in_kernel: 0,
+            arrived: VecDeque::new(),
+            batch: Vec::new(),
+        })
+    }
+
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.ring.is_inherited()
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Operations whose answers have not been taken.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(crate) fn prepared(&self) -> usize {
+        self.prepared.len()
+    }
+
+    /// Takes an operation; gives it back when every slot is in use.
+    pub(crate) fn prepare(
+        &mut self,
+        operation: Operation,
+        event_fd: &EventFd,
+    ) -> Result<OperationId, Operation> {
+        let Some(index) = self.free.pop() else {
+            return Err(operation);
+        };
+        let slot = &mut self.slots[index as usize];
+        let id = OperationId {
+            slot: index,
+            generation: slot.generation,
+        };
+        // The addresses taken from here on stay good: the bytes of buffers and vectors do not move with them.
+        let operation = slot.operation.insert(operation);
+        let (address, length) = memory(operation, &mut slot.vectors);
+        let iocb = self.iocbs[index as usize].get_mut();
+        *iocb = Iocb::default();
+        iocb.data = label(id);
+        iocb.opcode = opcode(operation.command) as u16;
+        iocb.fd = operation.raw_fd().cast_unsigned();
+        iocb.buffer = address as u64;
+        iocb.length = length as u64;
+        iocb.offset = operation.offset.cast_signed();
+        iocb.flags = FLAG_EVENT_FD;
+        iocb.event_fd = event_fd.as_raw_fd().cast_unsigned();
+        self.prepared.push_back(index);
+        Ok(id)
+    }
+
+    /// Gives the kernel what is prepared; what it refuses is answered with that errno.
+    ///
+    /// Returns how many the kernel took. The rest of the prepared stay so while the kernel is full.
+    pub(crate) fn submit(&mut self) -> Submitted {
+        let mut submitted = Submitted {
+            taken: 0,
+            refused: 0,
+        };
+        while !self.prepared.is_empty() {
+            self.batch.clear();
+            let iocbs = &self.iocbs;
+            let address = |&index: &u32| iocbs[index as usize].get().expose_provenance();
+            self.batch.extend(self.prepared.iter().map(address));
+            // SAFETY: the iocbs are boxed and not reallocated before the table's Drop. Each slot in `prepared` owns
+            // its operation, thereby file and memory, and nothing reaches into an occupied slot: `finish` empties
+            // it once the ring has returned its answer, `refuse` and `cancel` while the kernel does not have it.
+            // Drop destroys the ring first and leaks the slots if that fails.
+            match unsafe { self.ring.submit(&self.batch) } {
+                Ok(count) => {
+                    let count = count.min(self.prepared.len());
+                    self.prepared.drain(..count);
+                    self.in_kernel += count;
+                    submitted.taken += count;
+                    if count == 0 {
+                        break;
+                    }
+                }
+                // The kernel is full. It has room again when answers have been taken.
+                Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && self.in_kernel > 0 => {
+                    break;
+                }
+                // An error is about the first of the batch; those behind it are tried again.
+                Err(error) => {
+                    let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                    if let Some(index) = self.prepared.pop_front() {
+                        self.refuse(index, errno);
+                        submitted.refused += 1;
+                    }
+                }
+            }
+        }
+        submitted
+    }
+
+    /// Takes the next completion that is here, without a system call.
+    pub(crate) fn next(&mut self) -> Option<Completion> {
+        loop {
+            let answer = match self.arrived.pop_front() {
+                Some(answer) => answer,
+                None => {
+                    let answer = self.ring.pop()?;
+                    self.in_kernel = self.in_kernel.saturating_sub(1);
+                    answer
+                }
+            };
+            if let Some(completion) = self.finish(answer) {
+                return Some(completion);
+            }
+        }
+    }
+
+    /// Sleeps until the kernel has `minimum` answers or `timeout` is over, and collects them for [`next`](Self::next).
+    pub(crate) fn collect(&mut self, minimum: usize, timeout: Option<Duration>) -> io::Result<()> {
+        let before = self.arrived.len();
+        self.arrived
+            .extend(self.ring.get_events(minimum.min(self.in_kernel), timeout)?);
+        self.in_kernel = self.in_kernel.saturating_sub(self.arrived.len() - before);
+        Ok(())
+    }
+
+    pub(crate) fn cancel(&mut self, id: OperationId) -> CancelOutcome {
+        let slot = self.slots.get(id.slot as usize);
+        if slot.is_none_or(|slot| slot.generation != id.generation || slot.operation.is_none()) {
+            return CancelOutcome::Unknown;
+        }
+        if let Some(place) = self.prepared.iter().position(|&index| index == id.slot) {
+            self.prepared.remove(place);
+            self.refuse(id.slot, libc::ECANCELED);
+            return CancelOutcome::Withdrawn;
+        }
+        if self.ring.cancel(&self.iocbs[id.slot as usize]) {
+            CancelOutcome::Requested
+        } else {
+            CancelOutcome::NotCancellable
+        }
+    }
+
+    /// The operations whose answers have not been taken.
+    pub(crate) fn ids(&self) -> Vec<OperationId> {
+        let occupied = self
+            .slots
+            .iter()
+            .zip(0..)
+            .filter(|(slot, _)| slot.operation.is_some());
+        occupied
+            .map(|(slot, index)| OperationId {
+                slot: index,
+                generation: slot.generation,
+            })
+            .collect()
+    }
+
+    /// Answers for the kernel, which does not have the operation.
+    fn refuse(&mut self, index: u32, errno: i32) {
+        let id = OperationId {
+            slot: index,
+            generation: self.slots[index as usize].generation,
+        };
+        self.arrived.push_back(Answer {
+            data: label(id),
+            result: -i64::from(errno),
+        });
+    }
+
+    /// Empties the slot an answer is for. An answer that is for none is no reason to free anything.
+    fn finish(&mut self, answer: Answer) -> Option<Completion> {
+        let id = unlabel(answer.data);
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        let operation = slot.operation.take()?;
+        slot.vectors.clear();
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.slot);
+        Some(operation.complete(id, answer.result))
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        // A child's memory is its own, the kernel writes to the parent's; and the context is the parent's.
+        if self.ring.is_inherited() {
+            return;
+        }
+        if self.ring.destroy().is_err() && self.in_kernel > 0 {
+            mem::forget((mem::take(&mut self.slots), mem::take(&mut self.iocbs)));
+        }
+    }
+}
+
+/// What one call of [`Table::submit`] did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Submitted {
+    /// Operations the kernel has now.
+    pub(crate) taken: usize,
+    /// Operations that were answered at once with an error.
+    pub(crate) refused: usize,
+}
+
+fn label(id: OperationId) -> u64 {
+    u64::from(id.generation) << 32 | u64::from(id.slot)
+}
+
+fn unlabel(data: u64) -> OperationId {
+    let [g0, g1, g2, g3, s0, s1, s2, s3] = data.to_be_bytes();
+    OperationId {
+        slot: u32::from_be_bytes([s0, s1, s2, s3]),
+        generation: u32::from_be_bytes([g0, g1, g2, g3]),
+    }
+}
+
+fn opcode(command: Command) -> Opcode {
+    match command {
+        Command::Read => Opcode::Pread,
+        Command::Write => Opcode::Pwrite,
+        Command::ReadVectored => Opcode::Preadv,
+        Command::WriteVectored => Opcode::Pwritev,
+        Command::Sync => Opcode::Fsync,
+        Command::DataSync => Opcode::Fdsync,
+        Command::Poll => Opcode::Poll,
+    }
+}
+
+/// What an iocb says of the operation's memory: address and length, or vectors and their number, or events.
+fn memory(operation: &mut Operation, vectors: &mut Vec<Vector>) -> (usize, usize) {
+    vectors.clear();
+    match operation.command {
+        Command::Read => {
+            let length = operation.buffer.requested_length();
+            (
+                operation
+                    .buffer
+                    .whole_mut()
+                    .as_mut_ptr()
+                    .expose_provenance(),
+                length,
+            )
+        }
+        Command::Write => (
+            operation.buffer.as_ptr().expose_provenance(),
+            operation.buffer.len(),
+        ),
+        Command::ReadVectored => {
+            vectors.extend(operation.buffers.iter_mut().map(|buffer| Vector {
+                length: buffer.requested_length(),
+                address: buffer.whole_mut().as_mut_ptr().expose_provenance(),
+            }));
+            (vectors.as_ptr().expose_provenance(), vectors.len())
+        }
+        Command::WriteVectored => {
+            vectors.extend(operation.buffers.iter().map(|buffer| Vector {
+                length: buffer.len(),
+                address: buffer.as_ptr().expose_provenance(),
+            }));
+            (vectors.as_ptr().expose_provenance(), vectors.len())
+        }
+        Command::Poll => (usize::from(operation.events.bits()), 0),
+        Command::Sync | Command::DataSync => (0, 0),
+    }
+}

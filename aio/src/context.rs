@@ -1,0 +1,278 @@
+//! The queue of operations one user works with.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
+
+use crate::aio::Table;
+use crate::sys::EventFd;
+use crate::{
+    CancelOutcome, Completion, Operation, OperationId, PrepareError, SetupError, SubmitError,
+};
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+use crate::{Reactor, reactor::Registration};
+
+/// A queue of operations in the kernel, with room for a fixed number of them.
+///
+/// [`prepare`](Self::prepare) takes operations, [`submit`](Self::submit) hands all of them to the kernel in one system
+/// call, and [`try_next`](Self::try_next), [`wait`](Self::wait), [`wait_many`](Self::wait_many) and
+/// [`poll_next`](Self::poll_next) take completions, in the order the kernel finishes them. Every operation prepared
+/// has exactly one completion, whatever happens to it.
+///
+/// # Cancellation
+/// [`cancel`](Self::cancel) asks; the completion still comes. Dropping the context cancels what is in flight and
+/// returns when the kernel is done with it; completions not taken are lost, no memory is
+/// freed early. That is quick for what can be cancelled, and waits for the disk on ordinary files.
+///
+/// # Fork
+/// A context belongs to the process that made it. In a child of fork(2) it takes no operations, has no
+/// completions, and may be dropped.
+#[derive(Debug)]
+pub struct Context {
+    table: Table,
+    event_fd: Arc<EventFd>,
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    reactor: Reactor,
+    /// Made by the first `poll_next` that has to sleep.
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    registration: Option<Registration>,
+}
+
+impl Context {
+    /// Sets up a queue for `depth` operations at a time.
+    ///
+    /// # Errors
+    /// [`SetupError`]; the most common is the system-wide limit, `fs.aio-max-nr`.
+    pub fn new(depth: u32) -> Result<Self, SetupError> {
+        Self::with_ring_depth(depth, depth)
+    }
+
+    /// As [`new`](Self::new), on the reactor named.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    pub fn with_reactor(depth: u32, reactor: Reactor) -> Result<Self, SetupError> {
+        Ok(Self {
+            reactor,
+            ..Self::new(depth)?
+        })
+    }
+
+    fn with_ring_depth(depth: u32, ring_depth: u32) -> Result<Self, SetupError> {
+        Ok(Self {
+            event_fd: Arc::new(EventFd::new()?),
+            table: Table::new(depth, ring_depth)?,
+            #[cfg(any(feature = "async-io", feature = "tokio"))]
+            reactor: Reactor::default(),
+            #[cfg(any(feature = "async-io", feature = "tokio"))]
+            registration: None,
+        })
+    }
+
+    /// Operations the context has room for.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.table.depth()
+    }
+
+    /// Operations whose completions have not been taken, prepared ones included.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.table.outstanding()
+    }
+
+    /// Operations not yet submitted.
+    #[must_use]
+    pub fn prepared(&self) -> usize {
+        self.table.prepared()
+    }
+
+    /// An eventfd that becomes readable with each completion, for an event loop of one's own.
+    ///
+    /// To sleep on it: read it, take completions until [`try_next`](Self::try_next) has none,
+    /// [`submit`](Self::submit), and only then wait for it to become readable. It is non-blocking;
+    /// writing to it does no more than wake the sleeper.
+    #[must_use]
+    pub fn event_fd(&self) -> BorrowedFd<'_> {
+        self.event_fd.as_fd()
+    }
+
+    /// Takes an operation, to be submitted with others. No system call.
+    ///
+    /// # Errors
+    /// [`PrepareError::Full`] when [`depth`](Self::depth) operations are in flight. The error gives the operation back.
+    pub fn prepare(&mut self, operation: Operation) -> Result<OperationId, PrepareError> {
+        if self.table.is_inherited() {
+            return Err(PrepareError::Forked(operation));
+        }
+        self.table
+            .prepare(operation, &self.event_fd)
+            .map_err(PrepareError::Full)
+    }
+
+    /// Hands all prepared operations to the kernel, in one system call when it takes them all.
+    ///
+    /// Returns how many it took. An operation it refuses completes with the kernel's errno. When the kernel has no
+    /// room, the rest stays prepared, and is submitted by the next call of this or of a waiting method.
+    ///
+    /// # Errors
+    /// [`SubmitError::Forked`] in a child of the process that made the context.
+    pub fn submit(&mut self) -> Result<usize, SubmitError> {
+        if self.table.is_inherited() {
+            return Err(SubmitError::Forked);
+        }
+        let submitted = self.table.submit();
+        if submitted.refused > 0 {
+            // Whoever sleeps on the eventfd learns of these completions as of the kernel's. This cannot fail: the
+            // descriptor is ours, and a full counter is readable.
+            let _ = self.event_fd.signal();
+        }
+        Ok(submitted.taken)
+    }
+
+    /// Takes a completion if there is one. No system call.
+    pub fn try_next(&mut self) -> Option<Completion> {
+        if self.table.is_inherited() {
+            return None;
+        }
+        self.table.next()
+    }
+
+    /// Submits what is prepared and blocks until a completion is there, at most for `timeout`.
+    ///
+    /// `None` when the time is over, or when nothing is in flight. Signals do not end the wait.
+    /// Needs no thread and no runtime.
+    ///
+    /// # Errors
+    /// When the context was made before fork(2) by the parent.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<Option<Completion>> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            self.submit()?;
+            if let Some(completion) = self.try_next() {
+                return Ok(Some(completion));
+            }
+            if self.in_flight() == 0 || !self.sleep(1, deadline)? {
+                return Ok(self.try_next());
+            }
+        }
+    }
+
+    /// Submits what is prepared, blocks until `minimum` completions are there, and appends all that are to `completions`.
+    ///
+    /// Returns how many were appended: fewer than `minimum` when `timeout` is over or nothing is in flight any more.
+    /// One sleep for several completions costs less than one for each.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait); completions appended before the error are good.
+    pub fn wait_many(
+        &mut self,
+        minimum: usize,
+        timeout: Option<Duration>,
+        completions: &mut Vec<Completion>,
+    ) -> io::Result<usize> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let before = completions.len();
+        let mut last_round = false;
+        loop {
+            self.submit()?;
+            completions.extend(std::iter::from_fn(|| self.try_next()));
+            let count = completions.len() - before;
+            if count >= minimum || self.in_flight() == 0 || last_round {
+                return Ok(count);
+            }
+            // Prepared operations the kernel had no room for have it as soon as one completes.
+            let wanted = if self.prepared() > 0 {
+                1
+            } else {
+                minimum - count
+            };
+            last_round = !self.sleep(wanted, deadline)?;
+        }
+    }
+
+    /// Submits what is prepared and takes a completion, or arranges for the task to be woken when there is one.
+    ///
+    /// `None` when nothing is in flight. The reactor is asked only when no completion is here.
+    ///
+    /// # Errors
+    /// When the context was made before fork(2) by the parent, or the reactor fails.
+    ///
+    /// # Panics
+    /// On [`Reactor::Tokio`], when the runtime was built without its I/O driver.
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    pub fn poll_next(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<io::Result<Option<Completion>>> {
+        loop {
+            self.submit()?;
+            if let Some(completion) = self.try_next() {
+                return Poll::Ready(Ok(Some(completion)));
+            }
+            if self.in_flight() == 0 {
+                return Poll::Ready(Ok(None));
+            }
+            ready!(self.registration()?.poll_readable(cx))?;
+            // Only now, with the ring looked at again afterwards: a completion in between costs a look, not a wake-up.
+            self.event_fd.drain()?;
+        }
+    }
+
+    /// Waits for the next completion; dropping the future loses none.
+    ///
+    /// # Errors
+    /// As [`poll_next`](Self::poll_next).
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    pub async fn next(&mut self) -> io::Result<Option<Completion>> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Asks the kernel to end an operation early. One completion still comes, with `ECANCELED` if the cancel won.
+    pub fn cancel(&mut self, id: OperationId) -> CancelOutcome {
+        if self.table.is_inherited() {
+            return CancelOutcome::Unknown;
+        }
+        let outcome = self.table.cancel(id);
+        if outcome == CancelOutcome::Withdrawn {
+            // As in submit: this completion did not come from the kernel.
+            let _ = self.event_fd.signal();
+        }
+        outcome
+    }
+
+    /// Asks the kernel to end every operation in flight early. Their completions still come.
+    pub fn cancel_all(&mut self) {
+        for id in self.table.ids() {
+            self.cancel(id);
+        }
+    }
+
+    /// Sleeps until the kernel has `minimum` answers; false when the deadline came first.
+    ///
+    /// io_getevents sleeps and reaps in one system call, and wakes once for `minimum` completions. Sleeping on the
+    /// eventfd instead would take two calls (poll, read) and wake for each.
+    fn sleep(&mut self, minimum: usize, deadline: Option<Instant>) -> io::Result<bool> {
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match self.table.collect(minimum, left) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(deadline.is_none_or(|deadline| Instant::now() < deadline)),
+            }
+        }
+    }
+
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    pub(crate) fn registration(&mut self) -> io::Result<&mut Registration> {
+        let registration = match self.registration.take() {
+            Some(registration) => registration,
+            None => Registration::new(self.reactor, Arc::clone(&self.event_fd))?,
+        };
+        Ok(self.registration.insert(registration))
+    }
+}

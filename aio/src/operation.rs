@@ -1,0 +1,268 @@
+//! What can be asked of a file, and what comes back.
+
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, RawFd};
+
+use crate::{Buffer, SharedFile};
+
+bitflags::bitflags! {
+    /// Conditions of a file that [`Operation::poll`] waits for, as in poll(2).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub struct PollEvents: u16 {
+        /// A read would not block (`POLLIN`).
+        const READABLE = libc::POLLIN.cast_unsigned();
+        /// A write would not block (`POLLOUT`).
+        const WRITABLE = libc::POLLOUT.cast_unsigned();
+        /// Urgent data or an exceptional condition (`POLLPRI`).
+        const PRIORITY = libc::POLLPRI.cast_unsigned();
+        /// An error; reported whether asked for or not (`POLLERR`).
+        const ERROR = libc::POLLERR.cast_unsigned();
+        /// The other end closed; reported whether asked for or not (`POLLHUP`).
+        const HANG_UP = libc::POLLHUP.cast_unsigned();
+    }
+}
+
+/// One request to the kernel, with everything it needs: the file and the memory.
+///
+/// An operation given to a [`Context`](crate::Context) stays there, out of reach, until its [`Completion`] hands the
+/// buffer back. Offsets are passed to the kernel as they are; those above `i64::MAX` complete with `EINVAL`
+/// on files that know no such offset.
+#[derive(Debug)]
+#[must_use = "an operation does nothing until a context has it"]
+pub struct Operation {
+    pub(crate) command: Command,
+    pub(crate) file: SharedFile,
+    pub(crate) offset: u64,
+    pub(crate) buffer: Buffer,
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) events: PollEvents,
+    pub(crate) user_data: u64,
+}
+
+/// The kinds of operation the kernel knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    Read,
+    Write,
+    ReadVectored,
+    WriteVectored,
+    Sync,
+    DataSync,
+    Poll,
+}
+
+impl Operation {
+    fn new(command: Command, file: SharedFile) -> Self {
+        Self {
+            command,
+            file,
+            offset: 0,
+            buffer: Buffer::new(),
+            buffers: Vec::new(),
+            events: PollEvents::empty(),
+            user_data: 0,
+        }
+    }
+
+    /// Reads up to [`buffer.requested_length()`](Buffer::requested_length) bytes at `offset` into the start of `buffer`.
+    ///
+    /// The completion's filled part is what arrived, shorter at the end of a file or when a device sent less.
+    #[doc(alias = "IOCB_CMD_PREAD")]
+    pub fn read(file: impl Into<SharedFile>, offset: u64, buffer: Buffer) -> Self {
+        Self {
+            offset,
+            buffer,
+            ..Self::new(Command::Read, file.into())
+        }
+    }
+
+    /// Writes the filled part of `buffer` at `offset`; an empty one is a write of no bytes, which devices may heed.
+    #[doc(alias = "IOCB_CMD_PWRITE")]
+    pub fn write(file: impl Into<SharedFile>, offset: u64, buffer: Buffer) -> Self {
+        Self {
+            offset,
+            buffer,
+            ..Self::new(Command::Write, file.into())
+        }
+    }
+
+    /// Reads into several buffers, each asking for its [`requested_length`](Buffer::requested_length) bytes, in order.
+    ///
+    /// The completion's filled parts divide the bytes counted by its result in the same order. A file that uses its
+    /// vectors in another way leaves the bytes where it put them: see [`Buffer::whole`].
+    #[doc(alias = "IOCB_CMD_PREADV")]
+    pub fn read_vectored(file: impl Into<SharedFile>, offset: u64, buffers: Vec<Buffer>) -> Self {
+        Self {
+            offset,
+            buffers,
+            ..Self::new(Command::ReadVectored, file.into())
+        }
+    }
+
+    /// Writes the filled parts of several buffers, in order.
+    #[doc(alias = "IOCB_CMD_PWRITEV")]
+    pub fn write_vectored(file: impl Into<SharedFile>, offset: u64, buffers: Vec<Buffer>) -> Self {
+        Self {
+            offset,
+            buffers,
+            ..Self::new(Command::WriteVectored, file.into())
+        }
+    }
+
+    /// Waits until the file's data and metadata are stored, as fsync(2); it does not wait for operations still in flight.
+    #[doc(alias = "IOCB_CMD_FSYNC")]
+    pub fn sync(file: impl Into<SharedFile>) -> Self {
+        Self::new(Command::Sync, file.into())
+    }
+
+    /// Waits until the file's data is stored, as fdatasync(2); it does not wait for operations still in flight.
+    #[doc(alias = "IOCB_CMD_FDSYNC")]
+    pub fn sync_data(file: impl Into<SharedFile>) -> Self {
+        Self::new(Command::DataSync, file.into())
+    }
+
+    /// Waits once until one of `events`, an error or a hang-up is there; needs Linux 4.19.
+    ///
+    /// The completion says which: [`Completion::poll_events`].
+    #[doc(alias = "IOCB_CMD_POLL")]
+    pub fn poll(file: impl Into<SharedFile>, events: PollEvents) -> Self {
+        Self {
+            events,
+            ..Self::new(Command::Poll, file.into())
+        }
+    }
+
+    /// Labels the operation; the completion carries the same value. 0 unless set.
+    pub fn user_data(self, user_data: u64) -> Self {
+        Self { user_data, ..self }
+    }
+
+    /// The buffer of an operation that is not to be submitted after all; empty for operations without one.
+    #[must_use]
+    pub fn into_buffer(self) -> Buffer {
+        self.buffer
+    }
+
+    /// The buffers of a vectored operation that is not to be submitted after all; empty for others.
+    #[must_use]
+    pub fn into_buffers(self) -> Vec<Buffer> {
+        self.buffers
+    }
+
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.file.as_fd().as_raw_fd()
+    }
+
+    /// Turns the kernel's answer, bytes or a negative errno, into the completion. The file is let go.
+    pub(crate) fn complete(mut self, id: OperationId, answer: i64) -> Completion {
+        let result = self.judge(answer);
+        match self.command {
+            Command::Read => self.buffer.set_len(*result.as_ref().unwrap_or(&0)),
+            Command::ReadVectored => {
+                let mut left = *result.as_ref().unwrap_or(&0);
+                for buffer in &mut self.buffers {
+                    let filled = left.min(buffer.requested_length());
+                    buffer.set_len(filled);
+                    left -= filled;
+                }
+            }
+            _ => {}
+        }
+        Completion {
+            id,
+            user_data: self.user_data,
+            buffer: self.buffer,
+            buffers: self.buffers,
+            result,
+        }
+    }
+
+    fn judge(&self, answer: i64) -> io::Result<usize> {
+        let Ok(count) = usize::try_from(answer) else {
+            let errno = answer
+                .checked_neg()
+                .and_then(|errno| i32::try_from(errno).ok());
+            return Err(io::Error::from_raw_os_error(errno.unwrap_or(libc::EIO)));
+        };
+        match self.command {
+            // The kernel completes a poll with no event in one case only: it was cancelled.
+            Command::Poll if count == 0 => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
+            Command::Read | Command::Write | Command::ReadVectored | Command::WriteVectored
+                if count > self.length() =>
+            {
+                // A driver that miscounts must not make us believe in bytes beyond the buffer.
+                Err(io::Error::from_raw_os_error(libc::EIO))
+            }
+            _ => Ok(count),
+        }
+    }
+
+    /// Bytes the operation may move at most.
+    fn length(&self) -> usize {
+        match self.command {
+            Command::Read => self.buffer.requested_length(),
+            Command::Write => self.buffer.len(),
+            Command::ReadVectored => self.buffers.iter().map(Buffer::requested_length).sum(),
+            Command::WriteVectored => self.buffers.iter().map(|buffer| buffer.len()).sum(),
+            Command::Sync | Command::DataSync | Command::Poll => 0,
+        }
+    }
+}
+
+/// Names one operation within the context that accepted it; never used again for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OperationId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// The end of one operation: its outcome and its memory.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Completion {
+    /// The operation that ended.
+    pub id: OperationId,
+    /// The operation's label.
+    pub user_data: u64,
+    /// The buffer given to a read or write; of a read, the filled part is what arrived. Empty for other operations.
+    pub buffer: Buffer,
+    /// The buffers given to a vectored operation. Empty for other operations.
+    pub buffers: Vec<Buffer>,
+    /// Bytes moved (for a poll: the events), or the error with the kernel's errno as its
+    /// [`raw_os_error`](io::Error::raw_os_error); `ECANCELED` when it was cancelled before it moved a byte.
+    pub result: io::Result<usize>,
+}
+
+impl Completion {
+    /// Whether the operation ended because it was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(&self.result, Err(error) if error.raw_os_error() == Some(libc::ECANCELED))
+    }
+
+    /// The conditions that ended a [poll](Operation::poll); empty when it failed.
+    #[must_use]
+    pub fn poll_events(&self) -> PollEvents {
+        let bits = self
+            .result
+            .as_ref()
+            .ok()
+            .and_then(|&bits| u16::try_from(bits).ok());
+        PollEvents::from_bits_retain(bits.unwrap_or(0))
+    }
+}
+
+/// What a request to cancel achieved. In every case but [`Unknown`](Self::Unknown) one completion is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelOutcome {
+    /// The driver was told to stop; the completion says whether that or the data was first.
+    Requested,
+    /// The kernel had not seen the operation; its completion, with `ECANCELED`, waits.
+    Withdrawn,
+    /// The operation is over already, or of a kind that cannot be stopped, as on ordinary files; it ends by itself.
+    NotCancellable,
+    /// The context has no such operation: its completion has been taken.
+    Unknown,
+}

@@ -1,0 +1,61 @@
+//! Who watches the eventfd while a task sleeps.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::sys::EventFd;
+
+/// The event loop that wakes tasks waiting for completions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reactor {
+    /// async-io's, which works below any executor: its own thread runs it where nobody else does. The default.
+    #[cfg(feature = "async-io")]
+    AsyncIo,
+    /// That of the tokio runtime in which the first task sleeps. The default where async-io is not built in.
+    #[cfg(feature = "tokio")]
+    Tokio,
+}
+
+impl Default for Reactor {
+    fn default() -> Self {
+        #[cfg(feature = "async-io")]
+        return Self::AsyncIo;
+        #[cfg(not(feature = "async-io"))]
+        return Self::Tokio;
+    }
+}
+
+/// An eventfd known to a reactor.
+#[derive(Debug)]
+pub(crate) enum Registration {
+    #[cfg(feature = "async-io")]
+    AsyncIo(async_io::Async<Arc<EventFd>>),
+    #[cfg(feature = "tokio")]
+    Tokio(tokio::io::unix::AsyncFd<Arc<EventFd>>),
+}
+
+impl Registration {
+    pub(crate) fn new(reactor: Reactor, event_fd: Arc<EventFd>) -> io::Result<Self> {
+        match reactor {
+            #[cfg(feature = "async-io")]
+            Reactor::AsyncIo => Ok(Self::AsyncIo(async_io::Async::new_nonblocking(event_fd)?)),
+            #[cfg(feature = "tokio")]
+            Reactor::Tokio => Ok(Self::Tokio(crate::sys::register_with_tokio(event_fd)?)),
+        }
+    }
+
+    /// Ready when the eventfd may have been signalled since the last time; else the task is woken when it is.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            #[cfg(feature = "async-io")]
+            Self::AsyncIo(event_fd) => event_fd.poll_readable(cx),
+            // The guard forgets the readiness it saw, not one that arrives while the caller drains the eventfd.
+            #[cfg(feature = "tokio")]
+            Self::Tokio(event_fd) => event_fd
+                .poll_read_ready(cx)
+                .map_ok(|mut guard| guard.clear_ready()),
+        }
+    }
+}
