@@ -1,1 +1,31 @@
-//! The device end of USB in user space: gadgets made of functions
+//! The device end of USB in user space: gadgets made of functions.
+
+mod check;
+mod describe;
+#[allow(dead_code)]
+mod descriptors;
+mod endpoint;
+mod function;
+pub mod functions;
+mod gadget;
+mod layout;
+mod pipe;
+mod running;
+mod udc;
+
+pub use aio_rs::Buffer;
+pub use usbfs2_protocol::{
+    Direction, EndpointAddress, Recipient, RequestKind, RequestType, SetupPacket, Speed,
+    TransferType,
+};
+
+pub use check::{DescriptorProblems, Place, Problem, ProblemKind, Target};
+pub use describe::{
+    EndpointHandle, EndpointRequest, FunctionBuilder, InterfaceBuilder, InterfaceClass,
+    InterfaceHandle, PerSpeed,
+};
+pub use endpoint::{Completion, Endpoint, EndpointError, Endpoints, Session};
+pub use function::{ControlRequest, ControlResponse, ControlTarget, Function, FunctionError};
+pub use gadget::{DeviceIds, Gadget, GadgetBuilder};
+pub use running::{Failure, Running, State, StateTimeout};
+pub use udc::{Udc, UdcEndpoint};

@@ -1,0 +1,11 @@
+//! The validator: what a target would refuse, told before it does.
+
+mod everywhere;
+mod problem;
+mod target;
+
+pub use problem::{DescriptorProblems, Place, Problem, ProblemKind};
+pub use target::Target;
+
+pub(crate) use everywhere::check_everywhere;
+pub(crate) use target::check;

@@ -1,0 +1,136 @@
+//! The rules of the backends and controllers.
+
+use usbfs2_protocol::{Speed, TransferType};
+
+use super::everywhere::endpoint_place;
+use super::{Place, Problem, ProblemKind, check_everywhere};
+use crate::descriptors;
+use crate::gadget::GadgetModel;
+use crate::layout::Layout;
+use crate::udc::Udc;
+
+/// Where a gadget is to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// The in-process bus, at this speed.
+    Loopback(Speed),
+    /// gadgetfs on this controller.
+    Gadgetfs(Udc),
+}
+
+/// gadgetfs's buffer for endpoint 0, the most it sends for one request.
+const GADGETFS_CONTROL_BUFFER: usize = 256;
+
+/// Everything wrong with the gadget on this target.
+pub(crate) fn check(model: &GadgetModel, target: &Target) -> Vec<Problem> {
+    let mut problems = check_everywhere(model);
+    match target {
+        Target::Loopback(speed) => {
+            if !model.supports(*speed) {
+                problems.push(Problem {
+                    place: Place::Gadget,
+                    kind: ProblemKind::SpeedNotOffered { speed: *speed },
+                });
+            }
+            problems.extend(endpoints(model, &Udc::loopback()).err().unwrap_or_default());
+        }
+        Target::Gadgetfs(udc) => gadgetfs(model, udc, &mut problems),
+    }
+    problems
+}
+
+/// Assigns the controller's endpoints.
+pub(crate) fn endpoints(model: &GadgetModel, udc: &Udc) -> Result<Layout, Vec<Problem>> {
+    Layout::assign(&model.functions, udc).map_err(|missing| {
+        let suitable = |one: &crate::layout::NoEndpointLeft| {
+            udc.endpoints()
+                .iter()
+                .filter(|endpoint| endpoint.suits(one.direction, one.transfer_type))
+                .count()
+        };
+        missing
+            .iter()
+            .map(|one| Problem {
+                place: Place::Endpoint {
+                    function: model.functions[one.function].name.clone(),
+                    index: one.index,
+                    direction: one.direction,
+                    transfer_type: one.transfer_type,
+                },
+                kind: ProblemKind::NoEndpointLeft {
+                    udc: udc.name().to_owned(),
+                    suitable: suitable(one),
+                },
+            })
+            .collect()
+    })
+}
+
+fn gadgetfs(model: &GadgetModel, udc: &Udc, problems: &mut Vec<Problem>) {
+    let mut gadget = |kind| {
+        problems.push(Problem {
+            place: Place::Gadget,
+            kind,
+        });
+    };
+    if model.slowest > Speed::High {
+        gadget(ProblemKind::NoSuperSpeed);
+    } else if model.slowest > Speed::Full {
+        gadget(ProblemKind::FullSpeedRequired);
+    }
+    if model.remote_wakeup {
+        gadget(ProblemKind::NoRemoteWakeup);
+    }
+
+    match endpoints(model, udc) {
+        Err(missing) => problems.extend(missing),
+        Ok(layout) => {
+            for speed in [Speed::Full, Speed::High] {
+                let length = descriptors::configuration(model, &layout, speed).len();
+                if model.supports(speed) && length > GADGETFS_CONTROL_BUFFER {
+                    problems.push(Problem {
+                        place: Place::Gadget,
+                        kind: ProblemKind::ConfigurationTooLong {
+                            speed,
+                            length,
+                            limit: GADGETFS_CONTROL_BUFFER,
+                        },
+                    });
+                }
+            }
+        }
+    }
+
+    for function in &model.functions {
+        for endpoint in function.endpoints() {
+            let is_isochronous = endpoint.request.transfer_type == TransferType::Isochronous;
+            if is_isochronous && !udc.carries_isochronous() {
+                problems.push(Problem {
+                    place: endpoint_place(function, endpoint),
+                    kind: ProblemKind::NoIsochronous {
+                        udc: udc.name().to_owned(),
+                    },
+                });
+            }
+        }
+        for interface in &function.interfaces {
+            for (descriptor_type, bytes) in &interface.descriptors {
+                if bytes.len() > GADGETFS_CONTROL_BUFFER {
+                    problems.push(Problem {
+                        place: Place::Interface {
+                            function: function.name.clone(),
+                            number: interface.number,
+                            alternate_setting: 0,
+                        },
+                        kind: ProblemKind::InterfaceDescriptorTooLong {
+                            descriptor_type: *descriptor_type,
+                            length: bytes.len(),
+                            limit: GADGETFS_CONTROL_BUFFER,
+                        },
+                    });
+                }
+            }
+        }
+    }
+}
