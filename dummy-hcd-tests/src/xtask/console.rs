@@ -48,7 +48,9 @@ impl Port {
                 return;
             };
             let _ = io::copy(&mut io::stdin().lock(), &mut stream);
-            let _ = stream.shutdown(Shutdown::Both);
+            // Closing both ways would make QEMU drop what the guest has not read yet.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = io::copy(&mut stream, &mut io::sink());
         });
     }
 }
