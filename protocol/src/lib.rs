@@ -5,6 +5,8 @@
 //! |---|---|---|
 //! | this one | [`EndpointAddress`], [`TransferType`], [`Speed`], [`SetupPacket`] | USB 2.0 chapters 5 and 9 |
 //! | [`standard`] | request, descriptor type, feature and class codes | USB 2.0 9.4, USB 3.2 9.4 |
+//! | [`bot`] | the wrappers around a disk's commands, data and status | Bulk-Only Transport 1.0 |
+//! | [`scsi`] | a disk's commands, their answers, sense | SPC-3, SBC-2 |
 //!
 //! There is no I/O here and no unsafe code. Every parser takes bytes a device, a host or a file may
 //! have made up: it returns a value or an error that names the offset and the rule, and never
@@ -21,6 +23,8 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod bot;
+pub mod scsi;
 mod setup;
 pub mod standard;
 
