@@ -93,12 +93,22 @@ impl Context {
 
     /// An eventfd that becomes readable with each completion, for an event loop of one's own.
     ///
-    /// To sleep on it: read it, take completions until [`try_next`](Self::try_next) has none,
-    /// [`submit`](Self::submit), and only then wait for it to become readable. It is non-blocking;
-    /// writing to it does no more than wake the sleeper.
+    /// Such a loop sleeps until it is readable, calls [`clear_event_fd`](Self::clear_event_fd), takes completions until
+    /// [`try_next`](Self::try_next) has none, calls [`submit`](Self::submit), and sleeps again.
     #[must_use]
     pub fn event_fd(&self) -> BorrowedFd<'_> {
         self.event_fd.as_fd()
+    }
+
+    /// Makes the eventfd unreadable until the next completion.
+    ///
+    /// # Errors
+    /// When the context was made before fork(2) by the parent, whose wake-up this would steal.
+    pub fn clear_event_fd(&self) -> io::Result<()> {
+        if self.table.is_inherited() {
+            return Err(SubmitError::Forked.into());
+        }
+        self.event_fd.drain()
     }
 
     /// Takes an operation, to be submitted with others. No system call.
@@ -219,7 +229,7 @@ impl Context {
             }
             ready!(self.registration()?.poll_readable(cx))?;
             // Only now, with the ring looked at again afterwards: a completion in between costs a look, not a wake-up.
-            self.event_fd.drain()?;
+            self.clear_event_fd()?;
         }
     }
 
@@ -252,7 +262,7 @@ impl Context {
         }
     }
 
-    /// Sleeps until the kernel has `minimum` answers; false when the deadline came first.
+    /// Sleeps until `minimum` answers are there; false when the deadline came first.
     ///
     /// io_getevents sleeps and reaps in one system call, and wakes once for `minimum` completions. Sleeping on the
     /// eventfd instead would take two calls (poll, read) and wake for each.
@@ -261,8 +271,7 @@ impl Context {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             match self.table.collect(minimum, left) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-                Ok(()) => return Ok(deadline.is_none_or(|deadline| Instant::now() < deadline)),
+                result => return result,
             }
         }
     }

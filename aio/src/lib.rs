@@ -2,6 +2,10 @@
 
 #[allow(unsafe_code)]
 mod aio;
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+mod async_context;
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+mod async_file;
 mod buffer;
 mod context;
 mod error;
@@ -12,6 +16,10 @@ mod reactor;
 #[allow(unsafe_code)]
 mod sys;
 
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+pub use async_context::{AsyncContext, Started};
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+pub use async_file::AsyncFile;
 pub use buffer::Buffer;
 pub use context::Context;
 pub use error::{PrepareError, SetupError, SubmitError};

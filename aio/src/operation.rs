@@ -217,6 +217,15 @@ pub struct OperationId {
     pub(crate) generation: u32,
 }
 
+impl OperationId {
+    /// For an operation that ended before a context took it. No context has this many slots.
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    pub(crate) const NONE: Self = Self {
+        slot: u32::MAX,
+        generation: 0,
+    };
+}
+
 /// The end of one operation: its outcome and its memory.
 #[derive(Debug)]
 #[non_exhaustive]

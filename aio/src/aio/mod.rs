@@ -133,28 +133,25 @@ impl Table {
             // its operation, thereby file and memory, and nothing reaches into an occupied slot: `finish` empties
             // it once the ring has returned its answer, `refuse` and `cancel` while the kernel does not have it.
             // Drop destroys the ring first and leaks the slots if that fails.
-            match unsafe { self.ring.submit(&self.batch) } {
-                Ok(count) => {
+            let errno = match unsafe { self.ring.submit(&self.batch) } {
+                Ok(count @ 1..) => {
                     let count = count.min(self.prepared.len());
                     self.prepared.drain(..count);
                     self.in_kernel += count;
                     submitted.taken += count;
-                    if count == 0 {
-                        break;
-                    }
+                    continue;
                 }
-                // The kernel is full. It has room again when answers have been taken.
-                Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && self.in_kernel > 0 => {
-                    break;
-                }
-                // An error is about the first of the batch; those behind it are tried again.
-                Err(error) => {
-                    let errno = error.raw_os_error().unwrap_or(libc::EIO);
-                    if let Some(index) = self.prepared.pop_front() {
-                        self.refuse(index, errno);
-                        submitted.refused += 1;
-                    }
-                }
+                Ok(0) => libc::EIO,
+                Err(error) => error.raw_os_error().unwrap_or(libc::EIO),
+            };
+            // The kernel is full. It has room again when answers have been taken.
+            if errno == libc::EAGAIN && self.in_kernel > 0 {
+                break;
+            }
+            // An error is about the first of the batch; those behind it are tried again.
+            if let Some(index) = self.prepared.pop_front() {
+                self.refuse(index, errno);
+                submitted.refused += 1;
             }
         }
         submitted
@@ -177,13 +174,19 @@ impl Table {
         }
     }
 
-    /// Sleeps until the kernel has `minimum` answers or `timeout` is over, and collects them for [`next`](Self::next).
-    pub(crate) fn collect(&mut self, minimum: usize, timeout: Option<Duration>) -> io::Result<()> {
+    /// Sleeps until `minimum` answers are there and collects them for [`next`](Self::next); false when `timeout` came first.
+    pub(crate) fn collect(
+        &mut self,
+        minimum: usize,
+        timeout: Option<Duration>,
+    ) -> io::Result<bool> {
+        // More than the kernel has will not come, and more than a batch is for the next call.
+        let minimum = minimum.min(self.in_kernel).min(Ring::LARGEST_BATCH);
         let before = self.arrived.len();
-        self.arrived
-            .extend(self.ring.get_events(minimum.min(self.in_kernel), timeout)?);
-        self.in_kernel = self.in_kernel.saturating_sub(self.arrived.len() - before);
-        Ok(())
+        self.arrived.extend(self.ring.get_events(minimum, timeout)?);
+        let count = self.arrived.len() - before;
+        self.in_kernel = self.in_kernel.saturating_sub(count);
+        Ok(count >= minimum)
     }
 
     pub(crate) fn cancel(&mut self, id: OperationId) -> CancelOutcome {

@@ -13,9 +13,6 @@ use super::fork::ForkMark;
 use super::page_size;
 use crate::SetupError;
 
-/// Events taken from the kernel in one io_getevents.
-const EVENTS_A_CALL: usize = 64;
-
 /// What the kernel says of one operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answer {
@@ -40,6 +37,9 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
+    /// Answers that one [`get_events`](Self::get_events) returns at most.
+    pub(crate) const LARGEST_BATCH: usize = 64;
+
     pub(crate) fn new(depth: u32) -> Result<Self, SetupError> {
         let mark = ForkMark::new()?;
         let mut id: c_ulong = 0;
@@ -57,7 +57,7 @@ impl Ring {
             id,
             capacity: ring_capacity(id),
             mark,
-            events: vec![Event::default(); EVENTS_A_CALL].into(),
+            events: vec![Event::default(); Self::LARGEST_BATCH].into(),
         })
     }
 
@@ -125,7 +125,7 @@ impl Ring {
         minimum: usize,
         timeout: Option<Duration>,
     ) -> io::Result<impl Iterator<Item = Answer>> {
-        let most = self.events.len();
+        let most = c_long::try_from(self.events.len()).unwrap_or(1);
         let timeout = timeout.map(|timeout| Timespec {
             seconds: c_long::try_from(timeout.as_secs()).unwrap_or(c_long::MAX),
             nanoseconds: c_long::from(timeout.subsec_nanos().cast_signed()),
@@ -137,14 +137,14 @@ impl Ring {
             libc::syscall(
                 libc::SYS_io_getevents,
                 self.id,
-                c_long::try_from(minimum.min(most)).unwrap_or(1),
-                c_long::try_from(most).unwrap_or(1),
+                c_long::try_from(minimum).unwrap_or(most).min(most),
+                most,
                 self.events.as_mut_ptr(),
                 timeout,
             )
         };
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        Ok(self.events[..count.min(most)].iter().map(|event| Answer {
+        Ok(self.events.iter().take(count).map(|event| Answer {
             data: event.data,
             result: event.result,
         }))
