@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use aio_rs::Buffer;
 use usbfs2_protocol::{Direction, SetupPacket};
 
-use crate::backend::Queue;
+use crate::backend::InFlight;
 use crate::{TransferError, Waiting, waiting};
 
 /// Runs one control transfer on the pipe that `start` puts it on.
 pub(crate) async fn transfer(
-    start: impl FnOnce(SetupPacket, Buffer) -> Box<dyn Queue>,
+    start: impl FnOnce(SetupPacket, Buffer) -> Box<dyn InFlight>,
     waiting: Waiting,
     setup: SetupPacket,
     data: &[u8],

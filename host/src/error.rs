@@ -81,12 +81,12 @@ pub enum OpenError {
     )]
     PermissionDenied(PathBuf),
     /// The device did not answer the requests that describe it.
-    #[error("device {id} does not answer: {error}")]
+    #[error("device {id} does not answer: {reason}")]
     Unresponsive {
         /// The device.
         id: DeviceId,
-        /// What its control pipe said.
-        error: TransferError,
+        /// The request that failed, and how.
+        reason: String,
     },
     /// The system refused something.
     #[error("cannot open {}: {source}", path.display())]

@@ -1,12 +1,14 @@
 //! A way to reach devices.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use usbfs2_loopback::Bus;
 
-use crate::backend::{Backend, loopback};
-use crate::{Device, DeviceId, DeviceInfo, ListError, OpenError, Watch, WatchError};
+use crate::backend::{Backend, loopback, usbfs, usbfs2};
+use crate::mounts;
+use crate::{Device, DeviceId, DeviceInfo, HostError, ListError, OpenError, Watch, WatchError};
 
 /// The kinds of way there are to reach devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +41,59 @@ pub struct Host {
 }
 
 impl Host {
+    /// The machine's devices: usbfs2 where it is mounted, usbfs otherwise.
+    /// [`reason`](Self::reason) says which and why.
+    ///
+    /// # Errors
+    /// [`HostError::NoUsb`] when there is neither, with what to do about it.
+    pub fn system() -> Result<Self, HostError> {
+        if let Some(mount) = mounts::usbfs2()?.into_iter().next() {
+            return Self::usbfs2(&mount);
+        }
+        if !Path::new(usbfs::DIRECTORY).is_dir() {
+            return Err(HostError::NoUsb);
+        }
+        let why = if mounts::usbfs2_is_loaded() {
+            "the usbfs2 module is loaded but not mounted (mount -t usbfs2 usbfs2 /dev/usbfs2)"
+        } else {
+            "the usbfs2 module is not loaded"
+        };
+        Ok(Self {
+            reason: format!("{why}, so the kernel's usbfs in {} serves", usbfs::DIRECTORY).into(),
+            ..Self::usbfs()?
+        })
+    }
+
+    /// The machine's devices through the endpoint files of the kernel module, mounted at `mount`.
+    ///
+    /// # Errors
+    /// [`HostError::NotUsbfs2`] when nothing of that type is mounted there.
+    pub fn usbfs2(mount: &Path) -> Result<Self, HostError> {
+        if !mounts::usbfs2()?.iter().any(|present| present == mount) {
+            return Err(HostError::NotUsbfs2(mount.to_owned()));
+        }
+        Ok(Self {
+            backend: Arc::new(usbfs2::Usbfs2::new(mount.to_owned())),
+            kind: BackendKind::Usbfs2,
+            reason: format!("usbfs2 is mounted at {}", mount.display()).into(),
+        })
+    }
+
+    /// The machine's devices through the kernel's classic usbfs.
+    ///
+    /// # Errors
+    /// [`HostError::NoUsbfs`] when the machine has none.
+    pub fn usbfs() -> Result<Self, HostError> {
+        if !Path::new(usbfs::DIRECTORY).is_dir() {
+            return Err(HostError::NoUsbfs);
+        }
+        Ok(Self {
+            backend: Arc::new(usbfs::Usbfs),
+            kind: BackendKind::Usbfs,
+            reason: format!("the kernel's usbfs in {} was asked for", usbfs::DIRECTORY).into(),
+        })
+    }
+
     /// The devices plugged into an in-process bus.
     #[must_use]
     pub fn on(bus: &Bus) -> Self {

@@ -166,6 +166,7 @@ mod endpoint;
 mod error;
 mod host;
 mod interface;
+mod mounts;
 mod transfer;
 mod waiting;
 mod watch;

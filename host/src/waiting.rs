@@ -9,7 +9,7 @@ use aio_rs::Buffer;
 use async_io::Timer;
 
 use crate::{Completion, TransferError};
-use crate::backend::Queue;
+use crate::backend::InFlight;
 
 /// How an operation waits for the device.
 ///
@@ -52,7 +52,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// The next completion of `queue`; `None` once `deadline` has passed or when nothing is pending.
 pub(crate) async fn next(
-    queue: &mut dyn Queue,
+    queue: &mut dyn InFlight,
     waiting: Waiting,
     deadline: Option<Instant>,
 ) -> Option<Completion> {
@@ -80,7 +80,7 @@ pub(crate) async fn next(
 ///
 /// A cancelled transfer still delivers the bytes that came; one that moved nothing timed out.
 pub(crate) async fn only(
-    queue: &mut dyn Queue,
+    queue: &mut dyn InFlight,
     waiting: Waiting,
     deadline: Option<Instant>,
 ) -> Completion {

@@ -17,6 +17,13 @@ use crate::{
 };
 
 pub(crate) mod loopback;
+mod refused;
+mod rescan;
+mod sysfs;
+pub(crate) mod usbfs;
+pub(crate) mod usbfs2;
+
+use refused::Refused;
 
 /// A way to reach devices.
 pub(crate) trait Backend: Debug + Send + Sync {
@@ -38,7 +45,8 @@ pub(crate) trait OpenDevice: Debug + Send + Sync {
     fn configuration(&self) -> Result<Option<u8>, ConfigurationError>;
     fn set_configuration(&self, value: u8) -> Result<(), ConfigurationError>;
     fn claim(&self, configuration: u8, number: u8) -> Result<Box<dyn Claimed>, ClaimError>;
-    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn Queue>;
+    /// Starts one control transfer.
+    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight>;
 }
 
 /// A claimed interface. Dropping it gives the interface back.
@@ -47,18 +55,17 @@ pub(crate) trait Claimed: Debug + Send + Sync {
     fn alternate_setting(&self) -> Result<u8, AlternateSettingError>;
     fn set_alternate_setting(&self, alternate_setting: u8) -> Result<(), AlternateSettingError>;
     fn endpoint(&self, endpoint: &Endpoint) -> Result<Box<dyn Queue>, EndpointError>;
-    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn Queue>;
+    /// Starts one control transfer.
+    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight>;
 }
 
-/// Transfers on one pipe, completed in the order the bus finishes them.
+/// Transfers that were started on one pipe, completed in the order the bus finishes them.
 ///
-/// Every buffer submitted comes back in exactly one completion. The completion of a transfer that
-/// moved bytes is a success; see [`Completion::status`]. Dropping a queue cancels what is pending
-/// and releases its memory only when the system no longer writes to it.
-pub(crate) trait Queue: Debug + Send {
-    /// Starts transfers, in order and with as few system calls as the backend can.
-    fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>);
-    /// Transfers submitted and not yet returned.
+/// Every buffer comes back in exactly one completion. The completion of a transfer that moved bytes
+/// is a success; see [`Completion::status`]. Dropping this cancels what is pending and releases its
+/// memory only when the system no longer writes to it.
+pub(crate) trait InFlight: Debug + Send {
+    /// Transfers started and not yet returned.
     fn pending(&self) -> usize;
     /// Called only while something is pending.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion>;
@@ -66,6 +73,12 @@ pub(crate) trait Queue: Debug + Send {
     fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion>;
     /// Asks for every pending transfer to end soon; each still completes.
     fn cancel_all(&mut self);
+}
+
+/// An open bulk or interrupt endpoint.
+pub(crate) trait Queue: InFlight {
+    /// Starts transfers, in order and with as few system calls as the backend can.
+    fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>);
     /// Cancels what is pending, then clears the halt and the data toggle on both sides.
     fn clear_halt(&mut self) -> Result<(), TransferError>;
 }

@@ -1,0 +1,177 @@
+//! nusb's endpoints with the error rules of endpoint files.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use aio_rs::Buffer;
+use nusb::MaybeFuture;
+use nusb::transfer::{BulkOrInterrupt, EndpointDirection};
+use usbfs2_protocol::Direction;
+
+use super::{request_error, transfer_error};
+use crate::backend::sysfs::SysfsDevice;
+use crate::backend::{InFlight, Queue};
+use crate::{Completion, TransferError};
+
+/// An endpoint that an error stops until it is recovered.
+#[derive(Debug)]
+pub(super) struct UsbfsEndpoint<T: BulkOrInterrupt, D: EndpointDirection> {
+    endpoint: nusb::Endpoint<T, D>,
+    sysfs: SysfsDevice,
+    /// What each transfer in flight asked for; nusb is asked for whole packets.
+    requested: VecDeque<usize>,
+    stopped: bool,
+    /// Completions that come after those of the transfers in flight.
+    ended: VecDeque<Completion>,
+}
+
+impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
+    /// How long a cancelled transfer may take to come back from the host controller.
+    const CANCEL_TIME: Duration = Duration::from_secs(5);
+
+    pub(super) fn new(endpoint: nusb::Endpoint<T, D>, sysfs: SysfsDevice) -> Self {
+        Self {
+            endpoint,
+            sysfs,
+            requested: VecDeque::new(),
+            stopped: false,
+            ended: VecDeque::new(),
+        }
+    }
+
+    fn direction(&self) -> Direction {
+        Direction::from_bit(self.endpoint.endpoint_address())
+    }
+
+    fn start(&mut self, buffer: Buffer) {
+        let (buffer, requested) = match self.direction() {
+            Direction::Out => (nusb::transfer::Buffer::from(buffer.into_vec()), 0),
+            Direction::In => {
+                let requested = buffer.requested_length();
+                let packet = self.endpoint.max_packet_size().max(1);
+                let packets = requested.max(1).next_multiple_of(packet);
+                let mut bytes = buffer.into_vec();
+                bytes.clear();
+                bytes.reserve_exact(packets);
+                let mut buffer = nusb::transfer::Buffer::from(bytes);
+                buffer.set_requested_len(packets);
+                (buffer, requested)
+            }
+        };
+        self.requested.push_back(requested);
+        self.endpoint.submit(buffer);
+    }
+
+    fn finish(&mut self, completion: nusb::transfer::Completion) -> Completion {
+        let requested = self.requested.pop_front().unwrap_or(0);
+        let mut actual_length = completion.actual_len;
+        let mut status = completion.status.map_err(transfer_error);
+        let mut bytes = completion.buffer.into_vec();
+        let buffer = match self.direction() {
+            Direction::Out => Buffer::from(bytes),
+            Direction::In => {
+                if actual_length > requested {
+                    // The packet that did not fit would have been babble to a smaller buffer.
+                    actual_length = requested - requested % self.endpoint.max_packet_size().max(1);
+                    status = Err(TransferError::Overflow);
+                }
+                bytes.truncate(actual_length);
+                bytes.reserve(requested - actual_length.min(requested));
+                let mut buffer = Buffer::from(bytes);
+                buffer.set_requested_length(requested);
+                buffer
+            }
+        };
+        if status == Err(TransferError::BusError) && !self.sysfs.exists() {
+            // Unplugging ends transfers with a bus error on some host controllers.
+            status = Err(TransferError::Disconnected);
+        }
+        if let Err(TransferError::Stall | TransferError::Overflow | TransferError::BusError) = status
+        {
+            self.stopped = true;
+            self.endpoint.cancel_all();
+        }
+        if actual_length > 0 {
+            status = Ok(());
+        }
+        Completion {
+            buffer,
+            actual_length,
+            status,
+        }
+    }
+}
+
+impl<T: BulkOrInterrupt, D: EndpointDirection> InFlight for UsbfsEndpoint<T, D> {
+    fn pending(&self) -> usize {
+        self.endpoint.pending() + self.ended.len()
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
+        if self.endpoint.pending() > 0 {
+            let completion = ready!(self.endpoint.poll_next_complete(cx));
+            return Poll::Ready(self.finish(completion));
+        }
+        match self.ended.pop_front() {
+            Some(completion) => Poll::Ready(completion),
+            None => Poll::Pending,
+        }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
+        if self.endpoint.pending() == 0 {
+            return self.ended.pop_front();
+        }
+        let completion = self.endpoint.wait_next_complete(timeout.unwrap_or(Duration::MAX))?;
+        Some(self.finish(completion))
+    }
+
+    fn cancel_all(&mut self) {
+        self.endpoint.cancel_all();
+    }
+}
+
+impl<T: BulkOrInterrupt, D: EndpointDirection> Queue for UsbfsEndpoint<T, D> {
+    fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>) {
+        for buffer in buffers {
+            if self.stopped {
+                let error = match self.sysfs.exists() {
+                    true => TransferError::Stall,
+                    false => TransferError::Disconnected,
+                };
+                self.ended.push_back(Completion::failed(buffer, error));
+            } else {
+                self.start(buffer);
+            }
+        }
+    }
+
+    fn clear_halt(&mut self) -> Result<(), TransferError> {
+        self.endpoint.cancel_all();
+        // The halt must not be cleared under a transfer that would then go on; what completes now is
+        // kept in order, ahead of completions that were waiting behind it.
+        let mut reaped = VecDeque::new();
+        while self.endpoint.pending() > 0 {
+            let completion = self.endpoint.wait_next_complete(Self::CANCEL_TIME);
+            let completion = completion.ok_or(TransferError::TimedOut)?;
+            reaped.push_back(self.finish(completion));
+        }
+        reaped.append(&mut self.ended);
+        self.ended = reaped;
+        let cleared = self.endpoint.clear_halt().wait();
+        cleared.map_err(|error| request_error(&error))?;
+        self.stopped = false;
+        Ok(())
+    }
+}
+
+impl<T: BulkOrInterrupt, D: EndpointDirection> Drop for UsbfsEndpoint<T, D> {
+    /// Transfers end before the interface is given back, which nusb leaves to its own thread.
+    fn drop(&mut self) {
+        self.endpoint.cancel_all();
+        while self.endpoint.pending() > 0
+            && self.endpoint.wait_next_complete(Self::CANCEL_TIME).is_some()
+        {}
+    }
+}

@@ -1,0 +1,125 @@
+//! Open devices and claimed interfaces through nusb.
+
+use aio_rs::Buffer;
+use nusb::transfer::{Bulk, EndpointDirection, In, Interrupt, Out};
+use nusb::{ErrorKind, MaybeFuture};
+use usbfs2_protocol::descriptor::Endpoint;
+use usbfs2_protocol::{Direction, SetupPacket, TransferType};
+
+use super::control::ControlTransfer;
+use super::endpoint::UsbfsEndpoint;
+use super::{io_error, request_error};
+use crate::backend::sysfs::SysfsDevice;
+use crate::backend::{Claimed, InFlight, OpenDevice, Queue};
+use crate::{AlternateSettingError, ClaimError, ConfigurationError, EndpointError};
+
+#[derive(Debug)]
+pub(super) struct OpenUsbfs {
+    device: nusb::Device,
+    sysfs: SysfsDevice,
+}
+
+impl OpenUsbfs {
+    pub(super) fn new(device: nusb::Device, sysfs: SysfsDevice) -> Self {
+        Self { device, sysfs }
+    }
+}
+
+impl OpenDevice for OpenUsbfs {
+    fn configuration(&self) -> Result<Option<u8>, ConfigurationError> {
+        if !self.sysfs.exists() {
+            return Err(ConfigurationError::Disconnected);
+        }
+        Ok(self.sysfs.configuration())
+    }
+
+    fn set_configuration(&self, value: u8) -> Result<(), ConfigurationError> {
+        let result = self.device.set_configuration(value).wait();
+        result.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => ConfigurationError::NotFound(value),
+            ErrorKind::Busy => ConfigurationError::Busy,
+            ErrorKind::Disconnected => ConfigurationError::Disconnected,
+            _ => ConfigurationError::Refused(request_error(&error)),
+        })
+    }
+
+    fn claim(&self, _configuration: u8, number: u8) -> Result<Box<dyn Claimed>, ClaimError> {
+        let claimed = self.device.detach_and_claim_interface(number).wait();
+        let interface = claimed.map_err(|error| match error.kind() {
+            ErrorKind::Busy => ClaimError::Busy(number),
+            ErrorKind::Disconnected => ClaimError::Disconnected,
+            _ => ClaimError::Io {
+                number,
+                source: io_error(error),
+            },
+        })?;
+        Ok(Box::new(ClaimedUsbfs {
+            interface,
+            device: self.device.clone(),
+            sysfs: self.sysfs.clone(),
+        }))
+    }
+
+    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {
+        Box::new(ControlTransfer::new(&self.device, setup, data))
+    }
+}
+
+/// Dropping nusb's interface gives it back and attaches the driver that was detached.
+#[derive(Debug)]
+struct ClaimedUsbfs {
+    interface: nusb::Interface,
+    device: nusb::Device,
+    sysfs: SysfsDevice,
+}
+
+impl ClaimedUsbfs {
+    fn bulk<D: EndpointDirection + 'static>(&self, byte: u8) -> Opened {
+        let endpoint = self.interface.endpoint::<Bulk, D>(byte)?;
+        Ok(Box::new(UsbfsEndpoint::new(endpoint, self.sysfs.clone())))
+    }
+
+    fn interrupt<D: EndpointDirection + 'static>(&self, byte: u8) -> Opened {
+        let endpoint = self.interface.endpoint::<Interrupt, D>(byte)?;
+        Ok(Box::new(UsbfsEndpoint::new(endpoint, self.sysfs.clone())))
+    }
+}
+
+type Opened = Result<Box<dyn Queue>, nusb::Error>;
+
+impl Claimed for ClaimedUsbfs {
+    fn alternate_setting(&self) -> Result<u8, AlternateSettingError> {
+        Ok(self.interface.get_alt_setting())
+    }
+
+    fn set_alternate_setting(&self, alternate_setting: u8) -> Result<(), AlternateSettingError> {
+        let result = self.interface.set_alt_setting(alternate_setting).wait();
+        result.map_err(|error| match error.kind() {
+            ErrorKind::Disconnected => AlternateSettingError::Disconnected,
+            _ => AlternateSettingError::Refused(request_error(&error)),
+        })
+    }
+
+    fn endpoint(&self, endpoint: &Endpoint) -> Result<Box<dyn Queue>, EndpointError> {
+        let address = endpoint.address;
+        let byte = address.to_byte();
+        let opened = match (endpoint.transfer_type(), address.direction()) {
+            (TransferType::Bulk, Direction::In) => self.bulk::<In>(byte),
+            (TransferType::Bulk, Direction::Out) => self.bulk::<Out>(byte),
+            (_, Direction::In) => self.interrupt::<In>(byte),
+            (_, Direction::Out) => self.interrupt::<Out>(byte),
+        };
+        opened.map_err(|error| match error.kind() {
+            ErrorKind::Busy => EndpointError::Busy(address),
+            ErrorKind::Disconnected => EndpointError::Disconnected,
+            _ => EndpointError::Io {
+                address,
+                source: io_error(error),
+            },
+        })
+    }
+
+    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {
+        Box::new(ControlTransfer::new(&self.device, setup, data))
+    }
+}

@@ -1,0 +1,111 @@
+//! An endpoint file as a queue.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use aio_rs::{Buffer, Operation, SetupError, SharedFile};
+use rustix::fs::Advice;
+use usbfs2_protocol::Direction;
+
+use super::transfers::Transfers;
+use crate::backend::{InFlight, Queue};
+use crate::{Completion, TransferError};
+
+/// An open bulk or interrupt endpoint file.
+#[derive(Debug)]
+pub(super) struct EndpointFile {
+    transfers: Transfers,
+    file: SharedFile,
+    direction: Direction,
+    /// What is over the context's depth, to be started as transfers complete.
+    backlog: VecDeque<Buffer>,
+    /// Completions of transfers that never reached the kernel; they come after those that did.
+    ended: VecDeque<Completion>,
+}
+
+impl EndpointFile {
+    /// Transfers in the kernel at a time. Enough that the bus is never idle for want of one; the
+    /// system's limit, fs.aio-max-nr, is 65536 for all files together unless raised.
+    const DEPTH: u32 = 128;
+
+    pub(super) fn new(file: SharedFile, direction: Direction) -> Result<Self, SetupError> {
+        Ok(Self {
+            transfers: Transfers::new(Self::DEPTH)?,
+            file,
+            direction,
+            backlog: VecDeque::new(),
+            ended: VecDeque::new(),
+        })
+    }
+
+    /// Starts as much of the backlog as there is room for.
+    fn start(&mut self) {
+        while self.transfers.has_room()
+            && let Some(buffer) = self.backlog.pop_front()
+        {
+            let operation = match self.direction {
+                Direction::In => Operation::read(&self.file, 0, buffer),
+                Direction::Out => Operation::write(&self.file, 0, buffer),
+            };
+            if let Err(completion) = self.transfers.prepare(operation) {
+                self.ended.push_back(completion);
+            }
+        }
+        self.transfers.submit();
+    }
+}
+
+impl InFlight for EndpointFile {
+    fn pending(&self) -> usize {
+        self.transfers.pending() + self.backlog.len() + self.ended.len()
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
+        loop {
+            if let Some(completion) = ready!(self.transfers.poll_next(cx)) {
+                self.start();
+                return Poll::Ready(completion);
+            }
+            if let Some(completion) = self.ended.pop_front() {
+                return Poll::Ready(completion);
+            }
+            if self.pending() == 0 {
+                return Poll::Pending;
+            }
+            self.start();
+        }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
+        let completion = self.transfers.wait(timeout);
+        if completion.is_some() {
+            self.start();
+            return completion;
+        }
+        // None in the kernel, or the time is over: only the former lets the later ones overtake.
+        if self.transfers.pending() == 0 {
+            return self.ended.pop_front();
+        }
+        None
+    }
+
+    fn cancel_all(&mut self) {
+        let cancelled = |buffer| Completion::failed(buffer, TransferError::Cancelled);
+        self.ended.extend(self.backlog.drain(..).map(cancelled));
+        self.transfers.cancel_all();
+    }
+}
+
+impl Queue for EndpointFile {
+    fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>) {
+        self.backlog.extend(buffers);
+        self.start();
+    }
+
+    fn clear_halt(&mut self) -> Result<(), TransferError> {
+        self.cancel_all();
+        rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)
+            .map_err(|errno| TransferError::from_errno(errno.raw_os_error()))
+    }
+}

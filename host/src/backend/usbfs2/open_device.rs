@@ -1,0 +1,167 @@
+//! Open devices and claimed interfaces as files.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use aio_rs::{Buffer, SharedFile};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use usbfs2_protocol::descriptor::Endpoint;
+use usbfs2_protocol::{Direction, SetupPacket};
+
+use super::control::ControlPipe;
+use super::directory::{Directory, write_setting};
+use super::endpoint::EndpointFile;
+use crate::backend::sysfs::configuration_value;
+use crate::backend::{Claimed, InFlight, OpenDevice, Queue};
+use crate::{
+    AlternateSettingError, ClaimError, ConfigurationError, DeviceId, EndpointError, OpenError,
+    TransferError,
+};
+
+/// One plug of a device.
+#[derive(Debug)]
+pub(super) struct OpenUsbfs2 {
+    directory: Directory,
+    control: ControlPipe,
+}
+
+impl OpenUsbfs2 {
+    pub(super) fn open(id: &DeviceId, path: &Path) -> Result<Self, OpenError> {
+        let error = |path: &Path, errno| match errno {
+            Errno::NOENT | Errno::NODEV => OpenError::NotFound(id.clone()),
+            Errno::ACCESS | Errno::PERM => OpenError::PermissionDenied(path.to_owned()),
+            errno => OpenError::Io {
+                path: path.to_owned(),
+                source: errno.into(),
+            },
+        };
+        let directory = Directory::open(path).map_err(|errno| error(path, errno))?;
+        let ep00 = directory
+            .open_file("ep00", OFlags::RDWR)
+            .map_err(|errno| error(&directory.path("ep00"), errno))?;
+        Ok(Self {
+            directory,
+            control: ControlPipe::new(SharedFile::new(ep00)),
+        })
+    }
+}
+
+impl OpenDevice for OpenUsbfs2 {
+    fn configuration(&self) -> Result<Option<u8>, ConfigurationError> {
+        match self.directory.read("configuration") {
+            Ok(text) => Ok(configuration_value(&String::from_utf8_lossy(&text))),
+            Err(Errno::NOENT | Errno::NODEV) => Err(ConfigurationError::Disconnected),
+            Err(errno) => Err(ConfigurationError::Io(errno.into())),
+        }
+    }
+
+    fn set_configuration(&self, value: u8) -> Result<(), ConfigurationError> {
+        let result = self.directory.write("configuration", &value.to_string());
+        result.map_err(|errno| match errno {
+            Errno::INVAL => ConfigurationError::NotFound(value),
+            Errno::BUSY => ConfigurationError::Busy,
+            Errno::NOENT | Errno::NODEV => ConfigurationError::Disconnected,
+            Errno::ACCESS | Errno::PERM => ConfigurationError::Io(errno.into()),
+            errno => ConfigurationError::Refused(TransferError::from_io(&errno.into())),
+        })
+    }
+
+    fn claim(&self, configuration: u8, number: u8) -> Result<Box<dyn Claimed>, ClaimError> {
+        let name = format!("{configuration}.{number}");
+        let error = |file: &str, errno| match errno {
+            Errno::BUSY => ClaimError::Busy(number),
+            Errno::NOENT | Errno::NODEV => ClaimError::Disconnected,
+            Errno::ACCESS | Errno::PERM => ClaimError::PermissionDenied {
+                number,
+                path: self.directory.path(&name).join(file),
+            },
+            errno => ClaimError::Io {
+                number,
+                source: errno.into(),
+            },
+        };
+        let directory = self
+            .directory
+            .subdirectory(&name)
+            .map_err(|errno| error("", errno))?;
+        let open = |file: &str| {
+            let opened = directory.open_file(file, OFlags::RDWR);
+            opened.map_err(|errno| error(file, errno))
+        };
+        let driver = open("driver")?;
+        write_setting(&driver, "usbfs2").map_err(|errno| error("driver", errno))?;
+        let control = ControlPipe::new(SharedFile::new(open("ep00")?));
+        Ok(Box::new(ClaimedUsbfs2 {
+            control,
+            _claim: driver,
+            directory,
+        }))
+    }
+
+    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {
+        self.control.start(setup, data)
+    }
+}
+
+/// An interface, claimed as long as its `driver` file is open.
+#[derive(Debug)]
+struct ClaimedUsbfs2 {
+    control: ControlPipe,
+    /// Closing it gives the interface back to the driver that had it, however the process ends.
+    _claim: OwnedFd,
+    directory: Directory,
+}
+
+impl Claimed for ClaimedUsbfs2 {
+    fn alternate_setting(&self) -> Result<u8, AlternateSettingError> {
+        let text = self.directory.read("alternate").map_err(alternate_error)?;
+        let text = String::from_utf8_lossy(&text);
+        text.trim().parse().map_err(|_| {
+            let message = format!("the file `alternate` reads {text:?}, not a number");
+            AlternateSettingError::Io(io::Error::new(io::ErrorKind::InvalidData, message))
+        })
+    }
+
+    fn set_alternate_setting(&self, alternate_setting: u8) -> Result<(), AlternateSettingError> {
+        let text = alternate_setting.to_string();
+        let result = self.directory.write("alternate", &text);
+        result.map_err(alternate_error)
+    }
+
+    fn endpoint(&self, endpoint: &Endpoint) -> Result<Box<dyn Queue>, EndpointError> {
+        let address = endpoint.address;
+        let name = format!("ep{:02x}", address.to_byte());
+        let access = match address.direction() {
+            Direction::In => OFlags::RDONLY,
+            Direction::Out => OFlags::WRONLY,
+        };
+        let io_error = |source| EndpointError::Io { address, source };
+        let file = self
+            .directory
+            .open_file(&name, access)
+            .map_err(|errno| match errno {
+                Errno::BUSY => EndpointError::Busy(address),
+                Errno::NODEV => EndpointError::Disconnected,
+                Errno::ACCESS | Errno::PERM => {
+                    EndpointError::PermissionDenied(self.directory.path(&name))
+                }
+                errno => io_error(errno.into()),
+            })?;
+        let queue = EndpointFile::new(SharedFile::new(file), address.direction());
+        Ok(Box::new(queue.map_err(|error| io_error(error.into()))?))
+    }
+
+    fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {
+        self.control.start(setup, data)
+    }
+}
+
+fn alternate_error(errno: Errno) -> AlternateSettingError {
+    match errno {
+        Errno::NOENT | Errno::NODEV => AlternateSettingError::Disconnected,
+        Errno::ACCESS | Errno::PERM => AlternateSettingError::Io(errno.into()),
+        errno => AlternateSettingError::Refused(TransferError::from_io(&errno.into())),
+    }
+}

@@ -1,0 +1,119 @@
+//! Reads and writes of one file in flight, with what the engine says put into this crate's words.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use aio_rs::{Buffer, Operation};
+
+use crate::{Completion, TransferError};
+
+/// An AIO context and the transfers in it.
+#[derive(Debug)]
+pub(super) struct Transfers {
+    context: aio_rs::Context,
+    broken: Option<Broken>,
+}
+
+/// The engine cannot go on: the process is a fork of the one that made the context, or there is no
+/// reactor. Every transfer still completes once; the buffers stay with the context.
+#[derive(Debug)]
+struct Broken {
+    error: TransferError,
+    left: usize,
+}
+
+impl Transfers {
+    pub(super) fn new(depth: u32) -> Result<Self, aio_rs::SetupError> {
+        Ok(Self {
+            context: aio_rs::Context::new(depth)?,
+            broken: None,
+        })
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        match &self.broken {
+            Some(broken) => broken.left,
+            None => self.context.in_flight(),
+        }
+    }
+
+    /// Whether nothing is in flight and more can be.
+    pub(super) fn is_idle(&self) -> bool {
+        self.broken.is_none() && self.context.in_flight() == 0
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.broken.is_some() || self.context.in_flight() < self.context.depth()
+    }
+
+    /// Takes an operation for the next [`submit`](Self::submit); gives the completion of one that
+    /// cannot be taken.
+    pub(super) fn prepare(&mut self, operation: Operation) -> Result<(), Completion> {
+        match self.context.prepare(operation) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Completion::failed(
+                error.into_operation().into_buffer(),
+                TransferError::InvalidRequest,
+            )),
+        }
+    }
+
+    /// Hands what was prepared to the kernel.
+    pub(super) fn submit(&mut self) {
+        if self.broken.is_none()
+            && let Err(error) = self.context.submit()
+        {
+            self.give_up(&error.into());
+        }
+    }
+
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Completion>> {
+        if self.broken.is_none() {
+            match ready!(self.context.poll_next(cx)) {
+                Ok(completion) => return Poll::Ready(completion.map(translate)),
+                Err(error) => self.give_up(&error),
+            }
+        }
+        Poll::Ready(self.next_broken())
+    }
+
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
+        if self.broken.is_none() {
+            match self.context.wait(timeout) {
+                Ok(completion) => return completion.map(translate),
+                Err(error) => self.give_up(&error),
+            }
+        }
+        self.next_broken()
+    }
+
+    pub(super) fn cancel_all(&mut self) {
+        self.context.cancel_all();
+    }
+
+    fn give_up(&mut self, error: &io::Error) {
+        log::error!("transfers cannot go on: {error}");
+        self.broken = Some(Broken {
+            error: TransferError::from_io(error),
+            left: self.context.in_flight(),
+        });
+    }
+
+    fn next_broken(&mut self) -> Option<Completion> {
+        let broken = self.broken.as_mut()?;
+        broken.left = broken.left.checked_sub(1)?;
+        Some(Completion::failed(Buffer::new(), broken.error))
+    }
+}
+
+fn translate(completion: aio_rs::Completion) -> Completion {
+    match completion.result {
+        Ok(actual_length) => Completion {
+            buffer: completion.buffer,
+            actual_length,
+            status: Ok(()),
+        },
+        Err(error) => Completion::failed(completion.buffer, TransferError::from_io(&error)),
+    }
+}
