@@ -15,7 +15,6 @@ mod module;
 mod progress;
 mod qemu;
 mod sources;
-mod verdict;
 mod vm;
 
 use std::process::ExitCode;

@@ -9,13 +9,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use dummy_hcd_tests::kernel_log;
 
 use crate::args::VmOptions;
 use crate::console::{self, Console, Port};
 use crate::guest::{self, Outcome};
 use crate::kernel::Kernel;
 use crate::qemu::{self, Accelerator, Machine};
-use crate::{HARNESS_FAILED, apt, cache, initramfs, kvm, module, progress, verdict};
+use crate::{HARNESS_FAILED, apt, cache, initramfs, kvm, module, progress};
 
 const PAST_DEADLINE: u8 = 124;
 const INTERRUPTED: u8 = 130;
@@ -127,7 +128,7 @@ fn judge(outcome: &Outcome, console: &Console, qemu_said: &str, took: Duration) 
             console.tail(CONSOLE_LINES)
         );
     };
-    let trouble = verdict::trouble(&outcome.kernel_log);
+    let trouble = kernel_log::trouble(&outcome.kernel_log);
     if let Some(first) = trouble.first() {
         let from = outcome.kernel_log.find(first).unwrap_or_default();
         let report = outcome.kernel_log[from..]

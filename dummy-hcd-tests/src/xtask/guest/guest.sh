@@ -59,6 +59,8 @@ if [ -n "$MODULE" ]; then
 	mount -t usbfs2 usbfs2 /dev/usbfs2 || fail "cannot mount usbfs2"
 fi
 
+# For the tests that unload the module and load it again.
+export USBFS2_MODULE="$MODULE"
 cd "$DIRECTORY" || fail "cannot enter $DIRECTORY"
 out=$(port usbfs2.stdout)
 err=$(port usbfs2.stderr)

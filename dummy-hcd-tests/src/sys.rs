@@ -1,0 +1,333 @@
+//! Linux native AIO by its five system calls, so that the module's tests do not rest on `aio-rs`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// `struct iocb` of linux/aio_abi.h on little-endian machines.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Iocb {
+    data: u64,
+    key: u32,
+    rw_flags: i32,
+    opcode: u16,
+    priority: i16,
+    fildes: u32,
+    buffer: u64,
+    length: u64,
+    offset: i64,
+    reserved: u64,
+    flags: u32,
+    event_fd: u32,
+}
+
+/// `struct io_event` of linux/aio_abi.h.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+struct IoEvent {
+    data: u64,
+    iocb: u64,
+    result: i64,
+    result2: i64,
+}
+
+/// IOCB_CMD_PREAD and IOCB_CMD_PWRITE.
+#[derive(Debug, Clone, Copy)]
+#[repr(u16)]
+enum Command {
+    Read = 0,
+    Write = 1,
+}
+
+/// An operation's name, never given twice by one context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(u64);
+
+/// One completion.
+#[derive(Debug)]
+pub struct Completed {
+    /// The operation.
+    pub token: Token,
+    /// Bytes moved, or the error.
+    pub result: io::Result<usize>,
+    /// What was read or written.
+    pub buffer: Vec<u8>,
+}
+
+/// What the kernel may still touch for one operation.
+#[derive(Debug)]
+struct Pending {
+    iocb: Box<Iocb>,
+    buffer: Vec<u8>,
+    _file: Arc<File>,
+}
+
+/// An AIO context. Dropping it cancels what is in flight and waits for it.
+#[derive(Debug)]
+pub struct Context {
+    id: libc::c_ulong,
+    next: u64,
+    pending: BTreeMap<Token, Pending>,
+}
+
+impl Context {
+    /// A context for `depth` operations at once.
+    ///
+    /// # Errors
+    /// EAGAIN past the system's limit, /proc/sys/fs/aio-max-nr.
+    pub fn new(depth: u32) -> io::Result<Self> {
+        let mut id: libc::c_ulong = 0;
+        // SAFETY: io_setup writes one aio_context_t to `id`, which lives through the call.
+        check(unsafe {
+            libc::syscall(libc::SYS_io_setup, libc::c_long::from(depth), &raw mut id)
+        })?;
+        Ok(Self {
+            id,
+            next: 0,
+            pending: BTreeMap::new(),
+        })
+    }
+
+    /// Operations whose completion has not been taken.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Starts a read of up to `length` bytes.
+    ///
+    /// # Errors
+    /// What io_submit says; the operation then never completes.
+    pub fn read(&mut self, file: &Arc<File>, offset: u64, length: usize) -> io::Result<Token> {
+        self.submit(Command::Read, file, offset, vec![0; length])
+    }
+
+    /// Starts a write.
+    ///
+    /// # Errors
+    /// What io_submit says; the operation then never completes.
+    pub fn write(&mut self, file: &Arc<File>, offset: u64, bytes: Vec<u8>) -> io::Result<Token> {
+        self.submit(Command::Write, file, offset, bytes)
+    }
+
+    fn submit(
+        &mut self,
+        command: Command,
+        file: &Arc<File>,
+        offset: u64,
+        mut buffer: Vec<u8>,
+    ) -> io::Result<Token> {
+        let token = Token(self.next);
+        self.next += 1;
+        let mut iocb = Box::new(Iocb {
+            data: token.0,
+            opcode: command as u16,
+            fildes: file.as_raw_fd().cast_unsigned(),
+            buffer: buffer.as_mut_ptr() as u64,
+            length: buffer.len() as u64,
+            offset: offset.cast_signed(),
+            ..Iocb::default()
+        });
+        let mut list = [&raw mut *iocb];
+        // Owned by `pending` before the kernel knows it; an early return takes it back.
+        self.pending.insert(
+            token,
+            Pending {
+                iocb,
+                buffer,
+                _file: Arc::clone(file),
+            },
+        );
+        // SAFETY: `pending` owns the iocb (boxed, so it does not move), the buffer and the file until `take`
+        // sees the completion or Drop has waited in io_destroy; `list` lives through the call.
+        let accepted = check(unsafe {
+            libc::syscall(
+                libc::SYS_io_submit,
+                self.id,
+                1 as libc::c_long,
+                list.as_mut_ptr(),
+            )
+        });
+        match accepted {
+            Ok(1) => Ok(token),
+            Ok(_) => {
+                self.pending.remove(&token);
+                Err(io::Error::from_raw_os_error(libc::EAGAIN))
+            }
+            Err(error) => {
+                self.pending.remove(&token);
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks to cancel an operation, which completes in its own time all the same. False if it is too late.
+    ///
+    /// # Errors
+    /// What io_cancel says, other than that it is too late.
+    pub fn cancel(&mut self, token: Token) -> io::Result<bool> {
+        let Some(pending) = self.pending.get_mut(&token) else {
+            return Ok(false);
+        };
+        let mut event = IoEvent::default();
+        let iocb: *mut Iocb = &raw mut *pending.iocb;
+        // SAFETY: `pending` keeps the iocb until its completion is taken; `event` lives through the call.
+        match check(unsafe { libc::syscall(libc::SYS_io_cancel, self.id, iocb, &raw mut event) }) {
+            Ok(_) => Ok(true),
+            Err(error) => match error.raw_os_error() {
+                // The kernel's answer since 2.6: cancelled, and the completion comes by the ring.
+                Some(libc::EINPROGRESS) => Ok(true),
+                Some(libc::EINVAL | libc::EAGAIN) => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Takes completions until there are `minimum` of them or `timeout` is over.
+    ///
+    /// # Errors
+    /// What io_getevents says; InvalidData for a completion of an operation that is not in flight, which
+    /// is how a second completion shows.
+    pub fn wait(&mut self, minimum: usize, timeout: Duration) -> io::Result<Vec<Completed>> {
+        let until = Instant::now() + timeout;
+        let mut completed = Vec::new();
+        loop {
+            let missing = minimum.saturating_sub(completed.len());
+            let left = until.saturating_duration_since(Instant::now());
+            for event in self.events(missing.min(1), left)? {
+                completed.push(self.take(&event)?);
+            }
+            if completed.len() >= minimum || Instant::now() >= until {
+                return Ok(completed);
+            }
+        }
+    }
+
+    fn events(&self, minimum: usize, timeout: Duration) -> io::Result<Vec<IoEvent>> {
+        let mut events = [IoEvent::default(); 64];
+        let seconds = libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX);
+        let mut timeout = libc::timespec {
+            tv_sec: seconds,
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        let minimum = i64::try_from(minimum).unwrap_or(i64::MAX);
+        // SAFETY: `events` has room for the 64 events asked for and, as `timeout`, lives through the call.
+        let count = check(unsafe {
+            libc::syscall(
+                libc::SYS_io_getevents,
+                self.id,
+                minimum,
+                64_i64,
+                events.as_mut_ptr(),
+                &raw mut timeout,
+            )
+        })?;
+        Ok(events[..usize::try_from(count).unwrap_or(0)].to_vec())
+    }
+
+    fn take(&mut self, event: &IoEvent) -> io::Result<Completed> {
+        let token = Token(event.data);
+        let pending = self.pending.remove(&token).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("operation {} completed twice", token.0),
+            )
+        })?;
+        let result = usize::try_from(event.result).map_err(|_| {
+            let errno = i32::try_from(event.result.unsigned_abs()).unwrap_or(i32::MAX);
+            io::Error::from_raw_os_error(errno)
+        });
+        Ok(Completed {
+            token,
+            result,
+            buffer: pending.buffer,
+        })
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: io_destroy cancels and waits for everything in flight, so that `pending`, dropped after
+        // this, frees nothing the kernel may still write.
+        let destroyed = check(unsafe { libc::syscall(libc::SYS_io_destroy, self.id) });
+        if destroyed.is_err() {
+            // The kernel may still hold the buffers; a leak is the safe end.
+            std::mem::forget(std::mem::take(&mut self.pending));
+        }
+    }
+}
+
+/// Tells usbcore's recovery rule of the module to act: cancels what is queued, clears the halt.
+///
+/// # Errors
+/// What the module says.
+pub fn recover(file: &File) -> io::Result<()> {
+    // SAFETY: posix_fadvise takes a descriptor, which `file` owns through the call, and numbers.
+    match unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Unloads a kernel module.
+///
+/// # Errors
+/// EWOULDBLOCK while it is in use.
+pub fn delete_module(name: &std::ffi::CStr) -> io::Result<()> {
+    // SAFETY: `name` is a C string that lives through the call.
+    check(unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) })
+        .map(|_| ())
+}
+
+/// Mounts the module's file system.
+///
+/// # Errors
+/// What mount says.
+pub fn mount(target: &std::ffi::CStr) -> io::Result<()> {
+    let kind = c"usbfs2".as_ptr();
+    // SAFETY: all four are C strings that live through the call, or null where mount allows it.
+    check(unsafe { libc::mount(kind, target.as_ptr(), kind, 0, std::ptr::null()) }.into())
+        .map(|_| ())
+}
+
+/// Unmounts the file system at `target`.
+///
+/// # Errors
+/// EBUSY while a file in it is open.
+pub fn unmount(target: &std::ffi::CStr) -> io::Result<()> {
+    // SAFETY: `target` is a C string that lives through the call.
+    check(unsafe { libc::umount(target.as_ptr()) }.into()).map(|_| ())
+}
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_read_of_a_file_completes_once_with_its_bytes() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"endpoint").unwrap();
+        let file = Arc::new(file);
+        let mut context = Context::new(4).unwrap();
+        let token = context.read(&file, 3, 64).unwrap();
+        let completed = context.wait(1, Duration::from_secs(30)).unwrap().remove(0);
+        assert_eq!((completed.token, completed.result.unwrap()), (token, 5));
+        assert_eq!(&completed.buffer[..5], b"point");
+        assert_eq!(context.in_flight(), 0);
+        assert!(!context.cancel(token).unwrap());
+    }
+}

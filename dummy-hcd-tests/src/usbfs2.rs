@@ -1,0 +1,142 @@
+//! The files of the module's file system, and what the module says about itself.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::wait::{self, TimedOut};
+
+/// Where the harness mounts it.
+pub const MOUNT: &str = "/dev/usbfs2";
+
+/// The directory of one device.
+#[derive(Debug, Clone)]
+pub struct DeviceFiles {
+    path: PathBuf,
+}
+
+impl DeviceFiles {
+    /// Waits until device `name` ("1-1") has its files.
+    ///
+    /// # Errors
+    /// When they do not appear.
+    pub fn wait(name: &str) -> Result<Self, TimedOut> {
+        let path = Path::new(MOUNT).join(name);
+        wait::until(&format!("{} exists", path.display()), || {
+            path.join("1.0/ep00").exists().then_some(())
+        })?;
+        Ok(Self { path })
+    }
+
+    /// The device's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory of interface `number` of configuration 1.
+    #[must_use]
+    pub fn interface(&self, number: u8) -> InterfaceFiles {
+        InterfaceFiles {
+            path: self.path.join(format!("1.{number}")),
+        }
+    }
+}
+
+/// The directory of one interface.
+#[derive(Debug, Clone)]
+pub struct InterfaceFiles {
+    path: PathBuf,
+}
+
+impl InterfaceFiles {
+    /// The interface whose directory is `path`.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The interface's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Detaches the kernel's driver and claims the interface until the file is closed.
+    ///
+    /// # Errors
+    /// As the module says: EBUSY when it is claimed.
+    pub fn claim(&self) -> io::Result<File> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path.join("driver"))?;
+        io::Write::write_all(&mut &file, b"usbfs2")?;
+        Ok(file)
+    }
+
+    /// The one bulk or interrupt endpoint of the current alternate setting in this direction.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or has no such endpoint.
+    pub fn endpoint(&self, direction_in: bool) -> io::Result<PathBuf> {
+        let mut names = fs::read_dir(&self.path)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        names
+            .into_iter()
+            .find(|name| {
+                let address = name
+                    .strip_prefix("ep")
+                    .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                address.is_some_and(|address| {
+                    address & 0x7f != 0 && (address & 0x80 != 0) == direction_in
+                })
+            })
+            .map(|name| self.path.join(name))
+            .ok_or_else(|| {
+                io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!("no endpoint in {}", self.path.display()),
+                )
+            })
+    }
+
+    /// Opens the IN endpoint.
+    ///
+    /// # Errors
+    /// As the module says: EBUSY when it is open or the interface claimed.
+    pub fn open_in(&self) -> io::Result<File> {
+        File::open(self.endpoint(true)?)
+    }
+
+    /// Opens the OUT endpoint.
+    ///
+    /// # Errors
+    /// As the module says: EBUSY when it is open or the interface claimed.
+    pub fn open_out(&self) -> io::Result<File> {
+        OpenOptions::new().write(true).open(self.endpoint(false)?)
+    }
+}
+
+/// How many requests the module holds, on all devices.
+///
+/// # Errors
+/// When the module is not loaded.
+pub fn live_requests() -> io::Result<u64> {
+    let text = fs::read_to_string("/sys/module/usbfs2/parameters/live_requests")?;
+    text.trim()
+        .parse()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Waits until the module holds no request.
+///
+/// # Errors
+/// When some stay.
+pub fn wait_no_live_request() -> Result<(), TimedOut> {
+    wait::until("the module holds no request", || {
+        (live_requests().ok()? == 0).then_some(())
+    })
+}

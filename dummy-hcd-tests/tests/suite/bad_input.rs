@@ -1,0 +1,239 @@
+//! What bad input gets: one meaning for each errno, and nothing changed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::runner::Test;
+use crate::setup::{self, expect_errno};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test::new(
+            "bad_input::a_second_opener_of_an_endpoint_gets_ebusy",
+            a_second_opener_gets_ebusy,
+        ),
+        Test::new(
+            "bad_input::an_endpoint_of_a_kernel_driver_gets_ebusy",
+            an_endpoint_of_a_kernel_driver_gets_ebusy,
+        ),
+        Test::new(
+            "bad_input::a_request_to_an_interface_of_another_gets_ebusy",
+            a_request_to_another_gets_ebusy,
+        ),
+        Test::new(
+            "bad_input::unknown_offset_flags_get_einval",
+            unknown_offset_flags_get_einval,
+        ),
+        Test::new(
+            "bad_input::a_length_that_is_not_wlength_gets_einval",
+            a_length_that_is_not_wlength_gets_einval,
+        ),
+        Test::new(
+            "bad_input::the_wrong_direction_is_refused",
+            the_wrong_direction_is_refused,
+        ),
+        Test::new(
+            "bad_input::bad_text_changes_nothing",
+            bad_text_changes_nothing,
+        ),
+        Test::new(
+            "bad_input::a_request_the_device_refuses_gets_epipe",
+            a_request_the_device_refuses_gets_epipe,
+        ),
+    ]
+}
+
+/// The offset of a control transfer but for wLength, which is the length of the read or write.
+fn setup_offset(request_type: u8, request: u8, value: u16, index: u16) -> u64 {
+    u64::from(request_type) << 40
+        | u64::from(request) << 32
+        | u64::from(value) << 16
+        | u64::from(index)
+}
+
+const GET_DESCRIPTOR: u8 = 6;
+const GET_INTERFACE: u8 = 10;
+const FROM_DEVICE: u8 = 0x80;
+const FROM_INTERFACE: u8 = 0x81;
+const DEVICE_DESCRIPTOR: u16 = 0x0100;
+
+fn read_write(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+fn a_second_opener_gets_ebusy() -> Result<()> {
+    let plugged = setup::source_sink()?;
+    let first = plugged.interface.open_in()?;
+    expect_errno("a second open", plugged.interface.open_in(), libc::EBUSY)?;
+    drop(first);
+    plugged.interface.open_in()?;
+    Ok(())
+}
+
+fn an_endpoint_of_a_kernel_driver_gets_ebusy() -> Result<()> {
+    let (disk, _image) = setup::disk(8)?;
+    expect_errno(
+        "an endpoint of usb-storage",
+        disk.interface.open_in(),
+        libc::EBUSY,
+    )?;
+    ensure!(
+        disk.device.driver(0).as_deref() == Some("usb-storage"),
+        "the driver was taken away"
+    );
+    Ok(())
+}
+
+fn a_request_to_another_gets_ebusy() -> Result<()> {
+    let (disk, _image) = setup::disk(8)?;
+    let ep00 = read_write(&disk.files.path().join("ep00"))?;
+    let offset = setup_offset(FROM_INTERFACE, GET_INTERFACE, 0, 0);
+    expect_errno(
+        "a request to usb-storage's interface",
+        ep00.read_at(&mut [0; 1], offset),
+        libc::EBUSY,
+    )?;
+    let offset = setup_offset(FROM_DEVICE, GET_DESCRIPTOR, DEVICE_DESCRIPTOR, 0);
+    ensure!(
+        ep00.read_at(&mut [0; 18], offset)? == 18,
+        "a request to the device was cut short"
+    );
+    Ok(())
+}
+
+fn unknown_offset_flags_get_einval() -> Result<()> {
+    let plugged = setup::source_sink()?;
+    let input = plugged.interface.open_in()?;
+    let out = plugged.interface.open_out()?;
+    expect_errno(
+        "a read with unknown flags",
+        input.read_at(&mut [0; 512], 1 << 50),
+        libc::EINVAL,
+    )?;
+    expect_errno(
+        "a write with unknown flags",
+        out.write_at(&[0; 512], 1 << 50),
+        libc::EINVAL,
+    )?;
+    let ep00 = read_write(&plugged.files.path().join("ep00"))?;
+    let offset = setup_offset(FROM_DEVICE, GET_DESCRIPTOR, DEVICE_DESCRIPTOR, 0) | 1 << 48;
+    expect_errno(
+        "a control read with unknown flags",
+        ep00.read_at(&mut [0; 18], offset),
+        libc::EINVAL,
+    )?;
+    ensure!(
+        input.read_at(&mut [0; 512], 0)? == 512,
+        "a read after the refused ones was cut short"
+    );
+    Ok(())
+}
+
+fn a_length_that_is_not_wlength_gets_einval() -> Result<()> {
+    let plugged = setup::source_sink()?;
+    let ep00 = read_write(&plugged.files.path().join("ep00"))?;
+    let offset = setup_offset(FROM_DEVICE, GET_DESCRIPTOR, DEVICE_DESCRIPTOR, 0);
+    // wLength has 16 bits, and is the length of the read.
+    expect_errno(
+        "a control read of 65536 bytes",
+        ep00.read_at(&mut vec![0; 65536], offset),
+        libc::EINVAL,
+    )?;
+    Ok(())
+}
+
+fn the_wrong_direction_is_refused() -> Result<()> {
+    let plugged = setup::source_sink()?;
+    let out = plugged.interface.open_out()?;
+    expect_errno(
+        "a read of a write-only OUT endpoint",
+        out.read_at(&mut [0; 512], 0),
+        libc::EBADF,
+    )?;
+    drop(out);
+    let out = read_write(&plugged.interface.endpoint(false)?)?;
+    expect_errno(
+        "a read of an OUT endpoint",
+        out.read_at(&mut [0; 512], 0),
+        libc::EINVAL,
+    )?;
+    drop(out);
+    let ep00 = read_write(&plugged.files.path().join("ep00"))?;
+    let offset = setup_offset(FROM_DEVICE, GET_DESCRIPTOR, DEVICE_DESCRIPTOR, 0);
+    expect_errno(
+        "a control write of an IN request",
+        ep00.write_at(&[0; 18], offset),
+        libc::EINVAL,
+    )?;
+    Ok(())
+}
+
+fn bad_text_changes_nothing() -> Result<()> {
+    let (disk, _image) = setup::disk(8)?;
+    let cases = [
+        (
+            disk.interface.path().join("driver"),
+            &["usbfs", "usbfs2 usbfs2", "\u{fffd}", "None"][..],
+        ),
+        (
+            disk.files.path().join("configuration"),
+            &["banana", "9", "-2", "1 1", "256", "99999999999999999999"][..],
+        ),
+    ];
+    for (path, texts) in cases {
+        refused(&path, texts)?;
+    }
+    ensure!(
+        disk.device.driver(0).as_deref() == Some("usb-storage"),
+        "the driver was taken away"
+    );
+    let claim = disk.interface.claim()?;
+    refused(
+        &disk.interface.path().join("alternate"),
+        &["x", "7", "-1", "0 0", "256"],
+    )?;
+    drop(claim);
+    disk.device.wait_driver(0, "usb-storage")?;
+    Ok(())
+}
+
+/// Each of `texts` gets EINVAL from `path` and leaves what it reads as it was.
+fn refused(path: &Path, texts: &[&str]) -> Result<()> {
+    let before = fs::read_to_string(path)?;
+    for text in texts {
+        let mut file = read_write(path)?;
+        expect_errno(
+            &format!("{text:?} written to {}", path.display()),
+            file.write(text.as_bytes()),
+            libc::EINVAL,
+        )?;
+        drop(file);
+        ensure!(
+            fs::read_to_string(path)? == before,
+            "{text:?} changed {}",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+fn a_request_the_device_refuses_gets_epipe() -> Result<()> {
+    let plugged = setup::source_sink()?;
+    let ep00 = read_write(&plugged.files.path().join("ep00"))?;
+    let vendor_request = setup_offset(0xc0, 0xee, 0, 0);
+    expect_errno(
+        "an unknown vendor request",
+        ep00.read_at(&mut [0; 8], vendor_request),
+        libc::EPIPE,
+    )?;
+    let offset = setup_offset(FROM_DEVICE, GET_DESCRIPTOR, DEVICE_DESCRIPTOR, 0);
+    ensure!(
+        ep00.read_at(&mut [0; 18], offset)? == 18,
+        "the control pipe did not recover by itself"
+    );
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Runs tests, each in a process of its own.
+
+use std::io::{Read as _, Seek as _};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use dummy_hcd_tests::composite::KernelGadget;
+use dummy_hcd_tests::{kernel_log, usbfs2};
+use libtest_mimic::{Arguments, Trial};
+
+/// The argument that makes this program one test's process.
+pub(crate) const ONE: &str = "--run-one";
+
+/// One test.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Test {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn() -> Result<()>,
+    pub(crate) deadline: Duration,
+}
+
+impl Test {
+    /// A test that takes seconds.
+    pub(crate) const fn new(name: &'static str, run: fn() -> Result<()>) -> Self {
+        Self {
+            name,
+            run,
+            deadline: Duration::from_secs(90),
+        }
+    }
+
+    /// A test of many rounds.
+    pub(crate) const fn long(name: &'static str, run: fn() -> Result<()>) -> Self {
+        Self {
+            name,
+            run,
+            deadline: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Runs what the command line selects, as libtest does.
+pub(crate) fn run_all(tests: Vec<Test>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Tests share the buses and the kernel's log.
+    arguments.test_threads = Some(1);
+    let in_vm = env::var_os("USBFS2_WORLD").is_some_and(|world| world == "kernel");
+    let trials = if in_vm { tests } else { Vec::new() }
+        .into_iter()
+        .map(|test| {
+            Trial::test(test.name, move || {
+                supervise(&test).map_err(|error| format!("{error:#}").into())
+            })
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The test's own process.
+pub(crate) fn run_one(name: &str, tests: Vec<Test>) -> ExitCode {
+    let Some(test) = tests.iter().find(|test| test.name == name) else {
+        eprintln!("there is no test {name}");
+        return ExitCode::FAILURE;
+    };
+    match (test.run)() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise(test: &Test) -> Result<()> {
+    KernelGadget::remove_leftovers()?;
+    let known_trouble = trouble()?.len();
+    let mut output = tempfile::tempfile()?;
+    let since = Instant::now();
+    let mut child = Command::new(env::current_exe()?)
+        .args([ONE, test.name])
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output.try_clone()?)
+        .spawn()
+        .context("start the test")?;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if since.elapsed() > test.deadline {
+            break None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let stacks = status.is_none().then(|| stacks(child.id()));
+    if status.is_none() {
+        child.kill()?;
+        // Not waited for: a process that hangs in the kernel does not end.
+    }
+    let mut said = String::new();
+    output.rewind()?;
+    output.read_to_string(&mut said)?;
+    match status {
+        Some(status) if status.success() => {}
+        Some(status) => bail!("{status}\n{said}"),
+        None => bail!(
+            "hung for {} s\n{said}{}",
+            test.deadline.as_secs(),
+            stacks.unwrap_or_default()
+        ),
+    }
+    KernelGadget::remove_leftovers()?;
+    // What must hold after every test.
+    let trouble = trouble()?.split_off(known_trouble);
+    ensure!(
+        trouble.is_empty(),
+        "the kernel reported:\n{}\n{said}",
+        trouble.join("\n")
+    );
+    usbfs2::wait_no_live_request()?;
+    Ok(())
+}
+
+/// Every report in the kernel's log, those of earlier tests too.
+fn trouble() -> Result<Vec<String>> {
+    let log = kernel_log::read().context("read /dev/kmsg")?;
+    Ok(kernel_log::trouble(&log)
+        .into_iter()
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Where the threads of a process are in the kernel.
+fn stacks(process: u32) -> String {
+    let mut text = String::new();
+    for thread in fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let stack = fs::read_to_string(thread.path().join("stack")).unwrap_or_default();
+        text.push_str(&format!(
+            "thread {}:\n{stack}",
+            thread.file_name().to_string_lossy()
+        ));
+    }
+    text
+}

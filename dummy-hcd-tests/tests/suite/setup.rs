@@ -1,0 +1,123 @@
+//! What a test in the VM starts from: a kernel gadget on bus 0, seen by sysfs and by usbfs2.
+
+use std::io::Write as _;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use dummy_hcd_tests::cable::Cable;
+use dummy_hcd_tests::composite::{GADGET_ZERO, KernelFunction, KernelGadget};
+use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::usbfs2::{DeviceFiles, InterfaceFiles};
+
+/// The bus the tests use.
+const BUS: u8 = 0;
+
+/// A vendor-specific product no driver knows.
+const UNKNOWN_PRODUCT: (u16, u16) = (0x1d6b, 0x0104);
+
+/// One gadget with one function, plugged in. Removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Plugged {
+    pub(crate) device: SysfsDevice,
+    pub(crate) files: DeviceFiles,
+    pub(crate) interface: InterfaceFiles,
+    pub(crate) cable: Cable,
+    _gadget: KernelGadget,
+}
+
+impl Plugged {
+    fn plug(ids: (u16, u16), function: KernelFunction) -> Result<Self> {
+        let gadget = KernelGadget::bind(BUS, ids, &[function])?;
+        let device = SysfsDevice::wait(BUS)?;
+        let files = DeviceFiles::wait(device.name())?;
+        Ok(Self {
+            interface: files.interface(0),
+            device,
+            files,
+            cable: Cable::of(BUS),
+            _gadget: gadget,
+        })
+    }
+
+    /// Pulls the cable and waits until the host has noticed.
+    pub(crate) fn pull(&self) -> Result<()> {
+        self.cable.pull()?;
+        SysfsDevice::wait_gone(BUS)?;
+        Ok(())
+    }
+
+    /// Plugs the cable in and waits for the device's files.
+    pub(crate) fn plug_again(&mut self) -> Result<()> {
+        self.cable.plug()?;
+        self.device = SysfsDevice::wait(BUS)?;
+        self.files = DeviceFiles::wait(self.device.name())?;
+        self.interface = self.files.interface(0);
+        Ok(())
+    }
+}
+
+/// Data without end in both directions; no driver.
+pub(crate) fn source_sink() -> Result<Plugged> {
+    Plugged::plug(UNKNOWN_PRODUCT, KernelFunction::source_sink(1, 4096, 16))
+}
+
+/// The same, bound to the kernel's `usbtest`.
+pub(crate) fn source_sink_with_driver() -> Result<Plugged> {
+    with_usbtest(KernelFunction::source_sink(1, 4096, 16))
+}
+
+/// Reads wait for writes; bound to the kernel's `usbtest`.
+pub(crate) fn loopback_with_driver() -> Result<Plugged> {
+    with_usbtest(KernelFunction::loopback())
+}
+
+fn with_usbtest(function: KernelFunction) -> Result<Plugged> {
+    modprobe("usbtest")?;
+    let plugged = Plugged::plug(GADGET_ZERO, function)?;
+    plugged.device.wait_driver(0, "usbtest")?;
+    Ok(plugged)
+}
+
+/// A disk of `mebibytes`, bound to the kernel's usb-storage.
+pub(crate) fn disk(mebibytes: u64) -> Result<(Plugged, tempfile::NamedTempFile)> {
+    let mut image = tempfile::Builder::new()
+        .prefix("disk")
+        .tempfile_in("/dev/shm")?;
+    image.write_all(b"usbfs2 test disk")?;
+    image.as_file().set_len(mebibytes << 20)?;
+    let plugged = Plugged::plug(
+        UNKNOWN_PRODUCT,
+        KernelFunction::mass_storage(image.path(), false, true),
+    )?;
+    plugged.device.wait_driver(0, "usb-storage")?;
+    Ok((plugged, image))
+}
+
+pub(crate) fn modprobe(module: &str) -> Result<()> {
+    let output = Command::new("modprobe")
+        .arg(module)
+        .output()
+        .context("run modprobe (package kmod)")?;
+    ensure!(
+        output.status.success(),
+        "modprobe {module}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// Fails unless `result` is the error `errno`.
+#[track_caller]
+pub(crate) fn expect_errno<T>(what: &str, result: std::io::Result<T>, errno: i32) -> Result<()> {
+    let expected = std::io::Error::from_raw_os_error(errno);
+    match result {
+        Ok(_) => anyhow::bail!("{what}: succeeded instead of {expected}"),
+        Err(error) => {
+            ensure!(
+                error.raw_os_error() == Some(errno),
+                "{what}: {error} instead of {expected}"
+            );
+            Ok(())
+        }
+    }
+}
