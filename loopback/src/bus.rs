@@ -1,16 +1,31 @@
 //! The bus itself: an explicit value, shared by cloning.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use thiserror::Error;
 use usbfs2_protocol::{EndpointAddress, Speed};
 
-use crate::{BusDevice, BusWatch, Cable, DevicePort, EndpointCounters, Faults, UnknownPort};
+use crate::clock::Clock;
+use crate::mailbox::{Mailbox, Rings};
+use crate::port::Port;
+use crate::state::{State, port_name};
+use crate::{
+    BusDevice, BusWatch, Cable, DevicePort, EndpointCounters, Faults, UnknownPort, WatchEvent,
+};
 
 /// An in-process USB bus. Clones are the same bus.
 #[derive(Clone)]
 pub struct Bus {
-    pub(crate) shared: Arc<()>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Whether injected NAKs run that real time will end, so that takers of completions must look.
+    holds: AtomicBool,
 }
 
 /// How to plug a device in.
@@ -42,7 +57,7 @@ impl PortOptions {
 }
 
 /// Every port has a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "all {} ports of the bus are taken: drop a DevicePort first",
     Bus::PORTS
@@ -56,27 +71,34 @@ impl Bus {
     /// A bus whose microframes pass in real time.
     #[must_use]
     pub fn new() -> Self {
-        todo!()
+        Self::with_clock(Clock::real())
     }
 
     /// A bus on which time passes only in [`step`](Self::step).
     #[must_use]
     pub fn with_manual_clock() -> Self {
-        todo!()
+        Self::with_clock(Clock::Manual(0))
+    }
+
+    fn with_clock(clock: Clock) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(State::new(clock)),
+                holds: AtomicBool::new(false),
+            }),
+        }
     }
 
     /// Microframes (125 us) since the bus was made.
     #[must_use]
     pub fn microframe(&self) -> u64 {
-        let _ = &self.shared;
-        todo!()
+        self.locked(|state, _| state.clock().now())
     }
 
     /// Lets `microframes` pass on a manual clock and serves what became due, in order. On the real
     /// clock, which passes by itself, it only serves what is due.
     pub fn step(&self, microframes: u64) {
-        let _ = microframes;
-        todo!()
+        self.locked(|state, rings| state.step(microframes, rings));
     }
 
     /// Plugs a device into the first free port.
@@ -84,20 +106,45 @@ impl Bus {
     /// # Errors
     /// [`BusFull`] when no port is free.
     pub fn plug(&self, options: PortOptions) -> Result<DevicePort, BusFull> {
-        let _ = options;
-        todo!()
+        self.locked(|state, rings| {
+            let port = state.add_port(Self::PORTS, options.speed).ok_or(BusFull)?;
+            if options.plugged {
+                state.plug_in(self, port, rings);
+            }
+            let events = state.port_mut(port).ok_or(BusFull)?.events.clone();
+            Ok(DevicePort::new(self.clone(), port, options.speed, events))
+        })
     }
 
     /// The devices present, by port.
     #[must_use]
     pub fn devices(&self) -> Vec<BusDevice> {
-        todo!()
+        self.locked(|state, _| self.present(state))
+    }
+
+    fn present(&self, state: &State) -> Vec<BusDevice> {
+        let present = state.ports().iter().filter_map(|(&number, port)| {
+            Some(BusDevice {
+                bus: self.clone(),
+                port: number,
+                plug: port.plug.as_ref()?.id,
+                speed: port.speed,
+            })
+        });
+        present.collect()
     }
 
     /// Watches devices come and go, starting with an arrival for each one present.
     #[must_use]
     pub fn watch(&self) -> BusWatch {
-        todo!()
+        let events = Mailbox::new();
+        self.locked(|state, _| {
+            for device in self.present(state) {
+                events.push(WatchEvent::Arrived(device));
+            }
+            state.watch(&events);
+        });
+        BusWatch::new(events)
     }
 
     /// The cable of the port called `name`, as `1-1`.
@@ -105,8 +152,8 @@ impl Bus {
     /// # Errors
     /// [`UnknownPort`] when no device port has that name.
     pub fn cable(&self, name: &str) -> Result<Cable, UnknownPort> {
-        let _ = name;
-        todo!()
+        let port = self.port(name)?;
+        Ok(Cable::new(self.clone(), port))
     }
 
     /// Fault injection for the port called `name`, as `1-1`.
@@ -114,12 +161,12 @@ impl Bus {
     /// # Errors
     /// [`UnknownPort`] when no device port has that name.
     pub fn faults(&self, name: &str) -> Result<Faults, UnknownPort> {
-        let _ = name;
-        todo!()
+        let port = self.port(name)?;
+        Ok(Faults::new(self.clone(), port))
     }
 
-    /// What each endpoint of the port called `name` has done, by address, endpoints without a transfer
-    /// left out.
+    /// What each endpoint of the port called `name` has done, by endpoint number, endpoints without a
+    /// transfer left out.
     ///
     /// # Errors
     /// [`UnknownPort`] when no device port has that name.
@@ -127,8 +174,50 @@ impl Bus {
         &self,
         name: &str,
     ) -> Result<Vec<(EndpointAddress, EndpointCounters)>, UnknownPort> {
-        let _ = name;
-        todo!()
+        let number = self.port(name)?;
+        let counters = self.locked(|state, _| state.ports().get(&number).map(Port::counters));
+        counters.ok_or_else(|| unknown(name))
+    }
+
+    fn port(&self, name: &str) -> Result<u8, UnknownPort> {
+        let found = self.locked(|state, _| {
+            let mut numbers = state.ports().keys();
+            numbers.find(|&&number| port_name(number) == name).copied()
+        });
+        found.ok_or_else(|| unknown(name))
+    }
+
+    /// Runs `work` under the bus lock, and tells those who wait once it is released.
+    pub(crate) fn locked<R>(&self, work: impl FnOnce(&mut State, &mut Rings) -> R) -> R {
+        let mut rings = Rings::default();
+        // A panic under the lock is a bug of the bus, which must not spread to every user of it.
+        let mut state = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        state.serve_due(&mut rings);
+        let result = work(&mut state, &mut rings);
+        let holds = state.timers().next().is_some() && state.clock().is_real();
+        self.shared.holds.store(holds, Ordering::SeqCst);
+        drop(state);
+        rings.ring();
+        result
+    }
+
+    /// Serves what real time has let go. Returns the instant to do so again; `None` where nothing is
+    /// held back.
+    pub(crate) fn serve_due(&self) -> Option<Instant> {
+        if !self.shared.holds.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.locked(|state, _| state.clock().instant(state.timers().next()?))
+    }
+}
+
+fn unknown(name: &str) -> UnknownPort {
+    UnknownPort {
+        name: name.to_owned(),
     }
 }
 

@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use usbfs2_protocol::{EndpointAddress, SetupPacket, Speed};
+use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, Speed};
 
+use crate::enumerate::enumerate;
+use crate::state::port_name;
+use crate::transfer::End;
 use crate::{
     Bus, BusError, Claim, ClaimError, CompletionQueue, EnumerateError, Enumerated, Transfer,
     TransferId,
@@ -19,6 +22,21 @@ pub enum Target {
     Control(SetupPacket),
     /// A bulk or interrupt endpoint. The transfer sends on OUT and receives on IN.
     Endpoint(EndpointAddress),
+}
+
+impl Target {
+    /// Whether a transfer goes the target's way, and is as long as a control request says.
+    pub(crate) fn takes(&self, transfer: &Transfer) -> bool {
+        let (direction, length) = match self {
+            Self::Control(setup) => (
+                setup.request_type.direction,
+                Some(usize::from(setup.length)),
+            ),
+            Self::Endpoint(address) => (address.direction(), None),
+        };
+        transfer.sends == (direction == Direction::Out)
+            && length.is_none_or(|length| length == transfer.length)
+    }
 }
 
 /// Tells one plug of a device from the next on the same port.
@@ -41,7 +59,7 @@ impl BusDevice {
     /// The port's name, as `1-1`.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("1-{}", self.port)
+        port_name(self.port)
     }
 
     /// Which plug this is.
@@ -65,7 +83,8 @@ impl BusDevice {
     /// Whether this plug lasts.
     #[must_use]
     pub fn is_plugged(&self) -> bool {
-        todo!()
+        self.bus
+            .locked(|state, _| state.plug(self.port, self.plug).is_some())
     }
 
     /// Reads the device's descriptors and selects its first configuration, once per plug; later calls
@@ -77,27 +96,33 @@ impl BusDevice {
     /// [`EnumerateError`] when the device descriptor cannot be had. What goes wrong after it is in
     /// [`Enumerated::problem`], beside the descriptors that could be read.
     pub fn enumerate(&self, timeout: Duration) -> Result<Arc<Enumerated>, EnumerateError> {
-        let _ = timeout;
-        todo!()
+        enumerate(self, timeout)
     }
 
     /// The result of enumeration, if there was one.
     #[must_use]
     pub fn enumerated(&self) -> Option<Arc<Enumerated>> {
-        todo!()
+        self.bus.locked(|state, _| {
+            let plug = state.plug(self.port, self.plug)?;
+            plug.enumerated.clone()
+        })
     }
 
     /// The active configuration's value; `None` when the device is not configured.
     #[must_use]
     pub fn active_configuration(&self) -> Option<u8> {
-        todo!()
+        self.bus
+            .locked(|state, _| state.plug(self.port, self.plug)?.configuration)
     }
 
     /// The interface's current alternate setting, 0 until the host selects another.
     #[must_use]
     pub fn alternate_setting(&self, interface: u8) -> u8 {
-        let _ = interface;
-        todo!()
+        self.bus.locked(|state, _| {
+            let plug = state.plug(self.port, self.plug);
+            let alternate = plug.and_then(|plug| plug.alternates.get(&interface));
+            alternate.copied().unwrap_or(0)
+        })
     }
 
     /// Claims an interface of the active configuration until the claim is dropped.
@@ -105,15 +130,16 @@ impl BusDevice {
     /// # Errors
     /// [`ClaimError::Busy`] while another claim lives, and the others of [`ClaimError`].
     pub fn claim(&self, interface: u8) -> Result<Claim, ClaimError> {
-        let _ = interface;
-        todo!()
+        Claim::new(self, interface)
     }
 
     /// Whether somebody has claimed the interface.
     #[must_use]
     pub fn is_claimed(&self, interface: u8) -> bool {
-        let _ = interface;
-        todo!()
+        self.bus.locked(|state, _| {
+            let plug = state.plug(self.port, self.plug);
+            plug.is_some_and(|plug| plug.claims.contains_key(&interface))
+        })
     }
 
     /// Submits a transfer.
@@ -130,15 +156,18 @@ impl BusDevice {
         target: Target,
         transfer: Transfer,
     ) -> TransferId {
-        let _ = (queue, target, transfer);
-        todo!()
+        let submission = queue.admit(transfer);
+        self.bus.locked(|state, rings| {
+            state.submit_host(self.port, self.plug, target, submission, rings)
+        })
     }
 
     /// Cancels a transfer of this device: it completes with the bytes that moved, or with
     /// [`BusError::Cancelled`]. Returns false where it had ended before.
     pub fn cancel(&self, id: TransferId) -> bool {
-        let _ = id;
-        todo!()
+        id.port == self.port
+            && id.end == End::Host
+            && self.bus.locked(|state, rings| state.cancel(id, rings))
     }
 
     /// One control transfer, waiting for it up to `timeout`. `data` is sent by an OUT request; the
@@ -153,8 +182,23 @@ impl BusDevice {
         data: &[u8],
         timeout: Duration,
     ) -> Result<Vec<u8>, BusError> {
-        let _ = (setup, data, timeout);
-        todo!()
+        let transfer = match setup.request_type.direction {
+            Direction::In => Transfer::receive(usize::from(setup.length)),
+            Direction::Out => Transfer::send(data.to_vec()),
+        };
+        let queue = CompletionQueue::new(&self.bus);
+        let id = self.submit(&queue, Target::Control(setup), transfer);
+        let completed = queue.wait(Some(timeout)).or_else(|| {
+            self.cancel(id);
+            queue.try_next()
+        });
+        let completed = completed.ok_or(BusError::TimedOut)?;
+        match completed.status {
+            Ok(()) => Ok(completed.buffer),
+            // Only this function knows the transfer, so only the deadline can have cancelled it.
+            Err(BusError::Cancelled) => Err(BusError::TimedOut),
+            Err(error) => Err(error),
+        }
     }
 
     /// SET_CONFIGURATION, waiting for the answer (USB 2.0 9.4.7). 0 leaves the device not configured.
@@ -162,8 +206,8 @@ impl BusDevice {
     /// # Errors
     /// As [`control`](Self::control).
     pub fn set_configuration(&self, value: u8, timeout: Duration) -> Result<(), BusError> {
-        let _ = (value, timeout);
-        todo!()
+        self.control(SetupPacket::set_configuration(value), &[], timeout)
+            .map(drop)
     }
 
     /// SET_INTERFACE, waiting for the answer (USB 2.0 9.4.10).
@@ -176,8 +220,8 @@ impl BusDevice {
         alternate: u8,
         timeout: Duration,
     ) -> Result<(), BusError> {
-        let _ = (interface, alternate, timeout);
-        todo!()
+        let setup = SetupPacket::set_interface(interface, alternate);
+        self.control(setup, &[], timeout).map(drop)
     }
 
     /// Recovers an endpoint: cancels what is queued, clears the halt at both ends, resets the data
@@ -187,19 +231,21 @@ impl BusDevice {
     /// # Errors
     /// As [`control`](Self::control).
     pub fn clear_halt(&self, address: EndpointAddress, timeout: Duration) -> Result<(), BusError> {
-        let _ = (address, timeout);
-        todo!()
+        self.control(SetupPacket::clear_endpoint_halt(address), &[], timeout)
+            .map(drop)
     }
 
     /// Suspends the device: it gets [`DeviceEvent::Suspend`](crate::DeviceEvent) and nothing moves
     /// until [`resume`](Self::resume). No effect when it is suspended already.
     pub fn suspend(&self) {
-        todo!()
+        self.bus
+            .locked(|state, rings| state.set_suspended(self.port, self.plug, true, rings));
     }
 
     /// Ends a suspend: the device gets [`DeviceEvent::Resume`](crate::DeviceEvent) and transfers go on.
     pub fn resume(&self) {
-        todo!()
+        self.bus
+            .locked(|state, rings| state.set_suspended(self.port, self.plug, false, rings));
     }
 }
 

@@ -1,10 +1,14 @@
 //! Where completions wait to be taken.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::{Bus, Completed};
+use crate::mailbox::{Mailbox, deadline, is_past};
+use crate::state::Submission;
+use crate::{Bus, Completed, Transfer};
 
 /// Completions of the transfers submitted to it, in the order the transfers ended.
 ///
@@ -12,25 +16,43 @@ use crate::{Bus, Completed};
 /// to one of them; one task may poll it. Dropping the queue cancels its transfers.
 pub struct CompletionQueue {
     bus: Bus,
+    completed: Arc<Mailbox<Completed>>,
+    pending: AtomicUsize,
 }
 
 impl CompletionQueue {
     /// A queue for transfers on `bus`, host or device side.
     #[must_use]
     pub fn new(bus: &Bus) -> Self {
-        Self { bus: bus.clone() }
+        Self {
+            bus: bus.clone(),
+            completed: Mailbox::new(),
+            pending: AtomicUsize::new(0),
+        }
+    }
+
+    /// Readies a transfer for submission: its completion will come here.
+    pub(crate) fn admit(&self, transfer: Transfer) -> Submission {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        Submission::new(transfer, Arc::clone(&self.completed))
+    }
+
+    fn taken(&self, completed: Completed) -> Completed {
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        completed
     }
 
     /// Transfers submitted to this queue whose completion has not been taken.
     #[must_use]
     pub fn pending(&self) -> usize {
-        todo!()
+        self.pending.load(Ordering::Relaxed)
     }
 
     /// Takes the next completion if there is one.
     #[must_use]
     pub fn try_next(&self) -> Option<Completed> {
-        todo!()
+        self.bus.serve_due();
+        self.completed.try_take().map(|item| self.taken(item))
     }
 
     /// Takes the next completion, waiting for it up to `timeout` (without end for `None`).
@@ -39,8 +61,17 @@ impl CompletionQueue {
     /// still counts real time.
     #[must_use]
     pub fn wait(&self, timeout: Option<Duration>) -> Option<Completed> {
-        let _ = timeout;
-        todo!()
+        let until = deadline(timeout);
+        loop {
+            // Read first: a NAK that begins after it ends the wait at once.
+            let alarms = self.completed.alarms();
+            let due = self.bus.serve_due();
+            let earlier = [until, due].into_iter().flatten().min();
+            let item = self.completed.wait(earlier, alarms);
+            if item.is_some() || is_past(until) {
+                return item.map(|item| self.taken(item));
+            }
+        }
     }
 
     /// Takes the next completion, or has the task woken when there is one.
@@ -48,20 +79,34 @@ impl CompletionQueue {
     /// While an injected NAK runs on the real clock the task is woken at once, because the bus has no
     /// thread or timer of its own to do it later.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Completed> {
-        let _ = cx;
-        todo!()
+        let poll = self.completed.poll(cx).map(|item| self.taken(item));
+        // With the waker in place: a NAK that begins after this look wakes the task.
+        if poll.is_pending() && self.bus.serve_due().is_some() {
+            cx.waker().wake_by_ref();
+        }
+        poll
     }
 
     /// Cancels every transfer of this queue that has not ended, all in one instant: none is served
     /// meanwhile. Each gives its completion.
     pub fn cancel_all(&self) {
-        let _ = &self.bus;
-        todo!()
+        if self.pending() > 0 {
+            self.bus
+                .locked(|state, rings| state.cancel_queue(&self.completed, rings));
+        }
+    }
+}
+
+impl Drop for CompletionQueue {
+    fn drop(&mut self) {
+        self.cancel_all();
     }
 }
 
 impl fmt::Debug for CompletionQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CompletionQueue").finish_non_exhaustive()
+        f.debug_struct("CompletionQueue")
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
     }
 }

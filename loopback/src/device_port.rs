@@ -1,12 +1,18 @@
 //! The device's end of the cable.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use thiserror::Error;
-use usbfs2_protocol::{EndpointAddress, SetupPacket, Speed};
+use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, Speed};
 
+use crate::mailbox::Mailbox;
+use crate::port::QueuedEvent;
+use crate::state::port_name;
+use crate::transfer::End;
 use crate::{Bus, Cable, CompletionQueue, EnableError, EndpointSpec, Faults, Transfer, TransferId};
 
 /// What happens to a device, in order.
@@ -75,21 +81,35 @@ pub enum HaltError {
 /// Methods take `&self`: one thread may answer requests while others move data. Dropping it takes the
 /// device off the bus and frees the port.
 pub struct DevicePort {
-    pub(crate) bus: Bus,
-    pub(crate) port: u8,
+    bus: Bus,
+    port: u8,
+    speed: Speed,
+    events: Arc<Mailbox<QueuedEvent>>,
+    /// The control request taken last and not answered; 0 for none.
+    request: AtomicU64,
 }
 
 impl DevicePort {
+    pub(crate) fn new(bus: Bus, port: u8, speed: Speed, events: Arc<Mailbox<QueuedEvent>>) -> Self {
+        Self {
+            bus,
+            port,
+            speed,
+            events,
+            request: AtomicU64::new(0),
+        }
+    }
+
     /// The port's name, as `1-1`.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("1-{}", self.port)
+        port_name(self.port)
     }
 
     /// The speed the device was plugged in at.
     #[must_use]
     pub fn speed(&self) -> Speed {
-        todo!()
+        self.speed
     }
 
     /// The bus this port is on.
@@ -101,19 +121,13 @@ impl DevicePort {
     /// The cable between host and device.
     #[must_use]
     pub fn cable(&self) -> Cable {
-        Cable {
-            bus: self.bus.clone(),
-            port: self.port,
-        }
+        Cable::new(self.bus.clone(), self.port)
     }
 
     /// Fault injection on this port.
     #[must_use]
     pub fn faults(&self) -> Faults {
-        Faults {
-            bus: self.bus.clone(),
-            port: self.port,
-        }
+        Faults::new(self.bus.clone(), self.port)
     }
 
     /// Takes the next event, waiting for it up to `timeout` (without end for `None`).
@@ -121,14 +135,20 @@ impl DevicePort {
     /// Taking a setup event makes it the request that [`respond`](Self::respond) answers.
     #[must_use]
     pub fn next_event(&self, timeout: Option<Duration>) -> Option<DeviceEvent> {
-        let _ = timeout;
-        todo!()
+        let queued = self.events.wait_timeout(timeout)?;
+        Some(self.taken(queued))
     }
 
     /// Takes the next event, or has the task woken when there is one.
     pub fn poll_event(&self, cx: &mut Context<'_>) -> Poll<DeviceEvent> {
-        let _ = cx;
-        todo!()
+        self.events.poll(cx).map(|queued| self.taken(queued))
+    }
+
+    fn taken(&self, queued: QueuedEvent) -> DeviceEvent {
+        if let Some(request) = queued.request {
+            self.request.store(request, Ordering::SeqCst);
+        }
+        queued.event
     }
 
     /// Answers the setup event taken last.
@@ -139,8 +159,25 @@ impl DevicePort {
     /// # Errors
     /// [`RespondError::Superseded`] when the host did not wait for the answer: forget the request.
     pub fn respond(&self, response: ControlResponse) -> Result<(), RespondError> {
-        let _ = response;
-        todo!()
+        let request = self.request.load(Ordering::SeqCst);
+        if request == 0 {
+            return Err(RespondError::NoRequest);
+        }
+        let result = self.bus.locked(|state, rings| {
+            let result = state
+                .on_port(self.port, rings, |port, wire| {
+                    port.respond(request, response, wire)
+                })
+                .unwrap_or(Err(RespondError::Superseded));
+            result.map(|flow| state.follow(self.port, flow, rings))
+        });
+        if result != Err(RespondError::NotIn) {
+            // Unless a newer request was taken meanwhile, there is none to answer now.
+            let _newer =
+                self.request
+                    .compare_exchange(request, 0, Ordering::SeqCst, Ordering::SeqCst);
+        }
+        result
     }
 
     /// Enables an endpoint: not halted, its data toggle at DATA0.
@@ -148,16 +185,37 @@ impl DevicePort {
     /// # Errors
     /// See [`EnableError`]. Isochronous endpoints are refused for now.
     pub fn enable(&self, endpoint: EndpointSpec) -> Result<(), EnableError> {
-        let _ = endpoint;
-        todo!()
+        endpoint.check(self.speed)?;
+        self.bus.locked(|state, _| {
+            let Some(port) = state.port_mut(self.port) else {
+                return Err(EnableError::Unplugged);
+            };
+            if port.plug.is_none() {
+                return Err(EnableError::Unplugged);
+            }
+            let Some(pipe) = port.pipe_mut(endpoint.address) else {
+                return Err(EnableError::Control(endpoint.address));
+            };
+            if pipe.enabled.is_some() {
+                return Err(EnableError::AlreadyEnabled(endpoint.address));
+            }
+            pipe.enable(endpoint);
+            Ok(())
+        })
     }
 
     /// Disables an endpoint. Its device transfers end with
     /// [`BusError::NotEnabled`](crate::BusError::NotEnabled) after the bytes they moved, the host's
     /// with [`BusError::Protocol`](crate::BusError::Protocol). No effect on one that is not enabled.
     pub fn disable(&self, address: EndpointAddress) {
-        let _ = address;
-        todo!()
+        self.bus.locked(|state, rings| {
+            state.on_port(self.port, rings, |port, wire| {
+                if let Some(pipe) = port.pipe_mut(address) {
+                    pipe.disable(wire);
+                }
+            });
+            state.advance(self.port, address, rings);
+        });
     }
 
     /// Queues a transfer on an enabled endpoint: [`Transfer::send`] on IN, [`Transfer::receive`] on OUT.
@@ -171,15 +229,17 @@ impl DevicePort {
         address: EndpointAddress,
         transfer: Transfer,
     ) -> TransferId {
-        let _ = (queue, address, transfer);
-        todo!()
+        let submission = queue.admit(transfer);
+        self.bus
+            .locked(|state, rings| state.submit_device(self.port, address, submission, rings))
     }
 
     /// Cancels a transfer of this device: it completes with the bytes that moved, or with
     /// [`BusError::Cancelled`](crate::BusError::Cancelled). Returns false where it had ended before.
     pub fn cancel(&self, id: TransferId) -> bool {
-        let _ = id;
-        todo!()
+        id.port == self.port
+            && id.end == End::Device
+            && self.bus.locked(|state, rings| state.cancel(id, rings))
     }
 
     /// Halts an endpoint, or ends its halt.
@@ -192,15 +252,40 @@ impl DevicePort {
     /// # Errors
     /// [`HaltError::Queued`] for an IN endpoint with data queued, as UDC drivers refuse it.
     pub fn set_halt(&self, address: EndpointAddress, halted: bool) -> Result<(), HaltError> {
-        let _ = (address, halted);
-        todo!()
+        self.bus.locked(|state, rings| {
+            let port = state.port_mut(self.port);
+            let pipe = port
+                .and_then(|port| port.pipe_mut(address))
+                .filter(|pipe| pipe.enabled.is_some())
+                .ok_or(HaltError::NotEnabled(address))?;
+            if halted {
+                if address.direction() == Direction::In && !pipe.device.is_empty() {
+                    return Err(HaltError::Queued(address));
+                }
+                pipe.halted = true;
+            } else {
+                pipe.recover_device();
+            }
+            state.advance(self.port, address, rings);
+            Ok(())
+        })
     }
 
     /// Whether the endpoint is halted. False for one that is not enabled.
     #[must_use]
     pub fn is_halted(&self, address: EndpointAddress) -> bool {
-        let _ = address;
-        todo!()
+        self.bus.locked(|state, _| {
+            let port = state.ports().get(&self.port);
+            let pipe = port.and_then(|port| port.pipe(address));
+            pipe.is_some_and(|pipe| pipe.halted)
+        })
+    }
+}
+
+impl Drop for DevicePort {
+    fn drop(&mut self) {
+        self.bus
+            .locked(|state, rings| state.remove_port(self.port, rings));
     }
 }
 

@@ -74,3 +74,50 @@ pub enum EnableError {
     #[error("the cable is out: enable endpoints when the host selects a configuration")]
     Unplugged,
 }
+
+impl EndpointSpec {
+    /// Whether a device may have this endpoint at this speed.
+    pub(crate) fn check(&self, speed: Speed) -> Result<(), EnableError> {
+        let Self {
+            address,
+            transfer_type,
+            max_packet_size: size,
+            interval,
+        } = *self;
+        if transfer_type == TransferType::Control || address.number() == 0 {
+            return Err(EnableError::Control(address));
+        }
+        if transfer_type == TransferType::Isochronous {
+            return Err(EnableError::Isochronous(address));
+        }
+        let largest = speed
+            .largest_packet(transfer_type)
+            .ok_or(EnableError::NotAtThisSpeed {
+                address,
+                transfer_type,
+                speed,
+            })?;
+        let allowed = match (transfer_type, speed) {
+            (TransferType::Bulk, Speed::Full) => matches!(size, 8 | 16 | 32 | 64),
+            (TransferType::Bulk, _) => size == largest,
+            _ => (1..=largest).contains(&size),
+        };
+        if !allowed {
+            return Err(EnableError::PacketSize {
+                address,
+                size,
+                transfer_type,
+                speed,
+            });
+        }
+        let longest = if speed.has_microframes() { 16 } else { u8::MAX };
+        if transfer_type == TransferType::Interrupt && !(1..=longest).contains(&interval) {
+            return Err(EnableError::Interval {
+                address,
+                interval,
+                speed,
+            });
+        }
+        Ok(())
+    }
+}

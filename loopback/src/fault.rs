@@ -3,9 +3,10 @@
 use std::fmt;
 
 use thiserror::Error;
-use usbfs2_protocol::EndpointAddress;
+use usbfs2_protocol::{Direction, EndpointAddress};
 
 use crate::Bus;
+use crate::port::Port;
 
 /// What goes wrong with one host transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,11 +71,15 @@ pub enum FaultError {
 /// fired; while the cable is out, faults are for the next plug.
 #[derive(Clone)]
 pub struct Faults {
-    pub(crate) bus: Bus,
-    pub(crate) port: u8,
+    bus: Bus,
+    port: u8,
 }
 
 impl Faults {
+    pub(crate) fn new(bus: Bus, port: u8) -> Self {
+        Self { bus, port }
+    }
+
     /// Makes `fault` happen to transfer number `transfer` on the endpoint at `address`
     /// ([`EndpointAddress::CONTROL`] for control transfers, those of enumeration included). A second
     /// fault for the same transfer replaces the first.
@@ -87,21 +92,42 @@ impl Faults {
         transfer: u64,
         fault: Fault,
     ) -> Result<(), FaultError> {
-        let _ = (address, transfer, fault);
-        todo!()
+        let is_out = address.number() != 0 && address.direction() == Direction::Out;
+        if fault == Fault::Babble && is_out {
+            return Err(FaultError::BabbleNeedsIn);
+        }
+        self.bus.locked(|state, rings| {
+            let port = state.port_mut(self.port).ok_or(FaultError::PortGone)?;
+            match port.pipe_mut(address) {
+                Some(pipe) => pipe.schedule.inject(pipe.host.iter(), transfer, fault)?,
+                None => port.control.inject(transfer, fault)?,
+            }
+            // It may be for a transfer that waits for the device already.
+            state.advance(self.port, address, rings);
+            Ok(())
+        })
     }
 
-    /// The number the next host transfer on this endpoint gets.
+    /// The number the next host transfer on this endpoint gets. 0 once the port is gone.
     #[must_use]
     pub fn next_transfer(&self, address: EndpointAddress) -> u64 {
-        let _ = address;
-        todo!()
+        self.bus.locked(|state, _| {
+            let port = state.ports().get(&self.port);
+            port.map_or(0, |port| match port.pipe(address) {
+                Some(pipe) => pipe.schedule.next(),
+                None => port.control.schedule.next(),
+            })
+        })
     }
 
-    /// How many injected faults have not fired.
+    /// How many injected faults wait for their transfer to be first in its queue. 0 once the port is
+    /// gone.
     #[must_use]
     pub fn pending(&self) -> usize {
-        todo!()
+        self.bus.locked(|state, _| {
+            let port = state.ports().get(&self.port);
+            port.map_or(0, Port::planned_faults)
+        })
     }
 }
 

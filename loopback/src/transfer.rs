@@ -1,8 +1,13 @@
 //! A transfer as it is submitted, and as it comes back.
 
+use std::sync::Arc;
+
 use usbfs2_protocol::EndpointAddress;
 
 use crate::BusError;
+use crate::exchange::Offer;
+use crate::fault::Fault;
+use crate::mailbox::{Mailbox, Rings};
 
 /// A transfer to submit: bytes to send, or room to receive.
 ///
@@ -66,6 +71,13 @@ impl Transfer {
     }
 }
 
+impl Transfer {
+    /// Gets the memory it needs, before the bus is locked. False where there is not that much.
+    pub(crate) fn allocate(&mut self) -> bool {
+        self.sends || self.buffer.try_reserve_exact(self.length).is_ok()
+    }
+}
+
 /// Names one submitted transfer on its bus, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TransferId {
@@ -97,4 +109,79 @@ pub struct Completed {
     /// Success, or why not. Nothing moved where this is an error, with one exception: a device whose
     /// buffer was too small for a packet gets [`BusError::Overflow`] and the bytes that fitted.
     pub status: Result<(), BusError>,
+}
+
+/// A submitted transfer that has not ended.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) id: TransferId,
+    /// Its number among the host's transfers on its endpoint since plug. 0 for a device's.
+    pub(crate) ordinal: u64,
+    pub(crate) transfer: Transfer,
+    /// Bytes that moved. A receiver's buffer holds exactly these.
+    pub(crate) moved: usize,
+    /// What is to go wrong with it, from when it is first in its queue.
+    pub(crate) fault: Option<Fault>,
+    /// The microframe an injected NAK ends in.
+    pub(crate) held_until: Option<u64>,
+    queue: Arc<Mailbox<Completed>>,
+}
+
+impl Pending {
+    pub(crate) fn new(id: TransferId, transfer: Transfer, queue: Arc<Mailbox<Completed>>) -> Self {
+        Self {
+            id,
+            ordinal: 0,
+            transfer,
+            moved: 0,
+            fault: None,
+            held_until: None,
+            queue,
+        }
+    }
+
+    /// What there is left to send.
+    pub(crate) fn offer(&self, max_packet_size: usize) -> Offer {
+        let length = self.transfer.length;
+        let wanted = self.transfer.zero_length_packet && length.is_multiple_of(max_packet_size);
+        Offer {
+            bytes: length - self.moved,
+            zero_length_packet: length == 0 || wanted,
+        }
+    }
+
+    /// Bytes there is room left for.
+    pub(crate) fn room(&self) -> usize {
+        self.transfer.length - self.moved
+    }
+
+    pub(crate) fn is_queued_on(&self, queue: &Arc<Mailbox<Completed>>) -> bool {
+        Arc::ptr_eq(&self.queue, queue)
+    }
+
+    /// Has whoever waits for it look at the clock again.
+    pub(crate) fn alarm(&self, rings: &mut Rings) {
+        rings.add_alarm(Arc::clone(&self.queue));
+    }
+
+    /// Ends it.
+    pub(crate) fn complete(self, status: Result<(), BusError>, rings: &mut Rings) {
+        self.queue.push(Completed {
+            id: self.id,
+            user_data: self.transfer.user_data,
+            buffer: self.transfer.buffer,
+            actual_length: self.moved,
+            status,
+        });
+        rings.add(self.queue);
+    }
+
+    /// Ends it early: with the bytes that moved where there are any, or else with `error`. Returns
+    /// whether bytes went before the error, which the next transfer then reports.
+    pub(crate) fn interrupt(self, error: BusError, rings: &mut Rings) -> bool {
+        let bytes_first = self.moved > 0;
+        let status = if bytes_first { Ok(()) } else { Err(error) };
+        self.complete(status, rings);
+        bytes_first
+    }
 }

@@ -1,9 +1,11 @@
 //! Devices coming and going.
 
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::mailbox::Mailbox;
 use crate::{BusDevice, PlugId};
 
 /// A device came or went.
@@ -24,27 +26,29 @@ pub enum WatchEvent {
 /// Sees devices come and go, from [`Bus::watch`](crate::Bus::watch) on: first an arrival for every
 /// device present.
 pub struct BusWatch {
-    _private: (),
+    events: Arc<Mailbox<WatchEvent>>,
 }
 
 impl BusWatch {
+    pub(crate) fn new(events: Arc<Mailbox<WatchEvent>>) -> Self {
+        Self { events }
+    }
+
     /// Takes the next event if there is one.
     #[must_use]
     pub fn try_next(&self) -> Option<WatchEvent> {
-        todo!()
+        self.events.try_take()
     }
 
     /// Takes the next event, waiting for it up to `timeout` (without end for `None`).
     #[must_use]
     pub fn wait(&self, timeout: Option<Duration>) -> Option<WatchEvent> {
-        let _ = timeout;
-        todo!()
+        self.events.wait_timeout(timeout)
     }
 
     /// Takes the next event, or has the task woken when there is one.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
-        let _ = cx;
-        todo!()
+        self.events.poll(cx)
     }
 }
 

@@ -1,0 +1,188 @@
+//! Things that wait for a thread or a task to take them.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::task::AtomicWaker;
+
+/// A queue whose takers may block or poll.
+///
+/// Putting something in and telling the takers are two steps, because a mailbox is filled under the
+/// bus lock, which no waker may be called under: [`Rings`] carries the second step out of the lock.
+pub(crate) struct Mailbox<T> {
+    content: Mutex<Content<T>>,
+    changed: Condvar,
+    /// Threads in `changed.wait`; counted under the mutex, so that a notification without a waiter,
+    /// which would be a system call for nothing, can be left out.
+    waiting: AtomicUsize,
+    waker: AtomicWaker,
+}
+
+struct Content<T> {
+    items: VecDeque<T>,
+    /// Counts the reasons other than an item to look again: a timer that was set meanwhile.
+    alarms: u64,
+}
+
+impl<T> Mailbox<T> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            content: Mutex::new(Content {
+                items: VecDeque::new(),
+                alarms: 0,
+            }),
+            changed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+            waker: AtomicWaker::new(),
+        })
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content<T>> {
+        // Nothing between lock and unlock can leave the content half changed.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn push(&self, item: T) {
+        self.content().items.push_back(item);
+    }
+
+    pub(crate) fn retain(&self, keep: impl FnMut(&T) -> bool) {
+        self.content().items.retain(keep);
+    }
+
+    pub(crate) fn try_take(&self) -> Option<T> {
+        self.content().items.pop_front()
+    }
+
+    /// What to hand to [`wait`](Self::wait), read before deciding how long to wait.
+    pub(crate) fn alarms(&self) -> u64 {
+        self.content().alarms
+    }
+
+    /// Waits for an item until `until`, or until an alarm since `alarms` was read.
+    pub(crate) fn wait(&self, until: Option<Instant>, alarms: u64) -> Option<T> {
+        let mut content = self.content();
+        loop {
+            if let Some(item) = content.items.pop_front() {
+                return Some(item);
+            }
+            if content.alarms != alarms {
+                return None;
+            }
+            let left = match until {
+                Some(until) => Some(until.checked_duration_since(Instant::now())?),
+                None => None,
+            };
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            content = match left {
+                Some(left) => {
+                    self.changed
+                        .wait_timeout(content, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                None => self
+                    .changed
+                    .wait(content)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Waits for an item for at most `timeout`, whatever the bus's clock does.
+    pub(crate) fn wait_timeout(&self, timeout: Option<Duration>) -> Option<T> {
+        let until = deadline(timeout);
+        loop {
+            let item = self.wait(until, self.alarms());
+            if item.is_some() || is_past(until) {
+                return item;
+            }
+        }
+    }
+
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
+        if let Some(item) = self.try_take() {
+            return Poll::Ready(item);
+        }
+        self.waker.register(cx.waker());
+        // Something put in before the waker was registered has woken nobody.
+        match self.try_take() {
+            Some(item) => Poll::Ready(item),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Mailbox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox")
+            .field("items", &self.content().items.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The instant `timeout` from now; `None`, for never, where there is no timeout or no such instant.
+pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
+pub(crate) fn is_past(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
+/// Something whose takers can be told that it changed.
+trait Ring: Send + Sync {
+    fn ring(&self);
+    fn alarm(&self);
+}
+
+impl<T: Send> Ring for Mailbox<T> {
+    fn alarm(&self) {
+        self.content().alarms += 1;
+    }
+
+    fn ring(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.changed.notify_all();
+        }
+        self.waker.wake();
+    }
+}
+
+/// Mailboxes that changed while the bus was locked, to be rung when it no longer is.
+#[derive(Default)]
+pub(crate) struct Rings {
+    changed: Vec<Arc<dyn Ring>>,
+    /// Those whose takers are to look at the clock again.
+    alarmed: Vec<Arc<dyn Ring>>,
+}
+
+impl Rings {
+    pub(crate) fn add<T: Send + 'static>(&mut self, mailbox: Arc<Mailbox<T>>) {
+        let mailbox: Arc<dyn Ring> = mailbox;
+        let last = self.changed.last();
+        if last.is_none_or(|last| !Arc::ptr_eq(last, &mailbox)) {
+            self.changed.push(mailbox);
+        }
+    }
+
+    pub(crate) fn add_alarm<T: Send + 'static>(&mut self, mailbox: Arc<Mailbox<T>>) {
+        self.alarmed.push(mailbox);
+    }
+
+    /// Only to be called without any lock: wakers run arbitrary code.
+    pub(crate) fn ring(self) {
+        for mailbox in self.alarmed {
+            mailbox.alarm();
+            mailbox.ring();
+        }
+        for mailbox in self.changed {
+            mailbox.ring();
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Everything under the bus lock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use usbfs2_protocol::{EndpointAddress, Speed};
+
+use crate::bus_device::Target;
+use crate::clock::{Clock, Timers};
+use crate::mailbox::{Mailbox, Rings};
+use crate::pipe::{Flow, Wire};
+use crate::port::{Plug, Port};
+use crate::transfer::{End, Pending};
+use crate::{
+    Bus, BusDevice, BusError, Completed, DeviceEvent, PlugId, Transfer, TransferId, WatchEvent,
+};
+
+/// The whole bus.
+#[derive(Debug)]
+pub(crate) struct State {
+    clock: Clock,
+    timers: Timers,
+    ports: BTreeMap<u8, Port>,
+    watchers: Vec<Weak<Mailbox<WatchEvent>>>,
+    /// The last number given to a transfer, plug or claim.
+    last_number: u64,
+}
+
+impl State {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            timers: Timers::default(),
+            ports: BTreeMap::new(),
+            watchers: Vec::new(),
+            last_number: 0,
+        }
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    pub(crate) fn ports(&self) -> &BTreeMap<u8, Port> {
+        &self.ports
+    }
+
+    pub(crate) fn port_mut(&mut self, port: u8) -> Option<&mut Port> {
+        self.ports.get_mut(&port)
+    }
+
+    /// The device on a port, if it is the one of this plug.
+    pub(crate) fn plug(&self, port: u8, plug: PlugId) -> Option<&Plug> {
+        let current = self.ports.get(&port)?.plug.as_ref()?;
+        (current.id == plug).then_some(current)
+    }
+
+    pub(crate) fn plug_mut(&mut self, port: u8, plug: PlugId) -> Option<&mut Plug> {
+        let current = self.ports.get_mut(&port)?.plug.as_mut()?;
+        (current.id == plug).then_some(current)
+    }
+
+    /// Does something with a port and the means to move its data.
+    pub(crate) fn on_port<R>(
+        &mut self,
+        port: u8,
+        rings: &mut Rings,
+        work: impl FnOnce(&mut Port, &mut Wire<'_>) -> R,
+    ) -> Option<R> {
+        let mut wire = Wire {
+            clock: &self.clock,
+            timers: &mut self.timers,
+            rings,
+        };
+        self.ports.get_mut(&port).map(|port| work(port, &mut wire))
+    }
+
+    /// Serves one endpoint as far as both sides allow.
+    pub(crate) fn advance(&mut self, port: u8, address: EndpointAddress, rings: &mut Rings) {
+        let flow = self.on_port(port, rings, |port, wire| port.advance(address, wire));
+        self.follow(port, flow.unwrap_or(Flow::Waits), rings);
+    }
+
+    pub(crate) fn advance_all(&mut self, port: u8, rings: &mut Rings) {
+        self.advance(port, EndpointAddress::CONTROL, rings);
+        for address in Port::addresses() {
+            self.advance(port, address, rings);
+        }
+    }
+
+    /// Does to the port what moving data led to.
+    pub(crate) fn follow(&mut self, port: u8, flow: Flow, rings: &mut Rings) {
+        if flow == Flow::Unplugged {
+            self.unplug(port, rings);
+        }
+    }
+
+    /// Serves what the clock has let go.
+    pub(crate) fn serve_due(&mut self, rings: &mut Rings) {
+        if self.timers.next().is_none() {
+            return;
+        }
+        let now = self.clock.now();
+        while let Some((port, address)) = self.timers.take_due(now) {
+            self.advance(port, address, rings);
+        }
+    }
+
+    /// Lets time pass on a manual clock, stopping at every microframe something is due in.
+    pub(crate) fn step(&mut self, microframes: u64, rings: &mut Rings) {
+        if let Clock::Manual(now) = self.clock {
+            let end = now.saturating_add(microframes);
+            while let Some(due) = self.timers.next().filter(|&due| due <= end) {
+                self.clock = Clock::Manual(due.max(self.clock.now()));
+                self.serve_due(rings);
+            }
+            self.clock = Clock::Manual(end);
+        }
+        self.serve_due(rings);
+    }
+
+    /// Makes a port out of the first free number up to `last`.
+    pub(crate) fn add_port(&mut self, last: u8, speed: Speed) -> Option<u8> {
+        let number = (1..=last).find(|number| !self.ports.contains_key(number))?;
+        self.ports.insert(number, Port::new(speed));
+        Some(number)
+    }
+
+    pub(crate) fn remove_port(&mut self, port: u8, rings: &mut Rings) {
+        self.unplug(port, rings);
+        self.ports.remove(&port);
+    }
+
+    pub(crate) fn plug_in(&mut self, bus: &Bus, number: u8, rings: &mut Rings) {
+        let id = PlugId(self.number());
+        let speed = self.on_port(number, rings, |port, wire| {
+            port.plug.is_none().then(|| {
+                port.plug_in(id, wire);
+                port.speed
+            })
+        });
+        if let Some(Some(speed)) = speed {
+            let device = BusDevice {
+                bus: bus.clone(),
+                port: number,
+                plug: id,
+                speed,
+            };
+            self.announce(&WatchEvent::Arrived(device), rings);
+        }
+    }
+
+    pub(crate) fn unplug(&mut self, number: u8, rings: &mut Rings) {
+        let plug = self.on_port(number, rings, |port, wire| port.unplug(wire));
+        if let Some(Some(plug)) = plug {
+            let name = port_name(number);
+            self.announce(&WatchEvent::Left { name, plug }, rings);
+        }
+    }
+
+    pub(crate) fn watch(&mut self, watcher: &Arc<Mailbox<WatchEvent>>) {
+        self.watchers.push(Arc::downgrade(watcher));
+    }
+
+    fn announce(&mut self, event: &WatchEvent, rings: &mut Rings) {
+        self.watchers.retain(|watcher| match watcher.upgrade() {
+            Some(watcher) => {
+                watcher.push(event.clone());
+                rings.add(watcher);
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// Suspends or resumes a device.
+    pub(crate) fn set_suspended(
+        &mut self,
+        port: u8,
+        plug: PlugId,
+        suspended: bool,
+        rings: &mut Rings,
+    ) {
+        let changed = self
+            .plug_mut(port, plug)
+            .is_some_and(|plug| std::mem::replace(&mut plug.suspended, suspended) != suspended);
+        if !changed {
+            return;
+        }
+        let event = if suspended {
+            DeviceEvent::Suspend
+        } else {
+            DeviceEvent::Resume
+        };
+        self.on_port(port, rings, |port, wire| port.event(event, wire));
+        self.advance_all(port, rings);
+    }
+
+    pub(crate) fn submit_host(
+        &mut self,
+        port: u8,
+        plug: PlugId,
+        target: Target,
+        submission: Submission,
+        rings: &mut Rings,
+    ) -> TransferId {
+        let address = match target {
+            Target::Control(_) => EndpointAddress::CONTROL,
+            Target::Endpoint(address) => address,
+        };
+        let id = TransferId {
+            number: self.number(),
+            port,
+            address,
+            end: End::Host,
+        };
+        let fits = submission.allocated && target.takes(&submission.transfer);
+        let pending = submission.into_pending(id);
+        if self.plug(port, plug).is_none() {
+            pending.complete(Err(BusError::Unplugged), rings);
+            return id;
+        }
+        self.on_port(port, rings, |port, wire| {
+            match (target, port.pipe_mut(address)) {
+                _ if !fits => pending.complete(Err(BusError::InvalidRequest), wire.rings),
+                (Target::Control(setup), _) => {
+                    port.prepare(&setup, wire);
+                    port.control.submit(setup, pending);
+                }
+                (Target::Endpoint(_), Some(pipe)) => pipe.submit_host(pending, wire.rings),
+                (Target::Endpoint(_), None) => {
+                    pending.complete(Err(BusError::InvalidRequest), wire.rings);
+                }
+            }
+        });
+        self.advance(port, address, rings);
+        id
+    }
+
+    pub(crate) fn submit_device(
+        &mut self,
+        port: u8,
+        address: EndpointAddress,
+        submission: Submission,
+        rings: &mut Rings,
+    ) -> TransferId {
+        let id = TransferId {
+            number: self.number(),
+            port,
+            address,
+            end: End::Device,
+        };
+        let is_in = address.direction() == usbfs2_protocol::Direction::In;
+        let fits = submission.allocated && submission.transfer.sends == is_in;
+        let pending = submission.into_pending(id);
+        self.on_port(port, rings, |port, wire| {
+            let plugged = port.plug.is_some();
+            match port.pipe_mut(address) {
+                Some(pipe) if fits && plugged => pipe.submit_device(pending, wire.rings),
+                Some(_) if fits => pending.complete(Err(BusError::Unplugged), wire.rings),
+                _ => pending.complete(Err(BusError::InvalidRequest), wire.rings),
+            }
+        });
+        self.advance(port, address, rings);
+        id
+    }
+
+    /// Cancels one transfer. Returns whether it had not ended.
+    pub(crate) fn cancel(&mut self, id: TransferId, rings: &mut Rings) -> bool {
+        let found = self.on_port(id.port, rings, |port, wire| {
+            if let Some(pipe) = port.pipe_mut(id.address) {
+                return pipe.cancel(id, wire);
+            }
+            if port.control.cancel(id, wire)? {
+                port.forget_setup();
+            }
+            Some(())
+        });
+        let found = found.flatten().is_some();
+        if found {
+            self.advance(id.port, id.address, rings);
+        }
+        found
+    }
+
+    /// Cancels every transfer submitted to `queue`, and only then serves the others.
+    pub(crate) fn cancel_queue(&mut self, queue: &Arc<Mailbox<Completed>>, rings: &mut Rings) {
+        let ports: Vec<u8> = self.ports.keys().copied().collect();
+        let touched: Vec<u8> = ports
+            .into_iter()
+            .filter(|&port| {
+                self.on_port(port, rings, |port, wire| port.cancel_queue(queue, wire))
+                    .unwrap_or(false)
+            })
+            .collect();
+        for port in touched {
+            self.advance_all(port, rings);
+        }
+    }
+}
+
+/// A transfer on its way into the bus, its memory allocated where there was enough.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    transfer: Transfer,
+    queue: Arc<Mailbox<Completed>>,
+    allocated: bool,
+}
+
+impl Submission {
+    /// Allocates, so call it before locking the bus.
+    pub(crate) fn new(mut transfer: Transfer, queue: Arc<Mailbox<Completed>>) -> Self {
+        let allocated = transfer.allocate();
+        Self {
+            transfer,
+            queue,
+            allocated,
+        }
+    }
+
+    fn into_pending(self, id: TransferId) -> Pending {
+        Pending::new(id, self.transfer, self.queue)
+    }
+}
+
+/// A port's name, as in sysfs: the bus's number and the port's.
+pub(crate) fn port_name(port: u8) -> String {
+    format!("1-{port}")
+}
