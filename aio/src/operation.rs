@@ -188,6 +188,11 @@ impl Operation {
         match self.command {
             // The kernel completes a poll with no event in one case only: it was cancelled.
             Command::Poll if count == 0 => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
+            // Woken by the file, the kernel reports what the file said, asked for or not.
+            Command::Poll => {
+                let reported = self.events | PollEvents::ERROR | PollEvents::HANG_UP;
+                Ok(count & usize::from(reported.bits()))
+            }
             Command::Read | Command::Write | Command::ReadVectored | Command::WriteVectored
                 if count > self.length() =>
             {
