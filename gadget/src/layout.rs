@@ -14,7 +14,7 @@ pub(crate) struct Assigned {
 }
 
 /// The addresses of all declared endpoints: by function, then by endpoint index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Layout(Vec<Vec<Assigned>>);
 
 /// A declared endpoint the controller has nothing for.

@@ -1,17 +1,24 @@
 //! The device end of USB in user space: gadgets made of functions.
 
 mod check;
+mod control;
+mod controller;
 mod describe;
-#[allow(dead_code)]
 mod descriptors;
+mod device;
 mod endpoint;
 mod function;
 pub mod functions;
 mod gadget;
+mod gadgetfs;
 mod layout;
+mod loopback;
 mod pipe;
 mod running;
+pub mod scsi;
+mod start;
 mod udc;
+mod worker;
 
 pub use aio_rs::Buffer;
 pub use usbfs2_protocol::{
@@ -28,4 +35,5 @@ pub use endpoint::{Completion, Endpoint, EndpointError, Endpoints, Session};
 pub use function::{ControlRequest, ControlResponse, ControlTarget, Function, FunctionError};
 pub use gadget::{DeviceIds, Gadget, GadgetBuilder};
 pub use running::{Failure, Running, State, StateTimeout};
+pub use start::{GadgetfsOptions, StartError, learn_udc};
 pub use udc::{Udc, UdcEndpoint};

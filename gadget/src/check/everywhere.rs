@@ -1,7 +1,7 @@
 //! The rules of the specification and of every host, whatever the target.
 
 use usbfs2_protocol::standard::descriptor_type;
-use usbfs2_protocol::{Direction, Speed, TransferType};
+use usbfs2_protocol::{Speed, TransferType};
 
 use super::{Place, Problem, ProblemKind};
 use crate::describe::{EndpointModel, EndpointRequest, FunctionModel, InterfaceClass};

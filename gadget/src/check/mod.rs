@@ -8,4 +8,4 @@ pub use problem::{DescriptorProblems, Place, Problem, ProblemKind};
 pub use target::Target;
 
 pub(crate) use everywhere::check_everywhere;
-pub(crate) use target::check;
+pub(crate) use target::{check, endpoints};

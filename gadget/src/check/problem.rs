@@ -251,6 +251,13 @@ pub enum ProblemKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescriptorProblems(Vec<Problem>);
 
+/// From problems that were found, of which there is at least one.
+impl From<Vec<Problem>> for DescriptorProblems {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+}
+
 impl DescriptorProblems {
     pub(crate) fn none_in(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() {

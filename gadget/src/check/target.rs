@@ -33,14 +33,15 @@ pub(crate) fn check(model: &GadgetModel, target: &Target) -> Vec<Problem> {
                     kind: ProblemKind::SpeedNotOffered { speed: *speed },
                 });
             }
-            problems.extend(endpoints(model, &Udc::loopback()).err().unwrap_or_default());
+            let missing = endpoints(model, &Udc::loopback()).err();
+            problems.extend(missing.unwrap_or_default());
         }
         Target::Gadgetfs(udc) => gadgetfs(model, udc, &mut problems),
     }
     problems
 }
 
-/// Assigns the controller's endpoints.
+/// Assigns the controller's endpoints, or says for which ones it has none.
 pub(crate) fn endpoints(model: &GadgetModel, udc: &Udc) -> Result<Layout, Vec<Problem>> {
     Layout::assign(&model.functions, udc).map_err(|missing| {
         let suitable = |one: &crate::layout::NoEndpointLeft| {

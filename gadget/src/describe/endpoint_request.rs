@@ -131,6 +131,11 @@ impl EndpointRequest {
         self.class_descriptors.push(bytes.into());
         self
     }
+
+    /// Bytes a packet holds at this speed: bits 0 to 10 of wMaxPacketSize (USB 2.0 9.6.6).
+    pub(crate) fn packet_size_at(&self, speed: Speed) -> u16 {
+        self.max_packet_size.at(speed) & 0x07ff
+    }
 }
 
 /// Full-speed interrupt intervals count in frames.

@@ -1,0 +1,46 @@
+//! What a backend provides for endpoint 0.
+
+use std::sync::Arc;
+
+use usbfs2_protocol::{SetupPacket, Speed};
+
+use crate::describe::EndpointRequest;
+use crate::function::ControlResponse;
+use crate::layout::Assigned;
+use crate::pipe::Pipe;
+
+/// What happens on the bus.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A host is there, or has reset the device.
+    Reset,
+    /// A control request, with the data stage of an OUT request.
+    Setup {
+        setup: SetupPacket,
+        data: Vec<u8>,
+    },
+    Suspend,
+    Resume,
+    /// The host is gone.
+    Disconnect,
+    /// `Stopper::stop` was called.
+    Stop,
+    /// The controller is of no use any more, for this reason.
+    Failed(String),
+}
+
+/// The device's side of a bus, owned by the thread of endpoint 0. Dropping it takes the device off.
+pub(crate) trait Controller: Send + 'static {
+    /// The speed of the current connection.
+    fn speed(&self) -> Speed;
+    /// Waits for the next event. Returns `Stop` for ever once stopped.
+    fn next_event(&mut self) -> Event;
+    /// Answers the last setup event. A request that the host gave up is not an error.
+    fn respond(&mut self, setup: &SetupPacket, response: ControlResponse);
+    /// Enables an endpoint, or says why it cannot.
+    fn enable(
+        &mut self,
+        assigned: &Assigned,
+        request: &EndpointRequest,
+    ) -> Result<Arc<dyn Pipe>, String>;
+}

@@ -1,0 +1,273 @@
+//! Endpoint 0's file: events and control requests.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+use usbfs2_protocol::standard::request;
+use usbfs2_protocol::{Direction, SetupPacket, Speed};
+
+use super::event::FileEvent;
+use super::pipe::GadgetfsPipe;
+use crate::controller::{Controller, Event};
+use crate::describe::EndpointRequest;
+use crate::descriptors;
+use crate::function::ControlResponse;
+use crate::layout::Assigned;
+use crate::pipe::Pipe;
+use crate::running::Stopper;
+use crate::udc::Udc;
+
+/// Message tag of the write that configures an endpoint.
+const ENDPOINT_TAG: u32 = 1;
+
+/// How often to look for the data stage of an OUT request, which poll() does not announce. It is on its
+/// way already, so it is there at the first or second look.
+const DATA_STAGE_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Makes the thread of endpoint 0 end.
+#[derive(Debug, Clone)]
+pub(super) struct StopFd(Arc<OwnedFd>);
+
+impl StopFd {
+    pub(super) fn new() -> io::Result<Self> {
+        let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self(Arc::new(fd)))
+    }
+
+    /// Whether `stop` was called, waiting for it up to `timeout`.
+    fn is_set_within(&self, timeout: Duration) -> bool {
+        let timeout = Timespec::try_from(timeout).ok();
+        let mut fds = [PollFd::new(&*self.0, PollFlags::IN)];
+        matches!(poll(&mut fds, timeout.as_ref()), Ok(1..))
+    }
+}
+
+impl Stopper for StopFd {
+    fn stop(&self) {
+        // Fails only when the counter is full, which is readable as well. It is never read, so that every
+        // later wait ends at once.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+/// The open file, and what is needed to open the endpoints beside it.
+pub(super) struct ControlFile {
+    file: File,
+    stop: StopFd,
+    directory: PathBuf,
+    udc: Udc,
+    has_high_speed: bool,
+    speed: Speed,
+    /// Events read but not told yet.
+    events: VecDeque<FileEvent>,
+}
+
+impl ControlFile {
+    /// Takes over the file after the set-up write.
+    ///
+    /// # Errors
+    /// When the first read fails.
+    pub(super) fn new(
+        file: File,
+        stop: StopFd,
+        directory: PathBuf,
+        udc: Udc,
+        has_high_speed: bool,
+    ) -> io::Result<Self> {
+        let mut control = Self {
+            file,
+            stop,
+            directory,
+            udc,
+            has_high_speed,
+            speed: Speed::Full,
+            events: VecDeque::new(),
+        };
+        // The kernel stalls what it does not answer itself until somebody has read once.
+        control.read_event()?;
+        Ok(control)
+    }
+
+    /// Reads one event, if there is one.
+    fn read_event(&mut self) -> io::Result<()> {
+        let mut bytes = [0; FileEvent::LENGTH];
+        match self.file.read(&mut bytes) {
+            Ok(FileEvent::LENGTH) => match FileEvent::parse(bytes) {
+                Ok(event) => self.events.push_back(event),
+                Err(unknown) => log::warn!("gadgetfs sent an event of unknown type {unknown}"),
+            },
+            Ok(length) => log::warn!("gadgetfs sent {length} bytes of an event"),
+            Err(error) => match Errno::from_io_error(&error) {
+                // Nothing there, or the request that was being answered is void.
+                Some(Errno::AGAIN | Errno::INTR | Errno::IDRM) => {}
+                _ => return Err(error),
+            },
+        }
+        Ok(())
+    }
+
+    /// Waits until the file has an event, or stop.
+    fn wait(&mut self) -> io::Result<bool> {
+        let mut fds = [
+            PollFd::new(&self.file, PollFlags::IN),
+            PollFd::new(&*self.stop.0, PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !fds[1].revents().is_empty() {
+            return Ok(false);
+        }
+        let revents = fds[0].revents();
+        if revents.intersects(PollFlags::ERR | PollFlags::NVAL) {
+            return Err(io::Error::other("the controller is gone"));
+        }
+        // POLLHUP says, once, that a request was given up; it carries no event.
+        if revents.contains(PollFlags::IN) {
+            self.read_event()?;
+        }
+        Ok(true)
+    }
+
+    /// The data stage of an OUT request; `None` when the host gave it up or stop came first.
+    fn data_stage(&mut self, setup: &SetupPacket) -> Option<Vec<u8>> {
+        let mut data = vec![0; usize::from(setup.length)];
+        loop {
+            match self.file.read(&mut data) {
+                Ok(length) => {
+                    data.truncate(length);
+                    return Some(data);
+                }
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::AGAIN) => {
+                        if self.stop.is_set_within(DATA_STAGE_INTERVAL) {
+                            return None;
+                        }
+                    }
+                    Some(Errno::INTR) => {}
+                    _ => {
+                        self.not_answered(setup, &error);
+                        return None;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Deals with a read or write that should have answered a request.
+    fn not_answered(&mut self, setup: &SetupPacket, error: &io::Error) {
+        match Errno::from_io_error(error) {
+            // That is how a stall succeeds.
+            Some(Errno::L2HLT) => {}
+            Some(Errno::IDRM) => {
+                log::debug!("the host gave up {setup}");
+                // The kernel still thinks it has a request to answer, the newer one, though it will
+                // give us that one's event only afterwards. This stalls it, or acknowledges it if
+                // nothing is to be read; the answer to its event then comes to nothing.
+                drop(self.file.read(&mut []));
+            }
+            _ => log::debug!("{setup} was not answered, the host is gone: {error}"),
+        }
+    }
+}
+
+impl Controller for ControlFile {
+    fn speed(&self) -> Speed {
+        self.speed
+    }
+
+    fn next_event(&mut self) -> Event {
+        loop {
+            match self.events.pop_front() {
+                Some(FileEvent::Connect(speed)) => {
+                    self.speed = speed;
+                    return Event::Reset;
+                }
+                Some(FileEvent::Disconnect) => return Event::Disconnect,
+                Some(FileEvent::Suspend) => return Event::Suspend,
+                Some(FileEvent::Setup(setup)) => {
+                    if setup.direction() == Direction::In || setup.length == 0 {
+                        let data = Vec::new();
+                        return Event::Setup { setup, data };
+                    }
+                    if let Some(data) = self.data_stage(&setup) {
+                        return Event::Setup { setup, data };
+                    }
+                }
+                Some(FileEvent::Nop) => {}
+                None => match self.wait() {
+                    Ok(true) => {}
+                    Ok(false) => return Event::Stop,
+                    Err(error) => {
+                        let controller = self.udc.name();
+                        return Event::Failed(format!("endpoint 0 of {controller}: {error}"));
+                    }
+                },
+            }
+        }
+    }
+
+    fn respond(&mut self, setup: &SetupPacket, response: ControlResponse) {
+        // Reading nothing acknowledges an OUT request and stalls an IN request, writing the reverse.
+        let result = match (setup.direction(), response) {
+            (Direction::In, ControlResponse::Data(bytes)) => self.file.write(&bytes),
+            (Direction::In, ControlResponse::Acknowledge) => self.file.write(&[]),
+            (Direction::In, ControlResponse::Stall) => self.file.read(&mut []),
+            // Acknowledged with its last packet.
+            (Direction::Out, response) if setup.length > 0 => {
+                if response == ControlResponse::Stall {
+                    log::warn!("gadgetfs cannot stall {setup}, which carried data");
+                }
+                return;
+            }
+            (Direction::Out, ControlResponse::Stall)
+                if !setup.is_standard(request::SET_CONFIGURATION) =>
+            {
+                self.file.write(&[])
+            }
+            // The kernel has accepted SET_CONFIGURATION by itself.
+            (Direction::Out, _) => self.file.read(&mut []),
+        };
+        if let Err(error) = result {
+            self.not_answered(setup, &error);
+        }
+    }
+
+    fn enable(
+        &mut self,
+        assigned: &Assigned,
+        request: &EndpointRequest,
+    ) -> Result<Arc<dyn Pipe>, String> {
+        let name = self.udc.endpoints()[assigned.udc_endpoint].name();
+        let path = self.directory.join(name);
+        let failed = |action: &str, error: io::Error| {
+            format!(
+                "{action} {} for {}: {error}",
+                path.display(),
+                assigned.address
+            )
+        };
+        let mut file = super::open_when_released(&path, rustix::fs::OFlags::empty())
+            .map_err(|error| failed("opening", error))?;
+
+        let address = assigned.address.to_byte();
+        let mut message = ENDPOINT_TAG.to_ne_bytes().to_vec();
+        message.extend(descriptors::endpoint(request, address, Speed::Full));
+        if self.has_high_speed {
+            message.extend(descriptors::endpoint(request, address, Speed::High));
+        }
+        file.write_all(&message)
+            .map_err(|error| failed("configuring", error))?;
+        GadgetfsPipe::new(file.into(), assigned.address)
+            .map(|pipe| Arc::new(pipe) as Arc<dyn Pipe>)
+            .map_err(|error| failed("preparing", error))
+    }
+}

@@ -1,0 +1,149 @@
+//! The backend on gadgetfs (drivers/usb/gadget/legacy/inode.c), the kernel's file system for gadgets.
+//!
+//! Life of a gadget here: the mount offers one file, named after the controller, for endpoint 0. Writing the
+//! descriptors to it connects the device and makes the endpoint files appear. Events and control requests
+//! are read from it. An endpoint file is opened and given its descriptors when the host selects the
+//! configuration; closing it disables the endpoint. Closing endpoint 0 disconnects the device.
+
+mod control;
+mod event;
+mod mount;
+mod pipe;
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use usbfs2_protocol::Speed;
+
+use crate::check::{self, DescriptorProblems, Target};
+use crate::describe::{FunctionBuilder, InterfaceClass, Strings};
+use crate::descriptors;
+use crate::device::Device;
+use crate::gadget::{DeviceIds, Gadget, GadgetModel};
+use crate::layout::Layout;
+use crate::running::Running;
+use crate::start::{GadgetfsOptions, StartError};
+use crate::udc::Udc;
+use control::{ControlFile, StopFd};
+use mount::Mount;
+
+/// Message tag of the set-up write.
+const SET_UP_TAG: u32 = 0;
+
+/// How long files of a run that has just ended, or crashed, may take to be released: the kernel closes a
+/// file that had asynchronous operations from a work item.
+const RELEASE_TIME: Duration = Duration::from_secs(1);
+
+/// Starts the gadget on the controller that gadgetfs has chosen.
+pub(crate) fn start(gadget: &Gadget, options: &GadgetfsOptions) -> Result<Running, StartError> {
+    let mount = Mount::at(&options.mount)?;
+    let udc = match &options.udc {
+        Some(udc) => udc.clone(),
+        None => controller(&mount)?,
+    };
+    DescriptorProblems::none_in(gadget.check(&Target::Gadgetfs(udc.clone())))?;
+    let layout = check::endpoints(&gadget.model, &udc).map_err(DescriptorProblems::from)?;
+
+    let stop = StopFd::new().map_err(|error| mount.failed("making an eventfd for", error))?;
+    let file = connect(&mount, &set_up_message(&gadget.model, &layout))?;
+    let has_high_speed = gadget.model.supports(Speed::High);
+    let place = mount.controller().to_owned();
+    let directory = mount.path().to_owned();
+    let control = ControlFile::new(file, stop.clone(), directory, udc, has_high_speed)
+        .map_err(|error| mount.failed("reading", error))?;
+    Device::start(gadget.clone(), layout, control, place, Box::new(stop))
+        .map_err(StartError::Thread)
+}
+
+/// The endpoints of the mount's controller.
+fn controller(mount: &Mount) -> Result<Udc, StartError> {
+    match Udc::known(mount.controller()) {
+        Some(udc) => Ok(udc),
+        None => learn(mount),
+    }
+}
+
+/// Asks gadgetfs for the controller's endpoints. It names them only once a device is connected, so this
+/// connects one without endpoints for a moment; a host may notice it come and go.
+fn learn(mount: &Mount) -> Result<Udc, StartError> {
+    let message = set_up_message(&endpointless_device(), &Layout::default());
+    let file = connect(mount, &message)?;
+    let names = mount.entries();
+    // Disconnects.
+    drop(file);
+    Ok(Udc::from_endpoint_names(mount.controller(), names?))
+}
+
+/// As [`learn`], at the place the options name.
+pub(crate) fn learn_at(options: &GadgetfsOptions) -> Result<Udc, StartError> {
+    learn(&Mount::at(&options.mount)?)
+}
+
+/// Opens endpoint 0 and connects the device that the message describes.
+fn connect(mount: &Mount, message: &[u8]) -> Result<File, StartError> {
+    let path = mount.control_file();
+    let mut file =
+        open_when_released(&path, OFlags::NONBLOCK).map_err(|error| mount.open_failed(error))?;
+    file.write_all(message)
+        .map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::BUSY | Errno::NODEV) => StartError::NoController,
+            _ => mount.failed("connecting through", error),
+        })?;
+    Ok(file)
+}
+
+/// Opens a file of gadgetfs, which one process may have open at a time, once whoever had it has let go.
+fn open_when_released(path: &Path, flags: OFlags) -> io::Result<File> {
+    let deadline = Instant::now() + RELEASE_TIME;
+    loop {
+        match rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC | flags, Mode::empty()) {
+            Err(Errno::BUSY) if Instant::now() < deadline => {
+                // The kernel offers nothing to wait on.
+                thread::sleep(Duration::from_millis(1));
+            }
+            result => return Ok(result?.into()),
+        }
+    }
+}
+
+/// What connects the gadget: its configurations and its device descriptor.
+fn set_up_message(model: &GadgetModel, layout: &Layout) -> Vec<u8> {
+    let mut message = SET_UP_TAG.to_ne_bytes().to_vec();
+    message.extend(descriptors::configuration(model, layout, Speed::Full));
+    if model.supports(Speed::High) {
+        message.extend(descriptors::configuration(model, layout, Speed::High));
+    }
+    message.extend(descriptors::device(model, Speed::High));
+    message
+}
+
+/// The least that gadgetfs connects: a vendor-specific interface without endpoints.
+fn endpointless_device() -> GadgetModel {
+    let mut strings = Strings::default();
+    let mut function = FunctionBuilder::new("endpointless", 0, &mut strings);
+    function.interface(InterfaceClass::VENDOR);
+    GadgetModel {
+        // The Linux Foundation's numbers for a gadget that asks nothing of the host.
+        ids: DeviceIds {
+            vendor: 0x1d6b,
+            product: 0x0104,
+            release: 0,
+        },
+        class: InterfaceClass::VENDOR,
+        manufacturer: 0,
+        product: 0,
+        serial_number: 0,
+        self_powered: true,
+        remote_wakeup: false,
+        max_power_milliamperes: 0,
+        slowest: Speed::Full,
+        fastest: Speed::High,
+        functions: vec![function.finish()],
+        strings,
+    }
+}

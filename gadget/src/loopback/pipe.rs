@@ -1,0 +1,165 @@
+//! An enabled endpoint of the in-process bus.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use aio_rs::Buffer;
+use usbfs2_loopback::{BusError, Completed, CompletionQueue, DevicePort, HaltError, Transfer};
+use usbfs2_protocol::{Direction, EndpointAddress};
+
+use crate::endpoint::{Completion, EndpointError};
+use crate::pipe::{Ordered, Pipe};
+
+#[derive(Debug)]
+pub(super) struct LoopbackPipe {
+    port: Arc<DevicePort>,
+    address: EndpointAddress,
+    queue: CompletionQueue,
+    state: Mutex<PipeState>,
+}
+
+#[derive(Debug)]
+struct PipeState {
+    /// Whether this pipe, and not a later one, has the endpoint.
+    is_enabled: bool,
+    ordered: Ordered,
+    /// The buffers of the transfers on the bus, which works on copies: a buffer comes back with the
+    /// memory it was submitted with.
+    buffers: HashMap<u64, Buffer>,
+}
+
+impl LoopbackPipe {
+    /// For an endpoint that has just been enabled.
+    pub(super) fn new(port: Arc<DevicePort>, address: EndpointAddress) -> Self {
+        Self {
+            queue: CompletionQueue::new(port.bus()),
+            port,
+            address,
+            state: Mutex::new(PipeState {
+                is_enabled: true,
+                ordered: Ordered::default(),
+                buffers: HashMap::new(),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
+        // No callback runs and nothing indexes while the lock is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accept(&self, state: &mut PipeState, completed: Completed) {
+        let number = completed.user_data;
+        let mut buffer = state.buffers.remove(&number).unwrap_or_default();
+        if self.address.direction() == Direction::Out {
+            buffer.clear();
+            buffer.extend_from_slice(&completed.buffer);
+        }
+        let status = completed.status.map_err(|error| match error {
+            BusError::Unplugged | BusError::NotEnabled => EndpointError::Disabled,
+            BusError::Cancelled if !state.is_enabled => EndpointError::Disabled,
+            BusError::Cancelled => EndpointError::Cancelled,
+            BusError::Overflow => EndpointError::Overflow,
+            other => EndpointError::Io(io::Error::other(other)),
+        });
+        let completion = Completion {
+            buffer,
+            actual_length: completed.actual_length,
+            status,
+        };
+        state.ordered.completed(number, completion);
+    }
+
+    /// Gives up the endpoint; true when this pipe had it.
+    fn release(&self) -> bool {
+        std::mem::replace(&mut self.lock().is_enabled, false)
+    }
+}
+
+impl Pipe for LoopbackPipe {
+    fn submit(&self, buffer: Buffer) {
+        let mut state = self.lock();
+        let number = state.ordered.submitted();
+        if !state.is_enabled {
+            state.ordered.completed(
+                number,
+                Completion {
+                    buffer,
+                    actual_length: 0,
+                    status: Err(EndpointError::Disabled),
+                },
+            );
+            return;
+        }
+        let transfer = match self.address.direction() {
+            Direction::In => Transfer::send(buffer.to_vec()),
+            Direction::Out => Transfer::receive(buffer.requested_length()),
+        };
+        state.buffers.insert(number, buffer);
+        self.port
+            .submit(&self.queue, self.address, transfer.user_data(number));
+    }
+
+    fn pending(&self) -> usize {
+        self.lock().ordered.len()
+    }
+
+    fn wait(&self, deadline: Option<Instant>) -> Option<Completion> {
+        loop {
+            {
+                let mut state = self.lock();
+                while let Some(completed) = self.queue.try_next() {
+                    self.accept(&mut state, completed);
+                }
+                if let Some(completion) = state.ordered.pop() {
+                    return Some(completion);
+                }
+                if state.ordered.is_empty() {
+                    return None;
+                }
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let completed = self.queue.wait(left)?;
+            self.accept(&mut self.lock(), completed);
+        }
+    }
+
+    fn cancel_all(&self) {
+        self.queue.cancel_all();
+    }
+
+    fn set_halt(&self) -> Result<(), EndpointError> {
+        let state = self.lock();
+        if !state.is_enabled {
+            return Err(EndpointError::Disabled);
+        }
+        self.port
+            .set_halt(self.address, true)
+            .map_err(|error| match error {
+                HaltError::NotEnabled(_) => EndpointError::Disabled,
+                other => EndpointError::Io(io::Error::other(other)),
+            })
+    }
+
+    fn disable(&self) {
+        if self.release() {
+            self.port.disable(self.address);
+        }
+    }
+
+    fn take_over(&self) -> Option<Arc<dyn Pipe>> {
+        if !self.release() {
+            return None;
+        }
+        self.queue.cancel_all();
+        Some(Arc::new(Self::new(Arc::clone(&self.port), self.address)))
+    }
+}
+
+impl Drop for LoopbackPipe {
+    fn drop(&mut self) {
+        self.disable();
+    }
+}

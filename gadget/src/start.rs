@@ -1,0 +1,109 @@
+//! Putting a gadget on a bus.
+
+use std::io;
+use std::path::PathBuf;
+
+use usbfs2_loopback::{Bus, BusFull};
+use usbfs2_protocol::Speed;
+
+use crate::check::DescriptorProblems;
+use crate::gadget::Gadget;
+use crate::running::Running;
+use crate::udc::Udc;
+
+/// How to start on gadgetfs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GadgetfsOptions {
+    /// Where gadgetfs is mounted, or is to be mounted if it is not. Default: `/dev/gadget`.
+    pub mount: PathBuf,
+    /// The controller's endpoints, where they are known. Default: `None`, which means the table for
+    /// dummy_hcd and [`learn_udc`] for any other.
+    pub udc: Option<Udc>,
+}
+
+impl Default for GadgetfsOptions {
+    fn default() -> Self {
+        Self {
+            mount: PathBuf::from("/dev/gadget"),
+            udc: None,
+        }
+    }
+}
+
+/// Why a gadget did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The target would refuse it.
+    #[error("this gadget cannot run here: {0}")]
+    Problems(#[from] DescriptorProblems),
+    /// No port is free on the in-process bus.
+    #[error(transparent)]
+    BusFull(#[from] BusFull),
+    /// The process has no right to mount gadgetfs or to open its files.
+    #[error("no permission for {}: run as root, or have root mount gadgetfs and chown its files", .path.display())]
+    NotPermitted {
+        /// What was refused.
+        path: PathBuf,
+    },
+    /// The kernel has no gadgetfs.
+    #[error("this kernel has no gadgetfs: modprobe gadgetfs (CONFIG_USB_GADGETFS)")]
+    NoGadgetfs,
+    /// The kernel has no device controller, or all have a gadget.
+    #[error(
+        "no device controller is free: without hardware, modprobe dummy_hcd; otherwise stop the \
+         gadget listed by: cat /sys/class/udc/*/function"
+    )]
+    NoController,
+    /// Another process has the gadget open.
+    #[error("{0} is in use: stop the process that runs a gadget on it (fuser {0})", .path.display())]
+    Busy {
+        /// Endpoint 0's file.
+        path: PathBuf,
+    },
+    /// No thread could be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    /// The kernel refused in a way not foreseen.
+    #[error("{action} {}: {error}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+}
+
+impl Gadget {
+    /// Plugs the gadget into an in-process bus.
+    ///
+    /// # Errors
+    /// [`StartError::Problems`] or [`StartError::BusFull`].
+    pub fn start_on(&self, bus: &Bus, speed: Speed) -> Result<Running, StartError> {
+        crate::loopback::start(self, bus, speed)
+    }
+
+    /// Starts the gadget on the machine's device controller through gadgetfs, which is mounted if need
+    /// be. The controller is the first free one, which gadgetfs chooses.
+    ///
+    /// # Errors
+    /// Every [`StartError`] but [`StartError::BusFull`].
+    pub fn start_gadgetfs(&self, options: &GadgetfsOptions) -> Result<Running, StartError> {
+        crate::gadgetfs::start(self, options)
+    }
+}
+
+/// Asks gadgetfs which endpoints the machine's device controller has.
+///
+/// gadgetfs names them only while a device is connected, so this connects one without endpoints for a moment;
+/// a host may notice it come and go. Keep the result for [`GadgetfsOptions::udc`] and
+/// [`Target::Gadgetfs`](crate::Target::Gadgetfs).
+///
+/// # Errors
+/// As for [`Gadget::start_gadgetfs`].
+pub fn learn_udc(options: &GadgetfsOptions) -> Result<Udc, StartError> {
+    crate::gadgetfs::learn_at(options)
+}
