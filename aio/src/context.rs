@@ -62,6 +62,7 @@ impl Context {
         })
     }
 
+    /// A context whose kernel ring may be too small for it.
     fn with_ring_depth(depth: u32, ring_depth: u32) -> Result<Self, SetupError> {
         Ok(Self {
             event_fd: Arc::new(EventFd::new()?),
@@ -144,7 +145,7 @@ impl Context {
         Ok(submitted.taken)
     }
 
-    /// Takes a completion if there is one. No system call.
+    /// Takes a completion if there is one. No system call, on the ring layout of every Linux so far.
     pub fn try_next(&mut self) -> Option<Completion> {
         if self.table.is_inherited() {
             return None;
@@ -283,5 +284,111 @@ impl Context {
             None => Registration::new(self.reactor, Arc::clone(&self.event_fd))?,
         };
         Ok(self.registration.insert(registration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use super::Context;
+    use crate::{Buffer, Completion, Operation, PollEvents, SharedFile};
+
+    const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
+
+    #[test]
+    fn a_kernel_without_room_loses_nothing() {
+        const COUNT: u64 = 5_000;
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        let file = SharedFile::new(reader);
+        let mut context =
+            Context::with_ring_depth(5_000, 1).expect("a context larger than its ring");
+        for label in 0..COUNT {
+            let poll = Operation::poll(&file, PollEvents::READABLE).user_data(label);
+            context.prepare(poll).expect("room");
+        }
+        let taken = context.submit().expect("submit");
+        assert!(
+            taken > 0 && context.prepared() > 0,
+            "the kernel took all {taken}"
+        );
+        assert_eq!(
+            context.submit().expect("submit"),
+            0,
+            "and has room for more"
+        );
+        assert!(context.try_next().is_none());
+
+        writer.write_all(b"x").expect("write");
+        let mut completions = Vec::new();
+        context
+            .wait_many(5_000, DEADLINE, &mut completions)
+            .expect("wait");
+        assert!(
+            completions
+                .iter()
+                .all(|completion| completion.result.is_ok())
+        );
+        let labels: BTreeSet<u64> = completions
+            .iter()
+            .map(|completion| completion.user_data)
+            .collect();
+        assert_eq!(
+            (labels.len(), completions.len(), context.in_flight()),
+            (5_000, 5_000, 0)
+        );
+    }
+
+    #[test]
+    fn what_found_no_room_can_be_cancelled_and_dropped() {
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
+        let file = SharedFile::new(reader);
+        let mut context = Context::with_ring_depth(1_000, 1).expect("a context");
+        for _ in 0..1_000 {
+            context
+                .prepare(Operation::poll(&file, PollEvents::READABLE))
+                .expect("room");
+        }
+        context.submit().expect("submit");
+        context.cancel_all();
+        let mut completions = Vec::new();
+        context
+            .wait_many(900, DEADLINE, &mut completions)
+            .expect("wait");
+        assert!(completions.len() >= 900 && completions.iter().all(Completion::is_cancelled));
+    }
+
+    #[test]
+    fn a_ring_of_unknown_layout_is_read_by_the_kernel() {
+        let file = SharedFile::new(tempfile::tempfile().expect("a file"));
+        let mut context = Context::new(200).expect("a context");
+        context.table.obscure_ring();
+        for label in 0..200 {
+            let write = Operation::write(&file, label, Buffer::from(b"x".as_slice()));
+            context.prepare(write.user_data(label)).expect("room");
+        }
+        assert!(context.try_next().is_none());
+        context.submit().expect("submit");
+        assert_eq!(context.try_next().expect("a completion").user_data, 0);
+        assert_eq!(
+            context
+                .wait(DEADLINE)
+                .expect("wait")
+                .expect("a completion")
+                .user_data,
+            1
+        );
+        let mut completions = Vec::new();
+        context
+            .wait_many(198, DEADLINE, &mut completions)
+            .expect("wait");
+        assert!(
+            completions
+                .iter()
+                .map(|completion| completion.user_data)
+                .eq(2..200)
+        );
     }
 }

@@ -72,6 +72,12 @@ impl Table {
         self.ring.is_inherited()
     }
 
+    /// Makes the ring one that only the kernel can read.
+    #[cfg(test)]
+    pub(crate) fn obscure_ring(&mut self) {
+        self.ring.obscure();
+    }
+
     pub(crate) fn depth(&self) -> usize {
         self.slots.len()
     }
@@ -160,18 +166,22 @@ impl Table {
     /// Takes the next completion that is here, without a system call.
     pub(crate) fn next(&mut self) -> Option<Completion> {
         loop {
-            let answer = match self.arrived.pop_front() {
-                Some(answer) => answer,
-                None => {
-                    let answer = self.ring.pop()?;
-                    self.in_kernel = self.in_kernel.saturating_sub(1);
-                    answer
-                }
-            };
+            let answer = self.arrived.pop_front().or_else(|| self.pop())?;
             if let Some(completion) = self.finish(answer) {
                 return Some(completion);
             }
         }
+    }
+
+    fn pop(&mut self) -> Option<Answer> {
+        if self.ring.is_readable() {
+            let answer = self.ring.pop()?;
+            self.in_kernel = self.in_kernel.saturating_sub(1);
+            return Some(answer);
+        }
+        // A ring of an unknown make: the kernel has to look. An interrupted look finds nothing, like an early one.
+        self.collect(0, Some(Duration::ZERO)).ok()?;
+        self.arrived.pop_front()
     }
 
     /// Sleeps until `minimum` answers are there and collects them for [`next`](Self::next); false when `timeout` came first.

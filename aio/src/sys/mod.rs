@@ -20,3 +20,6 @@ pub(crate) use event_fd::EventFd;
 pub(crate) use event_fd::register_with_tokio;
 pub(crate) use pages::{Pages, page_size};
 pub(crate) use ring::{Answer, Ring};
+
+#[cfg(test)]
+mod tests;

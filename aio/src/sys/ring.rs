@@ -66,6 +66,17 @@ impl Ring {
         self.mark.is_child()
     }
 
+    /// Whether events can be taken without a system call.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.capacity != 0
+    }
+
+    /// Makes the ring one of an unknown layout.
+    #[cfg(test)]
+    pub(crate) fn obscure(&mut self) {
+        self.capacity = 0;
+    }
+
     /// Submits a batch; returns how many of its first operations the kernel took.
     ///
     /// # Safety
@@ -79,7 +90,7 @@ impl Ring {
         usize::try_from(taken).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Takes the oldest event from the ring without a system call.
+    /// Takes the oldest event from a [readable](Self::is_readable) ring without a system call.
     pub(crate) fn pop(&mut self) -> Option<Answer> {
         if self.capacity == 0 {
             return None;
