@@ -28,12 +28,10 @@ pub(crate) async fn transfer(
     match setup.direction() {
         Direction::In => Ok(completion.buffer.into_vec()),
         // Some data went, but no status stage followed, so the device has not accepted the request.
-        Direction::Out if completion.actual_length < data.len() => {
-            match deadline {
-                Some(deadline) if Instant::now() >= deadline => Err(TransferError::TimedOut),
-                _ => Err(TransferError::Stall),
-            }
-        }
+        Direction::Out if completion.actual_length < data.len() => match deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(TransferError::TimedOut),
+            _ => Err(TransferError::Stall),
+        },
         Direction::Out => Ok(Vec::new()),
     }
 }

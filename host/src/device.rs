@@ -172,9 +172,9 @@ impl Device {
             return Err(StringError::NoString);
         }
         let read = async |index, language| {
-            let setup =
-                SetupPacket::get_descriptor(descriptor_type::STRING, index, language, 255);
-            self.control(waiting, setup, &[], Self::STANDARD_REQUEST).await
+            let setup = SetupPacket::get_descriptor(descriptor_type::STRING, index, language, 255);
+            self.control(waiting, setup, &[], Self::STANDARD_REQUEST)
+                .await
         };
         let languages = StringDescriptor::languages(&read(0, 0).await?)?;
         let &language = languages.first().ok_or(StringError::NoLanguage)?;

@@ -105,7 +105,6 @@ impl DeviceInfo {
     }
 
     /// Every configuration, or the rule its descriptors break; one that lies hides no other.
-    #[must_use]
     pub fn configurations(&self) -> &[Result<Configuration, DescriptorError>] {
         &self.shared.descriptors.configurations
     }

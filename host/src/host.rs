@@ -59,7 +59,11 @@ impl Host {
             "the usbfs2 module is not loaded"
         };
         Ok(Self {
-            reason: format!("{why}, so the kernel's usbfs in {} serves", usbfs::DIRECTORY).into(),
+            reason: format!(
+                "{why}, so the kernel's usbfs in {} serves",
+                usbfs::DIRECTORY
+            )
+            .into(),
             ..Self::usbfs()?
         })
     }

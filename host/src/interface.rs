@@ -293,7 +293,12 @@ impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(endpoint) = self;
         let address = endpoint.address;
-        write!(f, "{address} {} {}", endpoint.transfer_type(), address.direction())
+        write!(
+            f,
+            "{address} {} {}",
+            endpoint.transfer_type(),
+            address.direction()
+        )
     }
 }
 
@@ -305,5 +310,9 @@ pub(crate) fn list(items: impl IntoIterator<Item: fmt::Display>) -> String {
         // Writing to a String cannot fail.
         let _ = write!(text, "{separator}{item}");
     }
-    if text.is_empty() { "none".to_owned() } else { text }
+    if text.is_empty() {
+        "none".to_owned()
+    } else {
+        text
+    }
 }

@@ -21,7 +21,9 @@ pub(crate) fn usbfs2() -> Result<Vec<PathBuf>, HostError> {
 /// Whether the running kernel knows usbfs2.
 pub(crate) fn usbfs2_is_loaded() -> bool {
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    known.lines().any(|line| line.split_whitespace().last() == Some("usbfs2"))
+    known
+        .lines()
+        .any(|line| line.split_whitespace().last() == Some("usbfs2"))
 }
 
 /// Each line is `source target type options 0 0`.
@@ -47,7 +49,11 @@ fn unescape(field: &[u8]) -> Vec<u8> {
             _ => None,
         };
         plain.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { &after[3..] } else { after };
+        rest = if escaped.is_some() {
+            &after[3..]
+        } else {
+            after
+        };
     }
     plain
 }

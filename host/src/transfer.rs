@@ -145,7 +145,10 @@ mod tests {
             (Errno::BUSY, TransferError::Busy),
             (Errno::NOMEM, TransferError::NoMemory),
             (Errno::INVAL, TransferError::InvalidRequest),
-            (Errno::PERM, TransferError::Other(Errno::PERM.raw_os_error())),
+            (
+                Errno::PERM,
+                TransferError::Other(Errno::PERM.raw_os_error()),
+            ),
         ] {
             assert_eq!(TransferError::from_errno(errno.raw_os_error()), meaning);
         }

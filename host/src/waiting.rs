@@ -8,8 +8,8 @@ use std::time::Instant;
 use aio_rs::Buffer;
 use async_io::Timer;
 
-use crate::{Completion, TransferError};
 use crate::backend::InFlight;
+use crate::{Completion, TransferError};
 
 /// How an operation waits for the device.
 ///
@@ -44,7 +44,10 @@ pub enum Waiting {
 /// until it is.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(output) => output,
         Poll::Pending => async_io::block_on(future),
     }

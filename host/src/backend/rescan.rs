@@ -85,7 +85,9 @@ impl<C: Changes> Rescan<C> {
         let present = self.changes.openable()?;
         self.scanned = true;
         self.known.retain(|id, plug| {
-            let stays = present.iter().any(|found| found.info.id() == id && found.plug == *plug);
+            let stays = present
+                .iter()
+                .any(|found| found.info.id() == id && found.plug == *plug);
             if !stays {
                 self.events.push_back(HotplugEvent::Left(id.clone()));
             }

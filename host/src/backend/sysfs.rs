@@ -70,7 +70,12 @@ impl SysfsDevice {
         };
         let driver = |entry: io::Result<fs::DirEntry>| {
             let path = entry.ok()?.path();
-            let (_, number) = path.file_name()?.to_str()?.split_once(':')?.1.split_once('.')?;
+            let (_, number) = path
+                .file_name()?
+                .to_str()?
+                .split_once(':')?
+                .1
+                .split_once('.')?;
             let target = fs::read_link(path.join("driver")).ok()?;
             let name = target.file_name()?.to_str()?.to_owned();
             Some((number.parse().ok()?, name))

@@ -216,12 +216,11 @@ impl<T: EndpointType> Endpoint<T, Out> {
     }
 }
 
-impl<T: EndpointType, D: EndpointDirection> fmt::Debug for Endpoint<T, D> {
+impl<T, D> fmt::Debug for Endpoint<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("address", &self.descriptor.address)
-            .field("transfer_type", &T::TRANSFER_TYPE)
-            .field("direction", &D::DIRECTION)
+            .field("transfer_type", &self.descriptor.transfer_type())
             .field("pending", &self.queue.pending())
             .finish_non_exhaustive()
     }

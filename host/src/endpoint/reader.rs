@@ -76,7 +76,7 @@ impl<T: EndpointType> EndpointReader<T> {
             .submit_all((0..missing).map(|_| Buffer::with_capacity(size)));
     }
 
-    fn take(&mut self, completion: Completion) -> io::Result<()> {
+    fn hold(&mut self, completion: Completion) -> io::Result<()> {
         completion.status?;
         self.read_from_current = 0;
         self.current = Some(completion.buffer);
@@ -108,7 +108,7 @@ impl<T: EndpointType> Read for EndpointReader<T> {
             }
             self.keep_queued();
             let completion = self.endpoint.wait(self.timeout);
-            self.take(completion.ok_or(io::ErrorKind::TimedOut)?)?;
+            self.hold(completion.ok_or(io::ErrorKind::TimedOut)?)?;
         }
     }
 }
@@ -128,7 +128,7 @@ impl<T: EndpointType> AsyncRead for EndpointReader<T> {
             }
             self.keep_queued();
             let completion = ready!(self.endpoint.poll_next_complete(cx));
-            self.take(completion.ok_or(io::ErrorKind::TimedOut)?)?;
+            self.hold(completion.ok_or(io::ErrorKind::TimedOut)?)?;
         }
     }
 }

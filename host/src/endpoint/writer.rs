@@ -60,7 +60,10 @@ impl<T: EndpointType> EndpointWriter<T> {
     /// Sends what is gathered and then, when that ends on a full packet, a zero-length packet, so
     /// that the device sees the end of a message (USB 2.0 5.8.3).
     pub fn end(&mut self) {
-        let full_packets = self.filling.len().is_multiple_of(self.endpoint.max_packet_size());
+        let full_packets = self
+            .filling
+            .len()
+            .is_multiple_of(self.endpoint.max_packet_size());
         self.send();
         if full_packets {
             self.endpoint.submit(Buffer::from(Vec::new()));

@@ -50,7 +50,10 @@ impl Backend for Loopback {
 
     fn watch(&self) -> Result<Box<dyn EventSource>, WatchError> {
         let events = self.bus.watch();
-        Ok(Box::new(hotplug::Hotplug::new(events, self.describer.clone())))
+        Ok(Box::new(hotplug::Hotplug::new(
+            events,
+            self.describer.clone(),
+        )))
     }
 
     fn open(&self, id: &DeviceId) -> Result<(DeviceInfo, Box<dyn OpenDevice>), OpenError> {

@@ -64,15 +64,19 @@ impl OpenDevice for OpenBusDevice {
 
     fn claim(&self, _configuration: u8, number: u8) -> Result<Box<dyn Claimed>, ClaimError> {
         use usbfs2_loopback::ClaimError as BusClaimError;
-        let claim = self.shared.device.claim(number).map_err(|error| match error {
-            BusClaimError::Busy(number) => ClaimError::Busy(number),
-            BusClaimError::NotConfigured => ConfigurationError::NotConfigured.into(),
-            BusClaimError::Unplugged => ClaimError::Disconnected,
-            error => ClaimError::Io {
-                number,
-                source: std::io::Error::other(error),
-            },
-        })?;
+        let claim = self
+            .shared
+            .device
+            .claim(number)
+            .map_err(|error| match error {
+                BusClaimError::Busy(number) => ClaimError::Busy(number),
+                BusClaimError::NotConfigured => ConfigurationError::NotConfigured.into(),
+                BusClaimError::Unplugged => ClaimError::Disconnected,
+                error => ClaimError::Io {
+                    number,
+                    source: std::io::Error::other(error),
+                },
+            })?;
         self.shared.own().push(number);
         Ok(Box::new(ClaimedBusInterface {
             claim,
@@ -152,7 +156,10 @@ impl Claimed for ClaimedBusInterface {
         if !self.device.device.is_plugged() {
             return Err(EndpointError::Disconnected);
         }
-        Ok(Box::new(BusEndpoint::new(&self.device.device, endpoint.address)))
+        Ok(Box::new(BusEndpoint::new(
+            &self.device.device,
+            endpoint.address,
+        )))
     }
 
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {

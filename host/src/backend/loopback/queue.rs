@@ -136,6 +136,8 @@ impl Queue for BusEndpoint {
 
     fn clear_halt(&mut self) -> Result<(), TransferError> {
         let device = &self.transfers.device;
-        device.clear_halt(self.address, ANSWER_TIMEOUT).map_err(transfer_error)
+        device
+            .clear_halt(self.address, ANSWER_TIMEOUT)
+            .map_err(transfer_error)
     }
 }

@@ -1,6 +1,7 @@
 //! nusb's endpoints with the error rules of endpoint files.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,13 +16,14 @@ use crate::backend::{InFlight, Queue};
 use crate::{Completion, TransferError};
 
 /// An endpoint that an error stops until it is recovered.
-#[derive(Debug)]
 pub(super) struct UsbfsEndpoint<T: BulkOrInterrupt, D: EndpointDirection> {
     endpoint: nusb::Endpoint<T, D>,
     sysfs: SysfsDevice,
     /// What each transfer in flight asked for; nusb is asked for whole packets.
     requested: VecDeque<usize>,
     stopped: bool,
+    /// The error that stopped the endpoint, when bytes came first and hid it.
+    owed: Option<TransferError>,
     /// Completions that come after those of the transfers in flight.
     ended: VecDeque<Completion>,
 }
@@ -36,6 +38,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
             sysfs,
             requested: VecDeque::new(),
             stopped: false,
+            owed: None,
             ended: VecDeque::new(),
         }
     }
@@ -63,6 +66,14 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
         self.endpoint.submit(buffer);
     }
 
+    /// What a transfer on the stopped endpoint ends with.
+    fn refusal(&mut self) -> TransferError {
+        if !self.sysfs.exists() {
+            return TransferError::Disconnected;
+        }
+        self.owed.take().unwrap_or(TransferError::Stall)
+    }
+
     fn finish(&mut self, completion: nusb::transfer::Completion) -> Completion {
         let requested = self.requested.pop_front().unwrap_or(0);
         let mut actual_length = completion.actual_len;
@@ -87,9 +98,14 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
             // Unplugging ends transfers with a bus error on some host controllers.
             status = Err(TransferError::Disconnected);
         }
-        if let Err(TransferError::Stall | TransferError::Overflow | TransferError::BusError) = status
+        if let Err(error) = status
+            && matches!(
+                error,
+                TransferError::Stall | TransferError::Overflow | TransferError::BusError
+            )
         {
             self.stopped = true;
+            self.owed = (actual_length > 0).then_some(error);
             self.endpoint.cancel_all();
         }
         if actual_length > 0 {
@@ -123,7 +139,9 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> InFlight for UsbfsEndpoint<T, D> 
         if self.endpoint.pending() == 0 {
             return self.ended.pop_front();
         }
-        let completion = self.endpoint.wait_next_complete(timeout.unwrap_or(Duration::MAX))?;
+        let completion = self
+            .endpoint
+            .wait_next_complete(timeout.unwrap_or(Duration::MAX))?;
         Some(self.finish(completion))
     }
 
@@ -136,10 +154,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> Queue for UsbfsEndpoint<T, D> {
     fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>) {
         for buffer in buffers {
             if self.stopped {
-                let error = match self.sysfs.exists() {
-                    true => TransferError::Stall,
-                    false => TransferError::Disconnected,
-                };
+                let error = self.refusal();
                 self.ended.push_back(Completion::failed(buffer, error));
             } else {
                 self.start(buffer);
@@ -162,6 +177,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> Queue for UsbfsEndpoint<T, D> {
         let cleared = self.endpoint.clear_halt().wait();
         cleared.map_err(|error| request_error(&error))?;
         self.stopped = false;
+        self.owed = None;
         Ok(())
     }
 }
@@ -171,7 +187,19 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> Drop for UsbfsEndpoint<T, D> {
     fn drop(&mut self) {
         self.endpoint.cancel_all();
         while self.endpoint.pending() > 0
-            && self.endpoint.wait_next_complete(Self::CANCEL_TIME).is_some()
+            && self
+                .endpoint
+                .wait_next_complete(Self::CANCEL_TIME)
+                .is_some()
         {}
+    }
+}
+
+impl<T: BulkOrInterrupt, D: EndpointDirection> fmt::Debug for UsbfsEndpoint<T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UsbfsEndpoint")
+            .field("endpoint", &self.endpoint)
+            .field("stopped", &self.stopped)
+            .finish_non_exhaustive()
     }
 }

@@ -62,7 +62,8 @@ impl Backend for Usbfs {
 
     fn open(&self, id: &DeviceId) -> Result<(DeviceInfo, Box<dyn OpenDevice>), OpenError> {
         let not_found = || OpenError::NotFound(id.clone());
-        let devices = list().map_err(|ListError::Io { path, source }| OpenError::Io { path, source })?;
+        let devices =
+            list().map_err(|ListError::Io { path, source }| OpenError::Io { path, source })?;
         let mut devices = devices.into_iter();
         let (_, found) = devices.find(|(name, _)| name == id).ok_or_else(not_found)?;
         let device = found.open().wait().map_err(|error| match error.kind() {

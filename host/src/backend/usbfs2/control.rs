@@ -140,6 +140,6 @@ mod tests {
     #[test]
     fn the_offset_is_the_setup_packet_without_its_length() {
         let setup = SetupPacket::get_descriptor(descriptor_type::STRING, 2, 0x0409, 255);
-        assert_eq!(offset(setup), 0x80_06_0302_0409);
+        assert_eq!(offset(setup), 0x8006_0302_0409);
     }
 }
