@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use usbfs2_protocol::scsi::{Sense, Transfer};
+use usbfs2_protocol::scsi::{Sense, SenseKey, Transfer};
 
 use super::{extent::Extent, unit::LogicalUnit};
 
@@ -49,6 +49,9 @@ pub(super) enum Work {
     /// Read blocks and drop them.
     Check(Extent),
 }
+
+/// The host ended the data before the command had all it wants (SPC-4 annex D).
+const DATA_PHASE_ERROR: Sense = Sense::new(SenseKey::AbortedCommand, 0x4b, 0x00);
 
 /// How much of the medium one [`Task::step`] reads.
 const STEP_BYTES: usize = 256 * 1024;
@@ -132,22 +135,25 @@ impl Task {
 
     /// Ends the command and gives its status; sense data is kept for REQUEST SENSE.
     ///
-    /// Work not [stepped](Self::step) through is done first, however long that takes. Data that was
-    /// not moved is not: whether that matters is the transport's to say.
+    /// Work not [stepped](Self::step) through is done first, however long that takes. A command that has
+    /// not been given all the data it wants fails.
     pub fn finish(mut self) -> Status {
         while self.step() {}
-        if let Work::Write {
-            extent,
-            force_unit_access: true,
-        } = &self.work
-        {
-            let result = extent.flush();
-            self.settle(result);
-        }
-        match (self.failure, &self.unit) {
-            (None, _) => Status::Good,
-            (Some(sense), unit) => {
-                if let Some(unit) = unit {
+        let result = match &self.work {
+            Work::Write { extent, .. } | Work::Compare(extent) if extent.left() > 0 => {
+                Err(DATA_PHASE_ERROR)
+            }
+            Work::Write {
+                extent,
+                force_unit_access: true,
+            } => extent.flush(),
+            _ => Ok(()),
+        };
+        self.settle(result);
+        match self.failure {
+            None => Status::Good,
+            Some(sense) => {
+                if let Some(unit) = &self.unit {
                     unit.keep_sense(sense);
                 }
                 Status::CheckCondition

@@ -1,0 +1,149 @@
+//! A disk: SCSI over Bulk-Only Transport (BOT 1.0).
+//!
+//! [`Disk`] is the function. What it does with commands is in [`scsi`](crate::scsi); how commands, data
+//! and status travel is in the transport below, which also holds the answers to the thirteen ways in which
+//! host and device can disagree about the data (BOT 6.7).
+
+mod reset_gate;
+mod transport;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use usbfs2_protocol::{Direction, RequestKind, bot, standard::class};
+
+use self::{reset_gate::ResetGate, transport::Transport};
+pub use crate::scsi::DiskOptions;
+use crate::{
+    ControlRequest, ControlResponse, ControlTarget, EndpointRequest, Endpoints, Function,
+    FunctionBuilder, FunctionError, InterfaceClass,
+    scsi::{InsertError, LogicalUnit, Medium, Target},
+};
+
+/// How long a Bulk-Only Reset waits for the medium before it is refused. The host's own patience for a
+/// control request is 5 s as a rule.
+const RESET_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A mass-storage function with one or more logical units.
+///
+/// ```
+/// use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions};
+/// use usbfs2_gadget::scsi::MemoryMedium;
+///
+/// let options = DiskOptions { removable: true, ..DiskOptions::default() };
+/// let disk = Disk::new(MemoryMedium::new(64 << 20), options)?;
+/// let medium = disk.unit(0).expect("a disk has a unit").eject()?;
+/// assert!(medium.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Disk {
+    target: Target,
+    reset: ResetGate,
+}
+
+/// A disk has 1 to 16 logical units, not this many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a disk has 1 to 16 logical units, not {0} (BOT 3.2)")]
+pub struct UnitCountError(pub usize);
+
+impl Disk {
+    /// A disk of one logical unit with `medium` in it.
+    ///
+    /// # Errors
+    /// When the options or the medium do not make a disk.
+    pub fn new(
+        medium: impl Medium + 'static,
+        options: DiskOptions,
+    ) -> Result<Arc<Self>, InsertError> {
+        let unit = LogicalUnit::with_medium(medium, options)?;
+        Ok(Self::of(Target::new([unit])))
+    }
+
+    /// A disk of several logical units; the first is LUN 0.
+    ///
+    /// # Errors
+    /// When there are none or more than 16.
+    pub fn with_units(
+        units: impl IntoIterator<Item = Arc<LogicalUnit>>,
+    ) -> Result<Arc<Self>, UnitCountError> {
+        let target = Target::new(units);
+        match target.units().len() {
+            1..=16 => Ok(Self::of(target)),
+            count => Err(UnitCountError(count)),
+        }
+    }
+
+    fn of(target: Target) -> Arc<Self> {
+        Arc::new(Self {
+            target,
+            reset: ResetGate::default(),
+        })
+    }
+
+    /// The logical unit with this number: to eject its medium, insert one, or look whether the host
+    /// ejected it.
+    #[must_use]
+    pub fn unit(&self, lun: u8) -> Option<&Arc<LogicalUnit>> {
+        self.target.units().get(usize::from(lun))
+    }
+
+    /// Answers Bulk-Only Reset once the transport is ready for a command again (BOT 3.1).
+    fn bulk_only_reset(&self) -> ControlResponse {
+        if !self.reset.request(RESET_PATIENCE) {
+            log::warn!("Bulk-Only Reset refused: the medium has been busy for {RESET_PATIENCE:?}");
+            return ControlResponse::Stall;
+        }
+        self.target.reset();
+        ControlResponse::Acknowledge
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk")
+            .field("units", &self.target.units())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Function for Disk {
+    fn name(&self) -> &str {
+        "disk"
+    }
+
+    fn describe(&self, builder: &mut FunctionBuilder<'_>) {
+        let class = InterfaceClass::new(
+            class::MASS_STORAGE,
+            bot::SUBCLASS_SCSI,
+            bot::PROTOCOL_BULK_ONLY,
+        );
+        let mut interface = builder.interface(class);
+        interface.endpoint(EndpointRequest::bulk(Direction::In));
+        interface.endpoint(EndpointRequest::bulk(Direction::Out));
+    }
+
+    fn control(&self, request: &ControlRequest) -> ControlResponse {
+        let setup = &request.setup;
+        let for_us = matches!(request.target, ControlTarget::Interface(_))
+            && setup.request_type.kind == RequestKind::Class
+            && setup.value == 0;
+        match (setup.request, setup.direction(), setup.length) {
+            (bot::GET_MAX_LUN, Direction::In, 1) if for_us => {
+                ControlResponse::Data(vec![self.target.highest_lun()])
+            }
+            (bot::BULK_ONLY_RESET, Direction::Out, 0) if for_us => self.bulk_only_reset(),
+            _ => ControlResponse::Stall,
+        }
+    }
+
+    fn run(&self, endpoints: Endpoints) -> Result<(), FunctionError> {
+        let result = Transport::new(&self.target, &self.reset, endpoints).and_then(Transport::run);
+        // A reset that waits for this run need not wait any longer.
+        self.reset.idle();
+        Ok(result?)
+    }
+
+    fn reset(&self) {
+        self.target.reset();
+    }
+}
