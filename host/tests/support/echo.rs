@@ -12,15 +12,14 @@ use usbfs2_loopback::{
 use usbfs2_protocol::{EndpointAddress, RequestKind, SetupPacket, Speed, TransferType};
 
 /// 1209:0001 with three strings and one configuration, at high speed.
-#[allow(dead_code)]
-pub const DEVICE: [u8; 18] = [
+pub(crate) const DEVICE: [u8; 18] = [
     18, 1, 0x00, 0x02, 0, 0, 0, 64, 0x09, 0x12, 0x01, 0x00, 0x00, 0x01, 1, 2, 3, 1,
 ];
 
 /// Interface 0 has 0x01 and 0x81 bulk, in alternate setting 1 only 0x82 interrupt; interface 1 has
 /// 0x83 interrupt.
 #[rustfmt::skip]
-pub const CONFIGURATION: [u8; 64] = [
+pub(crate) const CONFIGURATION: [u8; 64] = [
     9, 2, 64, 0, 2, 1, 0, 0x80, 50,
     9, 4, 0, 0, 2, 0xff, 0, 0, 0,
     7, 5, 0x01, 2, 0x00, 0x02, 0,
@@ -32,32 +31,30 @@ pub const CONFIGURATION: [u8; 64] = [
 ];
 
 /// Vendor requests of the device.
-#[allow(dead_code)]
-pub mod request {
+pub(crate) mod request {
     /// OUT stores the data, IN reads it back.
-    pub const STORE: u8 = 1;
+    pub(crate) const STORE: u8 = 1;
     /// Always refused.
-    pub const REFUSE: u8 = 2;
+    pub(crate) const REFUSE: u8 = 2;
     /// Never answered.
-    pub const IGNORE: u8 = 3;
+    pub(crate) const IGNORE: u8 = 3;
 }
 
 /// The plugged device and the thread that answers its control requests.
-pub struct Echo {
+pub(crate) struct Echo {
     port: Arc<DevicePort>,
     sent: CompletionQueue,
     stop: Arc<AtomicBool>,
     control: Option<JoinHandle<()>>,
 }
 
-#[allow(dead_code)]
 impl Echo {
-    pub fn plug(bus: &Bus) -> Self {
+    pub(crate) fn plug(bus: &Bus) -> Self {
         Self::plug_with(bus, DEVICE.to_vec(), CONFIGURATION.to_vec())
     }
 
     /// A device that says this of itself.
-    pub fn plug_with(bus: &Bus, device: Vec<u8>, configuration: Vec<u8>) -> Self {
+    pub(crate) fn plug_with(bus: &Bus, device: Vec<u8>, configuration: Vec<u8>) -> Self {
         let port = Arc::new(bus.plug(PortOptions::new(Speed::High)).unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let answering = Answering {
@@ -76,18 +73,18 @@ impl Echo {
         }
     }
 
-    pub fn port(&self) -> &DevicePort {
+    pub(crate) fn port(&self) -> &DevicePort {
         &self.port
     }
 
     /// Halts an endpoint, as a device that is in trouble does.
-    pub fn halt(&self, address: u8) {
+    pub(crate) fn halt(&self, address: u8) {
         let address = EndpointAddress::try_from(address).unwrap();
         self.port.set_halt(address, true).unwrap();
     }
 
     /// Sends bytes on an IN endpoint.
-    pub fn send(&self, address: u8, bytes: &[u8]) {
+    pub(crate) fn send(&self, address: u8, bytes: &[u8]) {
         let address = EndpointAddress::try_from(address).unwrap();
         self.port.submit(&self.sent, address, Transfer::send(bytes.to_vec()));
     }

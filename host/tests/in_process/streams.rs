@@ -1,11 +1,8 @@
 //! Endpoints as byte streams.
 
-mod support;
+use std::io::ErrorKind;
 
-use std::io::{ErrorKind, Read, Write};
-
-use futures::{AsyncReadExt, AsyncWriteExt};
-use support::{Rig, SHORT, SOON};
+use crate::rig::{Rig, SHORT, SOON};
 use usbfs2_host::Buffer;
 
 fn text(length: usize) -> Vec<u8> {
@@ -14,6 +11,8 @@ fn text(length: usize) -> Vec<u8> {
 
 #[test]
 fn a_stream_of_any_length_arrives_whole() {
+    use std::io::{Read, Write};
+
     let rig = Rig::new();
     let mut writer = rig.output().writer(2048).with_timeout(SOON);
     let mut reader = rig.input().reader(1000).with_timeout(SOON);
@@ -34,6 +33,8 @@ fn a_stream_of_any_length_arrives_whole() {
 
 #[test]
 fn an_async_stream_of_any_length_arrives_whole() {
+    use futures::{AsyncReadExt, AsyncWriteExt};
+
     let rig = Rig::new();
     let mut writer = rig.output().writer(512).with_transfers(2);
     let mut reader = rig.input().reader(512).with_transfers(2);
@@ -52,6 +53,8 @@ fn an_async_stream_of_any_length_arrives_whole() {
 
 #[test]
 fn the_end_of_a_message_is_a_short_or_empty_packet() {
+    use std::io::Write;
+
     let rig = Rig::new();
     let mut input = rig.input();
     let mut writer = rig.output().writer(4096).with_timeout(SOON);
@@ -67,6 +70,8 @@ fn the_end_of_a_message_is_a_short_or_empty_packet() {
 
 #[test]
 fn a_read_that_times_out_loses_nothing() {
+    use std::io::Read;
+
     let rig = Rig::new();
     let mut reader = rig.input().reader(512).with_timeout(SHORT);
     let mut byte = [0];
@@ -84,6 +89,8 @@ fn a_read_that_times_out_loses_nothing() {
 
 #[test]
 fn a_stall_is_an_error_and_the_stream_goes_on_after_recovery() {
+    use std::io::Read;
+
     let rig = Rig::new();
     rig.echo.halt(0x81);
     let mut reader = rig.input().reader(512).with_timeout(SOON);
@@ -102,6 +109,8 @@ fn a_stall_is_an_error_and_the_stream_goes_on_after_recovery() {
 
 #[test]
 fn a_writer_reports_an_unplugged_device() {
+    use std::io::Write;
+
     let rig = Rig::new();
     let mut writer = rig.output().writer(512).with_timeout(SOON);
     rig.echo.port().cable().pull();

@@ -1,8 +1,6 @@
 //! Claims, alternate settings, configurations, and the checks when an endpoint is opened.
 
-mod support;
-
-use support::{Rig, SOON};
+use crate::rig::{Rig, SOON};
 use usbfs2_host::{
     AlternateSettingError, Bulk, ClaimError, ConfigurationError, EndpointError, Host, In,
     Interrupt, OpenError, Out,

@@ -1,8 +1,6 @@
 //! Control transfers of devices and interfaces.
 
-mod support;
-
-use support::{Rig, SHORT, SOON, request};
+use crate::rig::{Rig, SHORT, SOON, request};
 use usbfs2_host::protocol::RequestKind;
 use usbfs2_host::{Host, SetupPacket, StringError, TransferError, Waiting, block_on};
 

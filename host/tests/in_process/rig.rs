@@ -1,32 +1,28 @@
 //! What the tests share.
 
-include!("echo.rs");
+include!("../support/echo.rs");
 
 use std::time::Duration;
 
 use usbfs2_host::{Buffer, Bulk, Endpoint, Host, In, Interface, Out};
 
 /// Long enough for anything that is to happen; it only stops hangs.
-#[allow(dead_code)]
-pub const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// Short enough to wait for what must not happen.
-#[allow(dead_code)]
-pub const SHORT: Duration = Duration::from_millis(30);
+pub(crate) const SHORT: Duration = Duration::from_millis(30);
 
 /// A plugged echo device with its first interface claimed.
-#[allow(dead_code)]
-pub struct Rig {
-    pub interface: Interface,
-    pub device: usbfs2_host::Device,
-    pub host: Host,
-    pub echo: Echo,
-    pub bus: Bus,
+pub(crate) struct Rig {
+    pub(crate) interface: Interface,
+    pub(crate) device: usbfs2_host::Device,
+    pub(crate) host: Host,
+    pub(crate) echo: Echo,
+    pub(crate) bus: Bus,
 }
 
-#[allow(dead_code)]
 impl Rig {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bus = Bus::new();
         let echo = Echo::plug(&bus);
         let host = Host::on(&bus);
@@ -41,17 +37,17 @@ impl Rig {
         }
     }
 
-    pub fn output(&self) -> Endpoint<Bulk, Out> {
+    pub(crate) fn output(&self) -> Endpoint<Bulk, Out> {
         self.interface.endpoint(0x01).unwrap()
     }
 
     /// Writes bytes for the device to send back; less than a whole packet ends a transfer of its own.
-    pub fn write(&self, bytes: &[u8]) {
+    pub(crate) fn write(&self, bytes: &[u8]) {
         let sent = self.output().transfer_blocking(Buffer::from(bytes), SOON);
         assert_eq!((sent.actual_length, sent.status), (bytes.len(), Ok(())));
     }
 
-    pub fn input(&self) -> Endpoint<Bulk, In> {
+    pub(crate) fn input(&self) -> Endpoint<Bulk, In> {
         self.interface.endpoint(0x81).unwrap()
     }
 }

@@ -1,8 +1,6 @@
 //! Lists of devices, and devices whose descriptors lie.
 
-mod support;
-
-use support::{CONFIGURATION, DEVICE, Echo, Rig};
+use crate::rig::{CONFIGURATION, DEVICE, Echo, Rig};
 use usbfs2_host::{BackendKind, ClaimError, ConfigurationError, Host, HostError, Speed};
 use usbfs2_loopback::Bus;
 

@@ -1,10 +1,8 @@
 //! Transfers on endpoints: order, cancelling, deadlines, stalls, unplugging.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{Rig, SHORT, SOON};
+use crate::rig::{Rig, SHORT, SOON};
 use usbfs2_host::{Buffer, Bulk, Out, TransferError, Waiting, block_on};
 
 fn bytes(length: usize, seed: u8) -> Vec<u8> {

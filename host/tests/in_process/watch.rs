@@ -1,9 +1,7 @@
 //! Devices that come and go.
 
-mod support;
-
+use crate::rig::{Echo, SHORT, SOON};
 use futures::StreamExt;
-use support::{Echo, SHORT, SOON};
 use usbfs2_host::{Host, HotplugEvent, Watch};
 use usbfs2_loopback::Bus;
 

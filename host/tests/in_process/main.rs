@@ -1,0 +1,9 @@
+//! The public API, tested on a bus inside the process.
+
+mod claims;
+mod control;
+mod listing;
+mod rig;
+mod streams;
+mod transfers;
+mod watch;
