@@ -22,6 +22,7 @@ use crate::{
 /// ```
 /// use aio_rs::{AsyncContext, Buffer, Operation, SharedFile};
 ///
+/// # #[cfg(feature = "async-io")]
 /// # fn main() -> std::io::Result<()> {
 /// let file = SharedFile::new(tempfile::tempfile()?);
 /// let context = AsyncContext::new(8)?;
@@ -30,6 +31,8 @@ use crate::{
 /// );
 /// assert_eq!(completion.result?, 5);
 /// # Ok(()) }
+/// # #[cfg(not(feature = "async-io"))]
+/// # fn main() {}
 /// ```
 #[derive(Debug, Clone)]
 pub struct AsyncContext {

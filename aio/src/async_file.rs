@@ -12,6 +12,7 @@ use crate::{AsyncContext, Buffer, Operation, PollEvents, SharedFile};
 /// ```
 /// use aio_rs::{AsyncContext, AsyncFile, Buffer};
 ///
+/// # #[cfg(feature = "async-io")]
 /// # fn main() -> std::io::Result<()> {
 /// # futures::executor::block_on(async {
 /// let file = AsyncFile::new(&AsyncContext::new(8)?, tempfile::tempfile()?);
@@ -24,6 +25,8 @@ use crate::{AsyncContext, Buffer, Operation, PollEvents, SharedFile};
 /// let (buffer, result) = file.read_at(Buffer::with_capacity(100), 0).await;
 /// assert_eq!((result?, &buffer[..]), (11, b"hello world".as_slice()));
 /// # Ok(()) }) }
+/// # #[cfg(not(feature = "async-io"))]
+/// # fn main() {}
 /// ```
 #[derive(Debug, Clone)]
 pub struct AsyncFile {
