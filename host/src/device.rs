@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use usbfs2_protocol::SetupPacket;
-use usbfs2_protocol::descriptor::{Configuration, StringDescriptor};
+use usbfs2_protocol::descriptor::{Configuration, Languages, StringDescriptor};
 use usbfs2_protocol::standard::descriptor_type;
 
 use crate::backend::OpenDevice;
@@ -47,9 +47,8 @@ impl Device {
     /// # Errors
     /// The device is not configured, or the configuration's descriptors are wrong.
     pub fn configuration(&self) -> Result<&Configuration, ConfigurationError> {
-        let value = self.shared.open.configuration()?;
-        let value = value.ok_or(ConfigurationError::NotConfigured)?;
-        self.shared.info.configuration(value)
+        let active = self.shared.open.configuration()?;
+        self.shared.info.configuration(active)
     }
 
     /// Selects a configuration, or none with 0 (USB 2.0 9.4.7). Every interface changes, so none may
@@ -70,9 +69,7 @@ impl Device {
     pub fn claim(&self, number: u8) -> Result<Interface, ClaimError> {
         let configuration = self.configuration()?;
         let descriptor = configuration
-            .interfaces
-            .iter()
-            .find(|interface| interface.number == number)
+            .interface(number)
             .ok_or_else(|| ClaimError::NotFound {
                 number,
                 existing: list(configuration.interfaces.iter().map(|i| i.number)),
@@ -176,9 +173,9 @@ impl Device {
             self.control(waiting, setup, &[], Self::STANDARD_REQUEST)
                 .await
         };
-        let languages = StringDescriptor::languages(&read(0, 0).await?)?;
-        let &language = languages.first().ok_or(StringError::NoLanguage)?;
-        Ok(StringDescriptor::parse(&read(index, language).await?)?.text())
+        let Languages(known) = Languages::parse(&read(0, 0).await?)?;
+        let &language = known.first().ok_or(StringError::NoLanguage)?;
+        Ok(StringDescriptor::parse(&read(index, language).await?)?.into_string())
     }
 
     /// [`string`](Self::string), blocking.

@@ -140,22 +140,24 @@ impl DeviceInfo {
         self.shared.drivers.get(&interface).map(String::as_str)
     }
 
-    /// The configuration of this value.
-    pub(crate) fn configuration(&self, value: u8) -> Result<&Configuration, ConfigurationError> {
-        let configurations = &self.shared.descriptors.configurations;
-        let found = configurations
-            .iter()
-            .find(|configuration| configuration.as_ref().is_ok_and(|c| c.value == value));
-        if let Some(Ok(configuration)) = found {
-            return Ok(configuration);
+    /// The configuration of this value, or why there is none.
+    pub(crate) fn configuration(
+        &self,
+        value: Option<u8>,
+    ) -> Result<&Configuration, ConfigurationError> {
+        let descriptors = &self.shared.descriptors;
+        if let Some(found) = value.and_then(|value| descriptors.configuration(value)) {
+            return Ok(found);
         }
         // A configuration too broken to parse may be the one asked for, and its error says more.
-        match configurations.iter().find_map(|c| c.as_ref().err()) {
-            Some(error) => Err(ConfigurationError::Descriptor {
-                value,
-                error: error.clone(),
-            }),
-            None => Err(ConfigurationError::NotFound(value)),
-        }
+        let broken = descriptors
+            .configurations
+            .iter()
+            .find_map(|c| c.as_ref().err());
+        Err(match (broken, value) {
+            (Some(error), _) => ConfigurationError::Descriptor(error.clone()),
+            (None, Some(value)) => ConfigurationError::NotFound(value),
+            (None, None) => ConfigurationError::NotConfigured,
+        })
     }
 }

@@ -108,14 +108,9 @@ pub enum ConfigurationError {
     /// The device has no configuration of this value.
     #[error("the device has no configuration {0}")]
     NotFound(u8),
-    /// The configuration's descriptors are wrong.
-    #[error("configuration {value} has wrong descriptors: {error}")]
-    Descriptor {
-        /// The configuration's value.
-        value: u8,
-        /// The rule that is broken.
-        error: DescriptorError,
-    },
+    /// The descriptors of a configuration are wrong.
+    #[error("the configuration cannot be used, since its descriptors are wrong: {0}")]
+    Descriptor(#[source] DescriptorError),
     /// An interface is claimed, here or elsewhere.
     #[error("an interface of the device is claimed: drop every Interface and Endpoint first")]
     Busy,

@@ -207,9 +207,8 @@ impl Shared {
 
     fn setting(&self, number: u8) -> Result<&AlternateSetting, AlternateSettingError> {
         let settings = &self.descriptor.alternate_settings;
-        settings
-            .iter()
-            .find(|setting| setting.alternate_setting == number)
+        self.descriptor
+            .alternate_setting(number)
             .ok_or_else(|| AlternateSettingError::NotFound {
                 number,
                 existing: list(settings.iter().map(|setting| setting.alternate_setting)),

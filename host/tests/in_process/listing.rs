@@ -56,10 +56,10 @@ fn assert_listed_but_not_claimed(configuration: Vec<u8>) {
     let Err(ClaimError::Configuration(error)) = device.claim(0) else {
         panic!("a configuration that lies was claimed");
     };
-    assert!(matches!(
-        error,
-        ConfigurationError::Descriptor { .. } | ConfigurationError::NotConfigured
-    ));
+    assert!(
+        matches!(error, ConfigurationError::Descriptor(_)),
+        "{error}"
+    );
 }
 
 #[test]
@@ -94,8 +94,6 @@ fn a_device_without_configurations_is_listed() {
     assert_eq!(devices.len(), 1);
     assert_eq!(devices[0].active_configuration(), None);
     let device = host.open(devices[0].id()).unwrap();
-    assert!(matches!(
-        device.configuration(),
-        Err(ConfigurationError::NotConfigured)
-    ));
+    let none = device.configuration();
+    assert!(matches!(none, Err(ConfigurationError::Descriptor(_))));
 }

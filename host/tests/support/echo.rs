@@ -97,8 +97,9 @@ impl Drop for Echo {
         let cable = self.port.cable();
         cable.plug();
         cable.pull();
-        if let Some(control) = self.control.take() {
-            control.join().unwrap();
+        let answered = self.control.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            assert!(matches!(answered, Some(Ok(()))), "the device panicked");
         }
     }
 }
@@ -144,8 +145,7 @@ impl Answering {
                 _ => ControlResponse::Stall,
             },
             (RequestKind::Standard, 9) => {
-                self.enable(0x83, TransferType::Interrupt, 64);
-                self.alternate_setting(0);
+                self.configure(low);
                 ControlResponse::Acknowledge
             }
             (RequestKind::Standard, 11) if setup.index == 0 => {
@@ -165,10 +165,16 @@ impl Answering {
         Some(response)
     }
 
-    fn alternate_setting(&self, number: u8) {
-        for byte in [0x01, 0x81, 0x82] {
-            self.port.disable(EndpointAddress::try_from(byte).unwrap());
+    fn configure(&self, value: u8) {
+        self.disable(&[0x01, 0x81, 0x82, 0x83]);
+        if value != 0 {
+            self.enable(0x83, TransferType::Interrupt, 64);
+            self.alternate_setting(0);
         }
+    }
+
+    fn alternate_setting(&self, number: u8) {
+        self.disable(&[0x01, 0x81, 0x82]);
         if number == 1 {
             self.enable(0x82, TransferType::Interrupt, 64);
             return;
@@ -177,6 +183,12 @@ impl Answering {
         self.enable(0x81, TransferType::Bulk, 512);
         let port = Arc::clone(&self.port);
         std::thread::spawn(move || echo(&port));
+    }
+
+    fn disable(&self, addresses: &[u8]) {
+        for &byte in addresses {
+            self.port.disable(EndpointAddress::try_from(byte).unwrap());
+        }
     }
 
     fn enable(&self, byte: u8, transfer_type: TransferType, max_packet_size: u16) {

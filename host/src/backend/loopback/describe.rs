@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use usbfs2_loopback::{BusDevice, EnumerateError, Enumerated, PlugId};
 use usbfs2_protocol::SetupPacket;
-use usbfs2_protocol::descriptor::{
-    Configuration, DescriptorSet, DeviceDescriptor, StringDescriptor,
-};
+use usbfs2_protocol::descriptor::{DescriptorSet, Languages, StringDescriptor};
 use usbfs2_protocol::standard::descriptor_type;
 
 use super::ANSWER_TIMEOUT;
@@ -55,15 +53,11 @@ impl Describer {
     }
 }
 
+/// As the kernel's `descriptors` file: the device descriptor, then every configuration.
 fn parse(enumerated: &Enumerated) -> DescriptorSet {
-    DescriptorSet {
-        device: DeviceDescriptor::parse(&enumerated.device),
-        configurations: enumerated
-            .configurations
-            .iter()
-            .map(|bytes| Configuration::parse(bytes))
-            .collect(),
-    }
+    let mut bytes = enumerated.device.clone();
+    bytes.extend(enumerated.configurations.iter().flatten());
+    DescriptorSet::parse(&bytes)
 }
 
 fn read_strings(device: &BusDevice, descriptors: &DescriptorSet) -> Strings {
@@ -71,9 +65,9 @@ fn read_strings(device: &BusDevice, descriptors: &DescriptorSet) -> Strings {
         return Strings::default();
     };
     let indexes = [
-        descriptor.manufacturer_index,
-        descriptor.product_index,
-        descriptor.serial_number_index,
+        descriptor.manufacturer_string,
+        descriptor.product_string,
+        descriptor.serial_number_string,
     ];
     if indexes == [0; 3] {
         return Strings::default();
@@ -82,13 +76,13 @@ fn read_strings(device: &BusDevice, descriptors: &DescriptorSet) -> Strings {
         let setup = SetupPacket::get_descriptor(descriptor_type::STRING, index, language, 255);
         device.control(setup, &[], ANSWER_TIMEOUT).ok()
     };
-    let languages = read(0, 0).and_then(|bytes| StringDescriptor::languages(&bytes).ok());
-    let Some(language) = languages.and_then(|languages| languages.first().copied()) else {
+    let languages = read(0, 0).and_then(|bytes| Languages::parse(&bytes).ok());
+    let Some(language) = languages.and_then(|Languages(known)| known.first().copied()) else {
         return Strings::default();
     };
     let [manufacturer, product, serial_number] = indexes.map(|index| {
         let bytes = read(index, language).filter(|_| index != 0)?;
-        Some(StringDescriptor::parse(&bytes).ok()?.text())
+        Some(StringDescriptor::parse(&bytes).ok()?.into_string())
     });
     Strings {
         manufacturer,

@@ -50,7 +50,7 @@ impl OpenDevice for OpenBusDevice {
 
     fn set_configuration(&self, value: u8) -> Result<(), ConfigurationError> {
         if value != 0 {
-            self.shared.info.configuration(value)?;
+            self.shared.info.configuration(Some(value))?;
         }
         if self.shared.any_claimed() {
             return Err(ConfigurationError::Busy);
@@ -97,7 +97,7 @@ impl Shared {
 
     fn interfaces(&self) -> &[Interface] {
         let active = self.device.active_configuration();
-        let configuration = active.and_then(|value| self.info.configuration(value).ok());
+        let configuration = self.info.configuration(active);
         configuration.map_or(&[], |configuration| &configuration.interfaces)
     }
 
