@@ -1,0 +1,272 @@
+//! Endpoint descriptors.
+
+use super::DescriptorError;
+use super::walk::{RawDescriptor, UnknownDescriptor};
+use crate::standard::descriptor_type;
+use crate::{EndpointAddress, Speed, TransferType};
+
+/// An endpoint of an alternate setting (USB 2.0 9.6.6).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// Its number and direction.
+    #[doc(alias = "bEndpointAddress")]
+    pub address: EndpointAddress,
+    /// The transfer type in bits 0 and 1; see [`transfer_type`](Self::transfer_type).
+    #[doc(alias = "bmAttributes")]
+    pub attributes: u8,
+    /// Packet size and transactions as they are written; see
+    /// [`max_packet_size`](Self::max_packet_size).
+    #[doc(alias = "wMaxPacketSize")]
+    pub max_packet_size_raw: u16,
+    /// The interval as it is written; see [`interval_microframes`](Self::interval_microframes).
+    #[doc(alias = "bInterval")]
+    pub interval: u8,
+    /// What follows the seven bytes all endpoints have: `bRefresh` and `bSynchAddress` in Audio 1.0.
+    /// The first 248 bytes are sent.
+    pub trailing: Vec<u8>,
+    /// What SuperSpeed adds.
+    pub companion: Option<SuperSpeedCompanion>,
+    /// Descriptors of this endpoint that this crate has no type for.
+    pub extra: Vec<UnknownDescriptor>,
+}
+
+impl Endpoint {
+    /// Bytes of an endpoint descriptor, without its trailing bytes.
+    pub const LENGTH: usize = 7;
+
+    const MAX_TRAILING: usize = 248;
+    const SECTION: &str = "USB 2.0 9.6.6";
+
+    /// An endpoint with one transaction a microframe and no other descriptors.
+    #[must_use]
+    pub const fn new(
+        address: EndpointAddress,
+        transfer_type: TransferType,
+        max_packet_size: u16,
+        interval: u8,
+    ) -> Self {
+        Self {
+            address,
+            attributes: transfer_type.to_attributes(),
+            max_packet_size_raw: max_packet_size,
+            interval,
+            trailing: Vec::new(),
+            companion: None,
+            extra: Vec::new(),
+        }
+    }
+
+    /// How the endpoint moves data.
+    #[must_use]
+    pub const fn transfer_type(&self) -> TransferType {
+        TransferType::from_attributes(self.attributes)
+    }
+
+    /// The largest packet in bytes, 0 to 2047.
+    #[must_use]
+    pub const fn max_packet_size(&self) -> u16 {
+        self.max_packet_size_raw & 0x07ff
+    }
+
+    /// Packets in a microframe, 1 to 3, of a high-speed interrupt or isochronous endpoint
+    /// (USB 2.0 table 9-13).
+    #[must_use]
+    pub const fn transactions_per_microframe(&self) -> u8 {
+        match self.max_packet_size_raw >> 11 & 0x03 {
+            0 => 1,
+            1 => 2,
+            _ => 3,
+        }
+    }
+
+    /// How often the host asks an interrupt or isochronous endpoint, in microframes of 125 us; `None`
+    /// for the other types and for an interval the speed does not allow (USB 2.0 9.6.6).
+    #[must_use]
+    pub const fn interval_microframes(&self, speed: Speed) -> Option<u32> {
+        const MICROFRAMES_PER_FRAME: u32 = 8;
+        let unit = if speed.has_microframes() {
+            1
+        } else {
+            MICROFRAMES_PER_FRAME
+        };
+        match (self.transfer_type(), speed) {
+            (TransferType::Control | TransferType::Bulk, _) => None,
+            (TransferType::Interrupt, Speed::Low | Speed::Full) => match self.interval {
+                0 => None,
+                frames => Some(frames as u32 * unit),
+            },
+            (TransferType::Interrupt | TransferType::Isochronous, _) => match self.interval {
+                exponent @ 1..=16 => Some(unit << (exponent - 1)),
+                _ => None,
+            },
+        }
+    }
+
+    /// Appends the endpoint's descriptors as they travel.
+    pub fn write_to(&self, to: &mut Vec<u8>) {
+        let trailing = &self.trailing[..self.trailing.len().min(Self::MAX_TRAILING)];
+        let length = u8::try_from(Self::LENGTH + trailing.len()).unwrap_or(u8::MAX);
+        let [m0, m1] = self.max_packet_size_raw.to_le_bytes();
+        to.extend_from_slice(&[
+            length,
+            descriptor_type::ENDPOINT,
+            self.address.to_byte(),
+            self.attributes,
+            m0,
+            m1,
+            self.interval,
+        ]);
+        to.extend_from_slice(trailing);
+        if let Some(companion) = self.companion {
+            to.extend_from_slice(&companion.to_bytes());
+        }
+        for extra in &self.extra {
+            extra.write_to(to);
+        }
+    }
+
+    /// The endpoint in this descriptor, without those that follow.
+    pub(super) fn from_raw(raw: RawDescriptor<'_>) -> Result<Self, DescriptorError> {
+        let &[_, _, address, attributes, m0, m1, interval] = raw.expect::<{ Self::LENGTH }>(
+            "endpoint descriptor",
+            descriptor_type::ENDPOINT,
+            Self::SECTION,
+        )?;
+        let offset = raw.offset;
+        let address = EndpointAddress::try_from(address)
+            .map_err(|error| DescriptorError::EndpointAddress { offset, error })?;
+        if address.number() == 0 {
+            return Err(DescriptorError::EndpointZero { offset });
+        }
+        Ok(Self {
+            address,
+            attributes,
+            max_packet_size_raw: u16::from_le_bytes([m0, m1]),
+            interval,
+            trailing: raw.bytes[Self::LENGTH..].to_vec(),
+            companion: None,
+            extra: Vec::new(),
+        })
+    }
+}
+
+/// What SuperSpeed adds to an endpoint (USB 3.2 9.6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SuperSpeedCompanion {
+    /// Packets in a burst, less one.
+    #[doc(alias = "bMaxBurst")]
+    pub max_burst: u8,
+    /// Streams of a bulk endpoint, bursts of an isochronous one.
+    #[doc(alias = "bmAttributes")]
+    pub attributes: u8,
+    /// Bytes a periodic endpoint moves in a service interval.
+    #[doc(alias = "wBytesPerInterval")]
+    pub bytes_per_interval: u16,
+}
+
+impl SuperSpeedCompanion {
+    /// Bytes of a companion.
+    pub const LENGTH: usize = 6;
+
+    /// The descriptor as it travels.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let [b0, b1] = self.bytes_per_interval.to_le_bytes();
+        [
+            6,
+            descriptor_type::SUPERSPEED_ENDPOINT_COMPANION,
+            self.max_burst,
+            self.attributes,
+            b0,
+            b1,
+        ]
+    }
+
+    /// Reads a companion.
+    ///
+    /// # Errors
+    /// Fewer than 6 bytes, or another descriptor.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DescriptorError> {
+        Self::from_raw(RawDescriptor::first(bytes)?)
+    }
+
+    pub(super) fn from_raw(raw: RawDescriptor<'_>) -> Result<Self, DescriptorError> {
+        let &[_, _, max_burst, attributes, b0, b1] = raw.expect::<{ Self::LENGTH }>(
+            "SuperSpeed endpoint companion",
+            descriptor_type::SUPERSPEED_ENDPOINT_COMPANION,
+            "USB 3.2 9.6.7",
+        )?;
+        Ok(Self {
+            max_burst,
+            attributes,
+            bytes_per_interval: u16::from_le_bytes([b0, b1]),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn endpoint(transfer_type: TransferType, interval: u8) -> Endpoint {
+        let address = EndpointAddress::try_from(0x81).unwrap();
+        Endpoint::new(address, transfer_type, 64, interval)
+    }
+
+    #[test]
+    fn intervals_are_read_as_the_speed_writes_them() {
+        use Speed::{Full, High, Low, Super};
+        use TransferType::{Bulk, Interrupt, Isochronous};
+        let cases = [
+            (Interrupt, 10, Low, Some(80)),
+            (Interrupt, 255, Full, Some(2040)),
+            (Interrupt, 4, High, Some(8)),
+            (Interrupt, 16, Super, Some(32768)),
+            (Interrupt, 17, High, None),
+            (Interrupt, 0, Full, None),
+            (Isochronous, 1, Full, Some(8)),
+            (Isochronous, 4, High, Some(8)),
+            (Isochronous, 0, High, None),
+            (Bulk, 1, High, None),
+        ];
+        for (transfer_type, interval, speed, microframes) in cases {
+            assert_eq!(
+                endpoint(transfer_type, interval).interval_microframes(speed),
+                microframes,
+                "{transfer_type} {interval} {speed}"
+            );
+        }
+    }
+
+    #[test]
+    fn high_bandwidth_endpoints_say_their_transactions() {
+        let mut endpoint = endpoint(TransferType::Isochronous, 1);
+        endpoint.max_packet_size_raw = 0x1400;
+        assert_eq!(endpoint.max_packet_size(), 1024);
+        assert_eq!(endpoint.transactions_per_microframe(), 3);
+        endpoint.max_packet_size_raw = 0x0a00;
+        assert_eq!(endpoint.max_packet_size(), 512);
+        assert_eq!(endpoint.transactions_per_microframe(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_companion_round_trips(max_burst: u8, attributes: u8, bytes_per_interval: u16) {
+            let companion = SuperSpeedCompanion { max_burst, attributes, bytes_per_interval };
+            prop_assert_eq!(SuperSpeedCompanion::parse(&companion.to_bytes()), Ok(companion));
+            prop_assert!(SuperSpeedCompanion::parse(&companion.to_bytes()[..5]).is_err());
+        }
+
+        #[test]
+        fn no_endpoint_has_an_interval_that_panics(attributes: u8, interval: u8, raw: u16) {
+            let mut endpoint = endpoint(TransferType::from_attributes(attributes), interval);
+            endpoint.max_packet_size_raw = raw;
+            for speed in [Speed::Low, Speed::Full, Speed::High, Speed::Super, Speed::SuperPlus] {
+                prop_assert_ne!(endpoint.interval_microframes(speed), Some(0));
+            }
+            prop_assert!((1..=3).contains(&endpoint.transactions_per_microframe()));
+        }
+    }
+}
