@@ -1,0 +1,9 @@
+//! Gadgets on the in-process bus, seen from the host's end of it.
+
+mod alternate_settings;
+mod control_requests;
+mod data;
+mod descriptors;
+mod echo;
+mod lifecycle;
+mod misbehaving;
