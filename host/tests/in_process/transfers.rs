@@ -122,8 +122,8 @@ fn a_transfer_needs_an_empty_queue() {
 fn a_stall_stops_the_endpoint_until_it_is_recovered() {
     let rig = Rig::new();
     let mut input = rig.input();
-    rig.echo.halt(0x81);
     input.submit_all((0..3).map(|_| Buffer::with_capacity(512)));
+    rig.echo.halt(0x81);
     let statuses = [(); 3].map(|()| input.wait(Some(SOON)).unwrap().status);
     let cancelled = Err(TransferError::Cancelled);
     assert_eq!(statuses, [Err(TransferError::Stall), cancelled, cancelled]);
