@@ -1,7 +1,7 @@
 //! Endpoints as a function sees them: queues of buffers.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use aio_rs::Buffer;
@@ -209,6 +209,13 @@ impl Endpoint {
         self.pipe.cancel_all();
     }
 
+    /// A handle by which another thread takes back this endpoint's transfers, and so wakes a
+    /// [`wait`](Endpoint::wait).
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        Canceller(Arc::downgrade(&self.pipe))
+    }
+
     /// Halts the endpoint: the host's transfers stall until it clears the halt (USB 2.0 9.4.5).
     ///
     /// Collect pending writes first. A controller that still holds a written packet (dummy_hcd and others
@@ -229,6 +236,19 @@ impl Endpoint {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         self.pipe.disable();
+    }
+}
+
+/// Takes back an endpoint's transfers from another thread: the handle behind [`Endpoint::canceller`].
+#[derive(Debug, Clone)]
+pub struct Canceller(Weak<dyn Pipe>);
+
+impl Canceller {
+    /// Does what [`Endpoint::cancel_all`] does; nothing once the endpoint is gone.
+    pub fn cancel_all(&self) {
+        if let Some(pipe) = self.0.upgrade() {
+            pipe.cancel_all();
+        }
     }
 }
 

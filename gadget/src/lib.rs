@@ -31,7 +31,7 @@ pub use describe::{
     EndpointHandle, EndpointRequest, FunctionBuilder, InterfaceBuilder, InterfaceClass,
     InterfaceHandle, PerSpeed,
 };
-pub use endpoint::{Completion, Endpoint, EndpointError, Endpoints, Session};
+pub use endpoint::{Canceller, Completion, Endpoint, EndpointError, Endpoints, Session};
 pub use function::{ControlRequest, ControlResponse, ControlTarget, Function, FunctionError};
 pub use gadget::{DeviceIds, Gadget, GadgetBuilder};
 pub use running::{Failure, Running, State, StateTimeout};

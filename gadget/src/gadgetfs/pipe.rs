@@ -66,9 +66,14 @@ impl GadgetfsPipe {
         state.cancel_backlog();
         state.cancel_in_flight();
         drop(state);
-        // Whoever sleeps in wait() finds its completions. The counter cannot be full: every wait empties it.
-        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+        self.wake();
         Some(file)
+    }
+
+    /// Has whoever sleeps in wait() look for its completions.
+    fn wake(&self) {
+        // The counter cannot be full: every wait empties it.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 
     /// Empties the eventfd, so that only what comes from now on wakes the sleeper.
@@ -226,6 +231,8 @@ impl Pipe for GadgetfsPipe {
         let mut state = self.lock();
         state.cancel_backlog();
         state.context.cancel_all();
+        drop(state);
+        self.wake();
     }
 
     fn set_halt(&self) -> Result<(), EndpointError> {

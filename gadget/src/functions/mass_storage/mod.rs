@@ -138,8 +138,7 @@ impl Function for Disk {
 
     fn run(&self, endpoints: Endpoints) -> Result<(), FunctionError> {
         let result = Transport::new(&self.target, &self.reset, endpoints).and_then(Transport::run);
-        // A reset that waits for this run need not wait any longer.
-        self.reset.idle();
+        self.reset.end();
         Ok(result?)
     }
 

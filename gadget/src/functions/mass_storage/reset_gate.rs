@@ -5,95 +5,70 @@ use std::{
     time::Duration,
 };
 
-/// Lets one thread ask another to abandon its command, and wait until it has.
+use crate::Canceller;
+
+/// Lets the thread of the control pipe ask the transport to abandon whatever it does, and wait until it
+/// has.
+///
+/// The transport looks here after it has submitted a transfer and before it sleeps, and again when it
+/// wakes. A request is noted first and takes back the transfers then, so the transport either sees it before it
+/// sleeps or is woken by it.
 #[derive(Debug, Default)]
 pub(super) struct ResetGate {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// No command is under way: there is nothing to abandon.
-    #[default]
-    Idle,
-    /// A command is under way.
-    Busy,
-    /// A command is under way, and is to be abandoned.
-    Requested,
+#[derive(Debug, Default)]
+struct State {
+    /// The endpoints of the current run; none while there is no run.
+    endpoints: Vec<Canceller>,
+    /// The transport is to abandon what it does.
+    is_requested: bool,
 }
 
 impl ResetGate {
-    /// Asks for a reset and waits until no command is under way; false if one still is by then.
-    pub(super) fn request(&self, patience: Duration) -> bool {
+    /// A run begins, on these endpoints.
+    pub(super) fn begin(&self, endpoints: Vec<Canceller>) {
         let mut state = self.lock();
-        if *state == State::Idle {
-            return true;
-        }
-        *state = State::Requested;
-        let (state, _) = self
-            .changed
-            .wait_timeout_while(state, patience, |state| *state != State::Idle)
-            .unwrap_or_else(PoisonError::into_inner);
-        *state == State::Idle
+        state.endpoints = endpoints;
+        state.is_requested = false;
     }
 
-    /// A command is under way from now on.
-    pub(super) fn busy(&self) {
-        *self.lock() = State::Busy;
-    }
-
-    /// No command is under way any more.
-    pub(super) fn idle(&self) {
-        *self.lock() = State::Idle;
+    /// The run is over: there is nothing left to abandon.
+    pub(super) fn end(&self) {
+        self.begin(Vec::new());
         self.changed.notify_all();
     }
 
-    /// Whether the command under way is to be abandoned.
+    /// Asks for a reset and waits until the transport has abandoned its command; false if it has not
+    /// by then.
+    pub(super) fn request(&self, patience: Duration) -> bool {
+        let mut state = self.lock();
+        state.is_requested = !state.endpoints.is_empty();
+        for endpoint in &state.endpoints {
+            endpoint.cancel_all();
+        }
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(state, patience, |state| state.is_requested)
+            .unwrap_or_else(PoisonError::into_inner);
+        !state.is_requested
+    }
+
+    /// Whether the transport is to abandon what it does.
     pub(super) fn is_requested(&self) -> bool {
-        *self.lock() == State::Requested
+        self.lock().is_requested
+    }
+
+    /// The transport has abandoned its command, and is ready for the next.
+    pub(super) fn abandoned(&self) {
+        self.lock().is_requested = false;
+        self.changed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A plain value is never half-written.
+        // Every update is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HANG: Duration = Duration::from_secs(10);
-
-    #[test]
-    fn nothing_under_way_needs_no_waiting() {
-        assert!(ResetGate::default().request(Duration::ZERO));
-    }
-
-    #[test]
-    fn a_request_waits_until_the_command_is_abandoned() {
-        let gate = ResetGate::default();
-        gate.busy();
-        std::thread::scope(|scope| {
-            let request = scope.spawn(|| gate.request(HANG));
-            while !gate.is_requested() {
-                std::thread::yield_now();
-            }
-            gate.idle();
-            assert!(request.join().unwrap());
-        });
-        assert!(!gate.is_requested());
-    }
-
-    #[test]
-    fn a_command_that_does_not_end_refuses_the_reset() {
-        let gate = ResetGate::default();
-        gate.busy();
-        assert!(!gate.request(Duration::from_millis(1)));
-        assert!(
-            gate.is_requested(),
-            "the command is abandoned as soon as it can be"
-        );
     }
 }

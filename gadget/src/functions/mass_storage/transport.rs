@@ -37,9 +37,8 @@ use crate::{
 const PIECE_BYTES: usize = 64 * 1024;
 /// Pieces in flight: one on the wire, one behind it, and two for the medium to work on meanwhile.
 const PIECES_IN_FLIGHT: usize = 4;
-/// How long a wait goes on before it looks whether a Bulk-Only Reset has come. Only waits in the middle
-/// of a command look: between commands there is nothing to abandon.
-const RESET_CHECK: Duration = Duration::from_millis(10);
+/// How long an endpoint that is to stay halted may be without its halt after the host has cleared it.
+const HALT_AGAIN: Duration = Duration::from_millis(10);
 
 /// The bulk endpoints of one run, and the target behind them.
 pub(super) struct Transport<'disk> {
@@ -72,12 +71,14 @@ impl<'disk> Transport<'disk> {
         reset: &'disk ResetGate,
         mut endpoints: Endpoints,
     ) -> Result<Self, EndpointError> {
+        let (bulk_in, bulk_out) = (endpoints.take(0)?, endpoints.take(1)?);
+        reset.begin(vec![bulk_in.canceller(), bulk_out.canceller()]);
         Ok(Self {
             target,
             reset,
             session: endpoints.session(),
-            bulk_in: endpoints.take(0)?,
-            bulk_out: endpoints.take(1)?,
+            bulk_in,
+            bulk_out,
             spare: Vec::with_capacity(PIECES_IN_FLIGHT),
         })
     }
@@ -134,27 +135,13 @@ impl<'disk> Transport<'disk> {
         Ok(())
     }
 
-    /// Waits for a command. Until the host has collected the last status, a Bulk-Only Reset may want it
-    /// back; after that nothing of a command is left, and the wait has no end but the run's.
     fn receive_command(&mut self) -> Result<Result<CommandBlockWrapper, InvalidCbw>, Interruption> {
         self.expect_command();
-        let completion = loop {
-            while let Some(sent) = self.bulk_in.wait(Some(Duration::ZERO)) {
-                self.keep(sent)?;
-            }
-            let limit = if self.bulk_in.pending() > 0 {
-                Some(RESET_CHECK)
-            } else {
-                self.reset.idle();
-                None
-            };
-            match self.bulk_out.wait(limit) {
-                Some(completion) => break completion,
-                None if limit.is_some() => self.check_for_reset()?,
-                None => return Err(EndpointError::Disabled.into()),
-            }
-        };
-        self.reset.busy();
+        let completion = self.wait_out()?;
+        // The last status has been collected, else there would be no command.
+        while let Some(sent) = self.bulk_in.wait(Some(Duration::ZERO)) {
+            self.keep(sent)?;
+        }
         match completion.status {
             Ok(()) => Ok(CommandBlockWrapper::parse(&completion.buffer)),
             Err(EndpointError::Overflow) => Ok(Err(InvalidCbw::Length(completion.actual_length))),
@@ -215,10 +202,11 @@ impl<'disk> Transport<'disk> {
             }
             let completion = self.wait_out()?;
             let arrived = moved.count(&completion, length);
-            let used = task.write(&completion.buffer[..arrived]);
-            moved.used += used as u64;
+            if completion.status.is_ok() {
+                moved.used += task.write(&completion.buffer[..arrived]) as u64;
+            }
             self.keep(completion)?;
-            if used < arrived || moved.ended_by_host {
+            if moved.used < moved.wire || moved.ended_by_host {
                 break;
             }
         }
@@ -268,7 +256,7 @@ impl<'disk> Transport<'disk> {
                 buffer.set_requested_length(PIECE_BYTES);
                 self.bulk_out.submit(buffer);
             }
-            if let Some(completion) = self.bulk_out.wait(Some(RESET_CHECK)) {
+            if let Some(completion) = self.bulk_out.wait(Some(HALT_AGAIN)) {
                 self.keep(completion)?;
             }
         }
@@ -286,27 +274,22 @@ impl<'disk> Transport<'disk> {
         }
         // Before the reset is answered: the host's next command finds a buffer.
         self.expect_command();
-        self.reset.idle();
+        self.reset.abandoned();
         Ok(())
     }
 
     fn wait_in(&mut self) -> Result<(), Interruption> {
-        loop {
-            self.check_for_reset()?;
-            if let Some(completion) = self.bulk_in.wait(Some(RESET_CHECK)) {
-                return Ok(self.keep(completion)?);
-            }
-        }
+        self.check_for_reset()?;
+        let completion = self.bulk_in.wait(None).ok_or(EndpointError::Disabled)?;
+        self.check_for_reset()?;
+        Ok(self.keep(completion)?)
     }
 
     fn wait_out(&mut self) -> Result<Completion, Interruption> {
-        loop {
-            self.check_for_reset()?;
-            if let Some(mut completion) = self.bulk_out.wait(Some(RESET_CHECK)) {
-                std::mem::replace(&mut completion.status, Ok(()))?;
-                return Ok(completion);
-            }
-        }
+        self.check_for_reset()?;
+        let completion = self.bulk_out.wait(None).ok_or(EndpointError::Disabled)?;
+        self.check_for_reset()?;
+        Ok(completion)
     }
 
     /// Leaves the command in the middle when it is to be abandoned or the host is gone.
