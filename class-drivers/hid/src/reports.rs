@@ -1,0 +1,233 @@
+//! Input reports as they come: a queue that is always refilled, read blocking or as a stream.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use futures::Stream;
+use usbfs2_host::{Buffer, Completion, Endpoint, In, Interrupt, TransferError};
+
+use crate::backoff::Backoff;
+use crate::error::HidError;
+
+/// Transfers kept in flight unless told otherwise: the reports that can arrive while nobody reads.
+pub const DEFAULT_DEPTH: usize = 64;
+
+/// An input report (HID 5.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputReport {
+    /// The report as it came; the first byte is the report ID where the device numbers its reports.
+    pub bytes: Vec<u8>,
+}
+
+/// The input reports of a device, in order: a blocking [`Iterator`] and a [`Stream`].
+///
+/// Transfers are kept in flight whether or not anybody reads, so that reports that arrive meanwhile
+/// wait in order. When all of them have filled, the device has to hold back or drop reports, as
+/// [`overflows`](Self::overflows) tells.
+///
+/// # Errors
+/// A halt is cleared, a bus error tried again after a pause that doubles from 13 ms, as the kernel's
+/// driver does; [`HidError::Input`] comes once that has gone on for about a second. After an error
+/// there are no more reports.
+///
+/// # Cancellation
+/// Dropping a future that waits for the next report loses nothing. Dropping this ends the transfers
+/// in flight, with the reports nobody read.
+#[derive(Debug)]
+pub struct Reports {
+    endpoint: Endpoint<Interrupt, In>,
+    depth: usize,
+    report_length: usize,
+    ready: VecDeque<InputReport>,
+    /// Buffers to go back in flight.
+    spare: Vec<Buffer>,
+    overflows: u64,
+    backoff: Backoff,
+    /// Runs while the bus is left alone after an error.
+    timer: Option<Timer>,
+    ended: bool,
+}
+
+impl Reports {
+    pub(crate) fn new(
+        endpoint: Endpoint<Interrupt, In>,
+        depth: usize,
+        report_length: usize,
+    ) -> Self {
+        let depth = depth.max(1);
+        // Whole packets, so that a report longer than described is seen as it is, not as an overflow.
+        let packet = endpoint.max_packet_size();
+        let report_length = report_length.max(1).div_ceil(packet) * packet;
+        let spare = (0..depth)
+            .map(|_| Buffer::with_capacity(report_length))
+            .collect();
+        let mut reports = Self {
+            endpoint,
+            depth,
+            report_length,
+            ready: VecDeque::new(),
+            spare,
+            overflows: 0,
+            backoff: Backoff::default(),
+            timer: None,
+            ended: false,
+        };
+        reports.refill();
+        reports
+    }
+
+    /// How often every transfer in flight had filled before any was read: each time, the device may
+    /// have dropped reports. Read more often, or ask for a greater depth.
+    #[must_use]
+    pub fn overflows(&self) -> u64 {
+        self.overflows
+    }
+
+    /// Bytes one transfer has room for: the longest report, in whole packets.
+    #[must_use]
+    pub fn report_length(&self) -> usize {
+        self.report_length
+    }
+
+    /// The next report, blocking until it comes or `timeout` has passed.
+    ///
+    /// # Errors
+    /// See [`Reports`].
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<InputReport>, HidError> {
+        self.next_by(Instant::now().checked_add(timeout))
+    }
+
+    fn next_by(&mut self, deadline: Option<Instant>) -> Result<Option<InputReport>, HidError> {
+        let left = || deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        loop {
+            if let Some(report) = self.ready.pop_front() {
+                return Ok(Some(report));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let Some(completion) = self.endpoint.wait(left()) else {
+                return Ok(None);
+            };
+            if let Some(pause) = self.take(completion)? {
+                thread::sleep(left().map_or(pause, |left| left.min(pause)));
+            }
+            let none_waiting = Some(Duration::ZERO);
+            while let Some(completion) = self.endpoint.wait(none_waiting) {
+                self.take(completion)?;
+            }
+            self.refill();
+        }
+    }
+
+    /// Handles one completion. Says how long to leave the bus alone, when it was an error.
+    fn take(&mut self, completion: Completion) -> Result<Option<Duration>, HidError> {
+        let Completion { buffer, status, .. } = completion;
+        let pause = match status {
+            Ok(()) => {
+                self.backoff.succeeded();
+                // A zero-length packet is no report.
+                if !buffer.is_empty() {
+                    self.ready.push_back(InputReport {
+                        bytes: buffer.to_vec(),
+                    });
+                }
+                None
+            }
+            // Queued behind the transfer that met the error.
+            Err(TransferError::Cancelled) => None,
+            Err(TransferError::Disconnected) => {
+                self.ended = true;
+                return Err(HidError::Disconnected);
+            }
+            Err(error) => {
+                let pause = self
+                    .backoff
+                    .failed(error)
+                    .inspect_err(|_| self.ended = true)?;
+                log::debug!("input endpoint {}: {error}", self.endpoint.address());
+                self.endpoint.clear_halt().map_err(|error| {
+                    self.ended = true;
+                    HidError::request("CLEAR_FEATURE(ENDPOINT_HALT)")(error)
+                })?;
+                Some(pause)
+            }
+        };
+        self.spare.push(buffer);
+        Ok(pause)
+    }
+
+    /// Puts every buffer at hand back in flight.
+    fn refill(&mut self) {
+        if self.spare.len() == self.depth && !self.ready.is_empty() && self.depth > 1 {
+            self.overflows += 1;
+        }
+        if !self.spare.is_empty() && !self.ended {
+            self.endpoint
+                .submit_all(self.spare.drain(..).map(|mut buffer| {
+                    buffer.clear();
+                    buffer
+                }));
+        }
+    }
+
+    /// Takes what has completed, up to an error that asks for a pause.
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), HidError>> {
+        while let Poll::Ready(completion) = self.endpoint.poll_next_complete(cx) {
+            let Some(completion) = completion else { break };
+            if let Some(pause) = self.take(completion)? {
+                self.timer = Some(Timer::after(pause));
+            }
+            if self.endpoint.pending() == 0 {
+                break;
+            }
+        }
+        if self.spare.is_empty() {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+}
+
+impl Iterator for Reports {
+    type Item = Result<InputReport, HidError>;
+
+    /// The next report, blocking until it comes; `None` after an error.
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_by(None).transpose()
+    }
+}
+
+impl Stream for Reports {
+    type Item = Result<InputReport, HidError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(report) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(report)));
+            }
+            if this.ended {
+                return Poll::Ready(None);
+            }
+            if let Some(timer) = &mut this.timer {
+                if Pin::new(timer).poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                this.timer = None;
+                this.refill();
+            }
+            match this.poll_take(cx) {
+                Poll::Ready(Ok(())) if this.timer.is_none() => this.refill(),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}

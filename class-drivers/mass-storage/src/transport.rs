@@ -1,0 +1,356 @@
+//! One command over Bulk-Only Transport: its three stages in flight together, and the way back after an error.
+
+use std::time::{Duration, Instant};
+
+use usbfs2_host::{Buffer, Bulk, Completion, Endpoint, In, Interface, Out, TransferError, Waiting};
+use usbfs2_protocol::Direction;
+use usbfs2_protocol::bot::{
+    CommandBlockWrapper, CommandStatus, CommandStatusWrapper, bulk_only_reset,
+};
+use usbfs2_protocol::scsi::CommandBlock;
+
+use crate::error::{Stage, TransportFault};
+use crate::statistics::Statistics;
+
+/// How long the device may take over a class request or to end a data stage it has reported on.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The data stage of a command.
+#[derive(Debug)]
+pub(crate) enum Data<'a> {
+    None,
+    /// Up to this many bytes come from the device.
+    In(&'a mut [u8]),
+    /// These bytes go to the device.
+    Out(&'a [u8]),
+}
+
+impl Data<'_> {
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::In(bytes) => bytes.len(),
+            Self::Out(bytes) => bytes.len(),
+        }
+    }
+
+    fn direction(&self) -> Direction {
+        match self {
+            Self::In(_) => Direction::In,
+            Self::None | Self::Out(_) => Direction::Out,
+        }
+    }
+}
+
+/// What became of a command that the transport carried.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Whether the unit passed the command; if not, REQUEST SENSE says why.
+    pub(crate) passed: bool,
+    /// Bytes that were moved and meant: what arrived, less what the residue takes back.
+    pub(crate) moved: usize,
+}
+
+/// A stage that failed. The device must be recovered before the next command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) stage: Stage,
+    pub(crate) fault: TransportFault,
+}
+
+impl Failure {
+    fn new(stage: Stage, fault: impl Into<TransportFault>) -> Self {
+        Self {
+            stage,
+            fault: fault.into(),
+        }
+    }
+
+    pub(crate) fn is_disconnect(&self) -> bool {
+        self.fault == TransportFault::Transfer(TransferError::Disconnected)
+    }
+}
+
+/// The two pipes of a Bulk-Only interface.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    // The endpoints go before the interface they belong to.
+    bulk_in: Endpoint<Bulk, In>,
+    bulk_out: Endpoint<Bulk, Out>,
+    interface: Interface,
+    tag: u32,
+    /// A command was begun and not ended: by an error, or by a future that was dropped.
+    unsettled: bool,
+    /// Kept between commands, so that the common path allocates nothing.
+    wrapper: Buffer,
+    data: Buffer,
+    status: Buffer,
+    pub(crate) statistics: Statistics,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        interface: Interface,
+        bulk_in: Endpoint<Bulk, In>,
+        bulk_out: Endpoint<Bulk, Out>,
+    ) -> Self {
+        Self {
+            bulk_in,
+            bulk_out,
+            interface,
+            tag: 0,
+            unsettled: false,
+            wrapper: Buffer::new(),
+            data: Buffer::new(),
+            status: Buffer::new(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Runs one command.
+    ///
+    /// All three stages are submitted at once, so that neither side waits for a round trip between
+    /// them. Cancellation: a dropped future leaves the command unsettled, and the next one begins
+    /// with reset recovery.
+    pub(crate) async fn run(
+        &mut self,
+        waiting: Waiting,
+        lun: u8,
+        command: CommandBlock,
+        data: &mut Data<'_>,
+        timeout: Duration,
+    ) -> Result<Outcome, Failure> {
+        if self.unsettled {
+            self.recover(waiting).await?;
+        }
+        let data_transfer_length = u32::try_from(data.length())
+            .map_err(|_| Failure::new(Stage::Command, TransferError::InvalidRequest))?;
+        // The device echoes the tag, so a stale status shows (BOT 5.2).
+        self.tag = self.tag.wrapping_add(1);
+        let wrapper = CommandBlockWrapper {
+            tag: self.tag,
+            data_transfer_length,
+            direction: data.direction(),
+            lun,
+            command,
+        };
+        self.unsettled = true;
+        self.statistics.commands += 1;
+        let result = self
+            .stages(waiting, &wrapper, data, Instant::now() + timeout)
+            .await;
+        match &result {
+            Ok(outcome) => {
+                self.unsettled = false;
+                self.statistics.count_data(wrapper.direction, outcome.moved);
+            }
+            Err(_) => self.statistics.failures += 1,
+        }
+        result
+    }
+
+    async fn stages(
+        &mut self,
+        waiting: Waiting,
+        wrapper: &CommandBlockWrapper,
+        data: &mut Data<'_>,
+        deadline: Instant,
+    ) -> Result<Outcome, Failure> {
+        self.submit(wrapper, data);
+        // The IN pipe is watched first, since its last transfer is the last of the command: once
+        // the status has come, the OUT pipe is done or never will be.
+        let mut arrived = 0;
+        let mut early_status = None;
+        if let Data::In(bytes) = data {
+            let completion = self.next_in(waiting, deadline, Stage::Data).await?;
+            match completion.status {
+                // A stall ends the data early and is no failure: the status follows once it is
+                // cleared (BOT 6.7.2).
+                Ok(()) | Err(TransferError::Stall) => {}
+                Err(fault) => return Err(Failure::new(Stage::Data, fault)),
+            }
+            arrived = completion.actual_length.min(bytes.len());
+            early_status = status_instead_of_data(wrapper, &completion.buffer);
+            bytes[..arrived].copy_from_slice(&completion.buffer[..arrived]);
+            self.data = completion.buffer;
+        }
+        let status = match early_status {
+            Some(status) => {
+                arrived = 0;
+                self.bulk_in.cancel_all();
+                self.drain_in(waiting).await;
+                status
+            }
+            None => self.read_status(waiting, deadline).await?,
+        };
+        status
+            .check(wrapper)
+            .map_err(|fault| Failure::new(Stage::Status, fault))?;
+        let sent = self.finish_out(waiting, data).await?;
+        if status.status == CommandStatus::PhaseError {
+            return Err(Failure::new(Stage::Status, TransportFault::Phase));
+        }
+        let meant = data.length().saturating_sub(status.data_residue as usize);
+        Ok(Outcome {
+            passed: status.status == CommandStatus::Passed,
+            // A device may stall the rest of the data and still report no residue.
+            moved: meant.min(match wrapper.direction {
+                Direction::In => arrived,
+                Direction::Out => sent,
+            }),
+        })
+    }
+
+    fn submit(&mut self, wrapper: &CommandBlockWrapper, data: &Data<'_>) {
+        let mut command = with_room(&mut self.wrapper, CommandBlockWrapper::LENGTH);
+        command.extend_from_slice(&wrapper.to_bytes());
+        let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
+        match data {
+            Data::None => {
+                self.bulk_out.submit(command);
+                self.bulk_in.submit(status);
+            }
+            Data::In(bytes) => {
+                let buffer = with_room(&mut self.data, bytes.len());
+                self.bulk_out.submit(command);
+                self.bulk_in.submit_all([buffer, status]);
+            }
+            Data::Out(bytes) => {
+                let mut buffer = with_room(&mut self.data, bytes.len());
+                buffer.extend_from_slice(bytes);
+                self.bulk_out.submit_all([command, buffer]);
+                self.bulk_in.submit(status);
+            }
+        }
+    }
+
+    /// Takes the status, clearing a halt in front of it at most twice: one that ended the data and
+    /// one of the status itself (BOT 5.3.3, figure 2).
+    async fn read_status(
+        &mut self,
+        waiting: Waiting,
+        deadline: Instant,
+    ) -> Result<CommandStatusWrapper, Failure> {
+        let mut halts = 0;
+        loop {
+            let completion = self.next_in(waiting, deadline, Stage::Status).await?;
+            let parsed = CommandStatusWrapper::parse(&completion.buffer);
+            self.status = completion.buffer;
+            match completion.status {
+                Ok(()) => return parsed.map_err(|fault| Failure::new(Stage::Status, fault)),
+                // Cancelled: it was queued behind the transfer that met the stall.
+                Err(TransferError::Stall | TransferError::Cancelled) if halts < 2 => {
+                    halts += 1;
+                    self.statistics.halts_cleared += 1;
+                    self.bulk_in
+                        .clear_halt()
+                        .map_err(|fault| Failure::new(Stage::Status, fault))?;
+                    let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
+                    self.bulk_in.submit(status);
+                }
+                Err(fault) => return Err(Failure::new(Stage::Status, fault)),
+            }
+        }
+    }
+
+    /// Takes the OUT transfers of a command whose status has come. Returns the data bytes sent.
+    async fn finish_out(&mut self, waiting: Waiting, data: &Data<'_>) -> Result<usize, Failure> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        let command = self.next_out(waiting, deadline, Stage::Command).await?;
+        self.wrapper = command.buffer;
+        command
+            .status
+            .map_err(|fault| Failure::new(Stage::Command, fault))?;
+        let Data::Out(bytes) = data else {
+            return Ok(0);
+        };
+        let completion = self.next_out(waiting, deadline, Stage::Data).await?;
+        let expected = bytes.len();
+        self.data = completion.buffer;
+        match completion.status {
+            Ok(()) if completion.actual_length == expected => Ok(expected),
+            Ok(()) | Err(TransferError::Stall) => {
+                // The device took less and halted the pipe (BOT 6.7.3).
+                self.statistics.halts_cleared += 1;
+                self.bulk_out
+                    .clear_halt()
+                    .map_err(|fault| Failure::new(Stage::Data, fault))?;
+                Ok(completion.actual_length)
+            }
+            Err(fault) => Err(Failure::new(Stage::Data, fault)),
+        }
+    }
+
+    async fn next_in(
+        &mut self,
+        waiting: Waiting,
+        deadline: Instant,
+        stage: Stage,
+    ) -> Result<Completion, Failure> {
+        self.bulk_in
+            .complete(waiting, Some(deadline))
+            .await
+            .ok_or_else(|| Failure::new(stage, TransferError::TimedOut))
+    }
+
+    async fn next_out(
+        &mut self,
+        waiting: Waiting,
+        deadline: Instant,
+        stage: Stage,
+    ) -> Result<Completion, Failure> {
+        self.bulk_out
+            .complete(waiting, Some(deadline))
+            .await
+            .ok_or_else(|| Failure::new(stage, TransferError::TimedOut))
+    }
+
+    /// Takes back every transfer in flight, then reset recovery: Bulk-Only Reset, and both halts
+    /// cleared (BOT 5.3.4).
+    pub(crate) async fn recover(&mut self, waiting: Waiting) -> Result<(), Failure> {
+        self.bulk_in.cancel_all();
+        self.bulk_out.cancel_all();
+        self.drain_in(waiting).await;
+        while self.bulk_out.complete(waiting, None).await.is_some() {}
+        self.statistics.resets += 1;
+        let setup = bulk_only_reset(self.interface.number());
+        self.interface
+            .control(waiting, setup, &[], REQUEST_TIMEOUT)
+            .await
+            .map_err(|fault| Failure::new(Stage::Recovery, fault))?;
+        self.bulk_in
+            .clear_halt()
+            .and_then(|()| self.bulk_out.clear_halt())
+            .map_err(|fault| Failure::new(Stage::Recovery, fault))?;
+        self.unsettled = false;
+        Ok(())
+    }
+
+    async fn drain_in(&mut self, waiting: Waiting) {
+        while self.bulk_in.complete(waiting, None).await.is_some() {}
+    }
+}
+
+/// The buffer kept in `slot`, empty, with room for `length` bytes and asking for just as many.
+fn with_room(slot: &mut Buffer, length: usize) -> Buffer {
+    let mut buffer = std::mem::take(slot);
+    if buffer.capacity() < length {
+        buffer = Buffer::with_capacity(length);
+    }
+    buffer.clear();
+    buffer.set_requested_length(length);
+    buffer
+}
+
+/// The status that came in place of data: a device with nothing to send may skip the data stage, and
+/// its status is then what the data's transfer receives, shorter than what was asked for.
+fn status_instead_of_data(
+    wrapper: &CommandBlockWrapper,
+    received: &[u8],
+) -> Option<CommandStatusWrapper> {
+    if received.len() == wrapper.data_transfer_length as usize {
+        return None;
+    }
+    let status = CommandStatusWrapper::parse(received).ok()?;
+    status.check(wrapper).is_ok().then_some(status)
+}
