@@ -111,8 +111,7 @@ impl Interface {
         address: impl IntoEndpointAddress,
     ) -> Result<Endpoint<T, D>, EndpointError> {
         let address = address.into_endpoint_address()?;
-        let lease = self.shared.lease(address)?;
-        let descriptor = self.shared.find::<T, D>(address)?.clone();
+        let (descriptor, lease) = self.shared.lease::<T, D>(address)?;
         let queue = self.shared.claimed.endpoint(&descriptor)?;
         Ok(Endpoint::new(queue, descriptor, lease))
     }
@@ -215,23 +214,26 @@ impl Shared {
             })
     }
 
-    fn lease(self: &Arc<Self>, address: EndpointAddress) -> Result<Lease, EndpointError> {
+    fn lease<T: EndpointType, D: EndpointDirection>(
+        self: &Arc<Self>,
+        address: EndpointAddress,
+    ) -> Result<(descriptor::Endpoint, Lease), EndpointError> {
+        // Under one lock, so that the alternate setting cannot change in between.
         let mut state = self.state();
+        let descriptor = self.find::<T, D>(state.alternate_setting, address)?.clone();
         if state.open.contains(&address) {
             return Err(EndpointError::Busy(address));
         }
         state.open.push(address);
-        Ok(Lease {
-            interface: Arc::clone(self),
-            address,
-        })
+        let interface = Arc::clone(self);
+        Ok((descriptor, Lease { interface, address }))
     }
 
     fn find<T: EndpointType, D: EndpointDirection>(
         &self,
+        alternate_setting: u8,
         address: EndpointAddress,
     ) -> Result<&descriptor::Endpoint, EndpointError> {
-        let alternate_setting = self.state().alternate_setting;
         let endpoints = match self.setting(alternate_setting) {
             Ok(setting) => setting.endpoints.as_slice(),
             Err(_) => &[],

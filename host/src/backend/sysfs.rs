@@ -17,18 +17,32 @@ const DEVICES: &str = "/sys/bus/usb/devices";
 #[derive(Debug, Clone)]
 pub(super) struct SysfsDevice {
     directory: PathBuf,
+    /// The number the bus gave the device, a new one with each plug; `None` when it was gone already.
+    number: Option<u64>,
 }
 
 impl SysfsDevice {
     pub(super) fn new(id: &DeviceId) -> Self {
-        Self {
+        let mut device = Self {
             directory: Path::new(DEVICES).join(id.as_str()),
-        }
+            number: None,
+        };
+        device.number = device.present_number();
+        device
     }
 
-    /// Whether the device is still there.
-    pub(super) fn exists(&self) -> bool {
-        self.directory.exists()
+    /// The number of this plug.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// Whether the device is still there; another one plugged in at its place is not it.
+    pub(super) fn is_present(&self) -> bool {
+        self.number.is_some() && self.number == self.present_number()
+    }
+
+    fn present_number(&self) -> Option<u64> {
+        self.attribute("devnum")?.parse().ok()
     }
 
     /// An attribute's text without the line end; `None` when the device does not have it or is gone.
@@ -45,11 +59,6 @@ impl SysfsDevice {
     /// The active configuration; the attribute is empty when there is none.
     pub(super) fn configuration(&self) -> Option<u8> {
         configuration_value(&self.attribute("bConfigurationValue")?)
-    }
-
-    /// The number the bus gave the device, a new one with each plug.
-    pub(super) fn device_number(&self) -> Option<u64> {
-        self.attribute("devnum")?.parse().ok()
     }
 
     fn speed(&self) -> Option<Speed> {

@@ -68,7 +68,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
 
     /// What a transfer on the stopped endpoint ends with.
     fn refusal(&mut self) -> TransferError {
-        if !self.sysfs.exists() {
+        if !self.sysfs.is_present() {
             return TransferError::Disconnected;
         }
         self.owed.take().unwrap_or(TransferError::Stall)
@@ -94,7 +94,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
                 buffer
             }
         };
-        if status == Err(TransferError::BusError) && !self.sysfs.exists() {
+        if status == Err(TransferError::BusError) && !self.sysfs.is_present() {
             // Unplugging ends transfers with a bus error on some host controllers.
             status = Err(TransferError::Disconnected);
         }
@@ -104,9 +104,14 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
                 TransferError::Stall | TransferError::Overflow | TransferError::BusError
             )
         {
-            self.stopped = true;
-            self.owed = (actual_length > 0).then_some(error);
-            self.endpoint.cancel_all();
+            if self.stopped {
+                // The controller went on to a transfer behind the one that stopped the endpoint.
+                status = Err(TransferError::Cancelled);
+            } else {
+                self.stopped = true;
+                self.owed = (actual_length > 0).then_some(error);
+                self.endpoint.cancel_all();
+            }
         }
         if actual_length > 0 {
             status = Ok(());

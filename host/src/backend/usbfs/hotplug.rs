@@ -62,7 +62,7 @@ impl Changes for Uevents {
         let openable = devices.iter().filter_map(|(id, device)| {
             let access = Access::READ_OK | Access::WRITE_OK;
             rustix::fs::access(path(device), access).ok()?;
-            let plug = SysfsDevice::new(id).device_number()?;
+            let plug = SysfsDevice::new(id).number()?;
             let info = describe(id)?;
             let configured = info.active_configuration().is_some();
             configured.then_some(Openable { plug, info })

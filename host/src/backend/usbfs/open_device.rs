@@ -27,7 +27,7 @@ impl OpenUsbfs {
 
 impl OpenDevice for OpenUsbfs {
     fn configuration(&self) -> Result<Option<u8>, ConfigurationError> {
-        if !self.sysfs.exists() {
+        if !self.sysfs.is_present() {
             return Err(ConfigurationError::Disconnected);
         }
         Ok(self.sysfs.configuration())
@@ -101,6 +101,9 @@ impl Claimed for ClaimedUsbfs {
     }
 
     fn endpoint(&self, endpoint: &Endpoint) -> Result<Box<dyn Queue>, EndpointError> {
+        if !self.sysfs.is_present() {
+            return Err(EndpointError::Disconnected);
+        }
         let address = endpoint.address;
         let byte = address.to_byte();
         let opened = match (endpoint.transfer_type(), address.direction()) {
