@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * usbfs2: ep00, control transfers by offset.
+ *
+ * The device's ep00 takes any request but one to an interface or endpoint that
+ * somebody else has claimed. An interface's ep00 claims it, and takes requests
+ * to it and its endpoints alone. Three requests change what usbcore knows and
+ * go through it: SET_CONFIGURATION, SET_INTERFACE, CLEAR_FEATURE(ENDPOINT_HALT)
+ * (USB 2.0 9.4).
+ */
+#include <linux/module.h>
+#include <linux/pm_runtime.h>
+#include <linux/uio.h>
+
+#include "usbfs2.h"
+
+static struct usb_interface *interface_of_endpoint(struct usb_device *udev,
+						   u8 address)
+{
+	const struct usb_host_interface *setting;
+	struct usb_interface *intf;
+	unsigned int i, j;
+
+	for (i = 0; i < udev->actconfig->desc.bNumInterfaces; i++) {
+		intf = udev->actconfig->interface[i];
+		setting = intf->cur_altsetting;
+		for (j = 0; j < setting->desc.bNumEndpoints; j++)
+			if (setting->endpoint[j].desc.bEndpointAddress == address)
+				return intf;
+	}
+	return NULL;
+}
+
+/* Printer class 4.2.1: GET_DEVICE_ID has the interface in the high byte. */
+static bool is_printer_id(struct usb_device *udev,
+			  const struct usb_ctrlrequest *setup)
+{
+	const struct usb_host_interface *setting;
+	const u16 index = le16_to_cpu(setup->wIndex);
+
+	if (setup->bRequestType != (USB_DIR_IN | USB_TYPE_CLASS |
+				    USB_RECIP_INTERFACE) || setup->bRequest)
+		return false;
+	setting = usb_find_alt_setting(udev->actconfig, index >> 8, index & 0xff);
+	return setting && setting->desc.bInterfaceClass == USB_CLASS_PRINTER;
+}
+
+/* Device lock held. The interface a request is for; NULL: none of them. */
+static struct usb_interface *target_of(struct usb_device *udev,
+				       const struct usb_ctrlrequest *setup)
+{
+	const u16 index = le16_to_cpu(setup->wIndex);
+
+	if (!udev->actconfig)
+		return NULL;
+	switch (setup->bRequestType & USB_RECIP_MASK) {
+	case USB_RECIP_INTERFACE:
+		if (is_printer_id(udev, setup))
+			return usb_ifnum_to_if(udev, index >> 8);
+		return usb_ifnum_to_if(udev, index & 0xff);
+	case USB_RECIP_ENDPOINT:
+		return interface_of_endpoint(udev, index & 0xff);
+	}
+	return NULL;
+}
+
+static bool is_request(const struct usb_ctrlrequest *setup, u8 request_type,
+		       u8 request)
+{
+	return setup->bRequestType == request_type && setup->bRequest == request;
+}
+
+/* Device lock held. Whether the file may send it; EPERM, EBUSY, ENODEV. */
+static int check(struct usbfs2_pipe *pipe, struct usb_interface *target,
+		 const struct usb_ctrlrequest *setup)
+{
+	struct usbfs2_claim *claim = pipe->hold.claim;
+
+	if (claim) {
+		if (READ_ONCE(pipe->state) == USBFS2_GONE)
+			return -ENODEV;
+		return target == claim->intf ? 0 : -EPERM;
+	}
+	return target ? usbfs2_claim_check(pipe->dev, target, false) : 0;
+}
+
+static int clear_halt(struct usbfs2_device *dev, u8 address)
+{
+	struct usbfs2_pipe *opener;
+	unsigned int number = address & USB_ENDPOINT_NUMBER_MASK;
+	int ret;
+
+	/* An open endpoint is recovered whole: its queue must be empty. */
+	mutex_lock(&dev->claim_mutex);
+	opener = usbfs2_device_endpoint(dev, address)->opener;
+	if (opener)
+		kref_get(&opener->ref);
+	mutex_unlock(&dev->claim_mutex);
+	if (opener) {
+		ret = usbfs2_pipe_recover(opener);
+		usbfs2_pipe_put(opener);
+		return ret;
+	}
+	ret = usb_clear_halt(dev->udev, address & USB_DIR_IN ?
+			     usb_rcvbulkpipe(dev->udev, number) :
+			     usb_sndbulkpipe(dev->udev, number));
+	return min(ret, 0);
+}
+
+/* Device lock held. 1: not for usbcore. */
+static int route(struct usbfs2_device *dev, struct usb_interface *target,
+		 const struct usb_ctrlrequest *setup)
+{
+	const u16 value = le16_to_cpu(setup->wValue);
+	const u16 index = le16_to_cpu(setup->wIndex);
+
+	/* None of the three has a data stage. */
+	if (setup->wLength)
+		return 1;
+	if (is_request(setup, USB_RECIP_DEVICE, USB_REQ_SET_CONFIGURATION))
+		return usbfs2_set_configuration(dev, value & 0xff);
+	if (is_request(setup, USB_RECIP_INTERFACE, USB_REQ_SET_INTERFACE))
+		return usbfs2_set_alternate(dev, index & 0xff, value);
+	if (target && value == USB_ENDPOINT_HALT &&
+	    is_request(setup, USB_RECIP_ENDPOINT, USB_REQ_CLEAR_FEATURE))
+		return clear_halt(dev, index & 0xff);
+	return 1;
+}
+
+/* Takes the device lock, but not for as long as the device takes to answer. */
+static int admit(struct usbfs2_pipe *pipe, const struct usb_ctrlrequest *setup)
+{
+	struct usb_interface *target;
+	int ret;
+
+	ret = usbfs2_device_enter(pipe->dev);
+	if (ret)
+		return ret;
+	target = target_of(pipe->dev->udev, setup);
+	ret = check(pipe, target, setup);
+	if (!ret)
+		ret = route(pipe->dev, target, setup);
+	usbfs2_device_leave(pipe->dev);
+	return ret;
+}
+
+static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
+{
+	struct usbfs2_pipe *pipe = iocb->ki_filp->private_data;
+	struct usb_device *udev = pipe->dev->udev;
+	const u64 offset = iocb->ki_pos;
+	size_t length = iov_iter_count(iter);
+	struct usb_ctrlrequest setup = {
+		.bRequestType = USBFS2_SETUP_REQUEST_TYPE(offset),
+		.bRequest = USBFS2_SETUP_REQUEST(offset),
+		.wValue = cpu_to_le16(USBFS2_SETUP_VALUE(offset)),
+		.wIndex = cpu_to_le16(USBFS2_SETUP_INDEX(offset)),
+		.wLength = cpu_to_le16(length),
+	};
+	struct usbfs2_request *req;
+	int ret;
+
+	if ((offset & ~USBFS2_SETUP_MASK) || length > U16_MAX ||
+	    in != !!(setup.bRequestType & USB_DIR_IN))
+		return -EINVAL;
+	ret = admit(pipe, &setup);
+	if (ret <= 0)
+		return ret;
+
+	req = usbfs2_request_new(pipe, in, length);
+	if (IS_ERR(req))
+		return PTR_ERR(req);
+	req->setup = setup;
+	req->urb->setup_packet = (unsigned char *)&req->setup;
+	/* Without a data stage the status stage is IN (USB 2.0 8.5.3). */
+	req->urb->pipe = in && length ? usb_rcvctrlpipe(udev, 0) :
+					usb_sndctrlpipe(udev, 0);
+	return usbfs2_request_run(req, iocb, iter);
+}
+
+static ssize_t usbfs2_control_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	return transfer(iocb, to, true);
+}
+
+static ssize_t usbfs2_control_write_iter(struct kiocb *iocb,
+					 struct iov_iter *from)
+{
+	return transfer(iocb, from, false);
+}
+
+/* Device lock held, device awake. */
+static int open_control(struct usbfs2_pipe *pipe, const struct usbfs2_node *node)
+{
+	struct usb_interface *intf;
+	int ret;
+
+	if (node->kind == USBFS2_DEVICE_CONTROL) {
+		/* Awake for as long as the file is open. */
+		pm_runtime_get_noresume(&node->dev->udev->dev);
+		pipe->device_awake = true;
+		return 0;
+	}
+	intf = usbfs2_find_interface(node);
+	if (!intf)
+		return -ENODEV;
+	ret = usbfs2_hold_claim(&pipe->hold, node->dev, intf, false, false);
+	if (ret)
+		return ret;
+	return usbfs2_claim_add_pipe(pipe->hold.claim, pipe);
+}
+
+static int usbfs2_control_open(struct inode *inode, struct file *file)
+{
+	const struct usbfs2_node *node = usbfs2_node_of(inode);
+	struct usbfs2_pipe *pipe;
+	int ret;
+
+	if (file->f_flags & O_NONBLOCK)
+		return -EOPNOTSUPP;
+	pipe = usbfs2_pipe_new(node->dev);
+	if (!pipe)
+		return -ENOMEM;
+	pipe->type = USB_ENDPOINT_XFER_CONTROL;
+	file->private_data = pipe;
+
+	ret = usbfs2_device_enter(node->dev);
+	if (!ret) {
+		ret = open_control(pipe, node);
+		usbfs2_device_leave(node->dev);
+	}
+	if (ret)
+		usbfs2_pipe_release(inode, file);
+	return ret;
+}
+
+const struct file_operations usbfs2_control_fops = {
+	.owner = THIS_MODULE,
+	.open = usbfs2_control_open,
+	.read_iter = usbfs2_control_read_iter,
+	.write_iter = usbfs2_control_write_iter,
+	.flush = usbfs2_pipe_flush,
+	.release = usbfs2_pipe_release,
+};

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * usbfs2: bulk and interrupt endpoint files. A read or write is one transfer.
+ */
+#include <linux/fadvise.h>
+#include <linux/module.h>
+#include <linux/pm_runtime.h>
+#include <linux/uio.h>
+
+#include "usbfs2.h"
+
+int usbfs2_pipe_flush(struct file *file, fl_owner_t owner)
+{
+	usbfs2_pipe_cancel(file->private_data, owner);
+	return 0;
+}
+
+/* No operation is under way: each holds the file. */
+int usbfs2_pipe_release(struct inode *inode, struct file *file)
+{
+	struct usbfs2_pipe *pipe = file->private_data;
+
+	if (pipe->hold.claim)
+		usbfs2_claim_remove_pipe(pipe->hold.claim, pipe);
+	usbfs2_hold_drop(&pipe->hold);
+	if (pipe->device_awake) {
+		usb_mark_last_busy(pipe->dev->udev);
+		pm_runtime_put_autosuspend(&pipe->dev->udev->dev);
+	}
+	usbfs2_pipe_put(pipe);
+	return 0;
+}
+
+const struct usb_endpoint_descriptor *
+usbfs2_find_endpoint(const struct usb_interface *intf, u8 address)
+{
+	const struct usb_host_interface *setting = intf->cur_altsetting;
+	unsigned int i;
+
+	for (i = 0; i < setting->desc.bNumEndpoints; i++)
+		if (setting->endpoint[i].desc.bEndpointAddress == address)
+			return &setting->endpoint[i].desc;
+	return NULL;
+}
+
+/* Device lock held, device awake. */
+static int open_data(struct usbfs2_pipe *pipe, const struct usbfs2_node *node)
+{
+	const struct usb_endpoint_descriptor *descriptor;
+	struct usb_interface *intf;
+	int ret;
+
+	intf = usbfs2_find_interface(node);
+	if (!intf)
+		return -ENODEV;
+	descriptor = usbfs2_find_endpoint(intf, node->place.address);
+	if (!descriptor) {
+		/* Another driver selected an alternate setting since. */
+		usbfs2_tree_sync_interface(intf);
+		return -ENODEV;
+	}
+	if (!usb_endpoint_xfer_bulk(descriptor) &&
+	    !usb_endpoint_xfer_int(descriptor))
+		return -EOPNOTSUPP;
+	if (!usb_endpoint_maxp(descriptor))
+		return -EOPNOTSUPP;
+
+	pipe->address = descriptor->bEndpointAddress;
+	pipe->type = usb_endpoint_type(descriptor);
+	pipe->interval = descriptor->bInterval;
+	pipe->max_packet = usb_endpoint_maxp(descriptor);
+	pipe->endpoint = usbfs2_device_endpoint(node->dev, pipe->address);
+
+	ret = usbfs2_hold_claim(&pipe->hold, node->dev, intf, false, false);
+	if (ret)
+		return ret;
+	return usbfs2_claim_add_pipe(pipe->hold.claim, pipe);
+}
+
+static int usbfs2_data_open(struct inode *inode, struct file *file)
+{
+	const struct usbfs2_node *node = usbfs2_node_of(inode);
+	struct usbfs2_pipe *pipe;
+	int ret;
+
+	/* Armed endpoints are for a later version. */
+	if (file->f_flags & O_NONBLOCK)
+		return -EOPNOTSUPP;
+	pipe = usbfs2_pipe_new(node->dev);
+	if (!pipe)
+		return -ENOMEM;
+	file->private_data = pipe;
+
+	ret = usbfs2_device_enter(node->dev);
+	if (!ret) {
+		ret = open_data(pipe, node);
+		usbfs2_device_leave(node->dev);
+	}
+	/* "echo > ep02" truncates too, and most often nothing is wrong. */
+	if (!ret && (file->f_flags & O_TRUNC) &&
+	    READ_ONCE(pipe->endpoint->failed))
+		ret = usbfs2_pipe_recover(pipe);
+	if (ret)
+		usbfs2_pipe_release(inode, file);
+	return ret;
+}
+
+static void fill_urb(struct urb *urb, const struct usbfs2_pipe *pipe,
+		     u64 flags)
+{
+	const unsigned int number = pipe->address & USB_ENDPOINT_NUMBER_MASK;
+	struct usb_device *udev = pipe->dev->udev;
+	const bool in = pipe->address & USB_DIR_IN;
+
+	if (pipe->type == USB_ENDPOINT_XFER_BULK) {
+		urb->pipe = in ? usb_rcvbulkpipe(udev, number) :
+				 usb_sndbulkpipe(udev, number);
+	} else {
+		urb->pipe = in ? usb_rcvintpipe(udev, number) :
+				 usb_sndintpipe(udev, number);
+		/* USB 2.0 9.6.6: an exponent at high speed and above. */
+		if (udev->speed >= USB_SPEED_HIGH)
+			urb->interval = 1 << (clamp_t(int, pipe->interval,
+						      1, 16) - 1);
+		else
+			urb->interval = max_t(int, pipe->interval, 1);
+	}
+	if (flags & USBFS2_ZERO_PACKET)
+		urb->transfer_flags |= URB_ZERO_PACKET;
+}
+
+static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
+{
+	struct usbfs2_pipe *pipe = iocb->ki_filp->private_data;
+	const u64 flags = iocb->ki_pos;
+	const u64 known = in ? 0 : USBFS2_ZERO_PACKET;
+	size_t length = iov_iter_count(iter);
+	struct usbfs2_request *req;
+
+	if (in != !!(pipe->address & USB_DIR_IN))
+		return -EINVAL;
+	if ((flags & ~known) || length > USBFS2_MAX_TRANSFER)
+		return -EINVAL;
+	if (in && !length)
+		return 0;
+
+	req = usbfs2_request_new(pipe, in, length);
+	if (IS_ERR(req))
+		return PTR_ERR(req);
+	fill_urb(req->urb, pipe, flags);
+	return usbfs2_request_run(req, iocb, iter);
+}
+
+static ssize_t usbfs2_data_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	return transfer(iocb, to, true);
+}
+
+static ssize_t usbfs2_data_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	return transfer(iocb, from, false);
+}
+
+static int usbfs2_data_fsync(struct file *file, loff_t start, loff_t end,
+			     int datasync)
+{
+	struct usbfs2_pipe *pipe = file->private_data;
+
+	if (pipe->address & USB_DIR_IN)
+		return -EINVAL;
+	return usbfs2_pipe_drain(pipe, current->files);
+}
+
+/* POSIX_FADV_DONTNEED: what is queued is not needed; start over. */
+static int usbfs2_data_fadvise(struct file *file, loff_t offset, loff_t length,
+			       int advice)
+{
+	if (advice != POSIX_FADV_DONTNEED)
+		return -EINVAL;
+	return usbfs2_pipe_recover(file->private_data);
+}
+
+const struct file_operations usbfs2_data_fops = {
+	.owner = THIS_MODULE,
+	.open = usbfs2_data_open,
+	.read_iter = usbfs2_data_read_iter,
+	.write_iter = usbfs2_data_write_iter,
+	.fsync = usbfs2_data_fsync,
+	.fadvise = usbfs2_data_fadvise,
+	.flush = usbfs2_pipe_flush,
+	.release = usbfs2_pipe_release,
+};

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * usbfs2: what usbcore and other actors do to devices.
+ *
+ * Devices come and go through the usb notifier. Interfaces (somebody else's
+ * SET_CONFIGURATION) and drivers bound or unbound raise none there, so they
+ * come through the bus notifier. All callbacks hold the device lock.
+ */
+#include <linux/device.h>
+
+#include "usbfs2.h"
+
+static int usbfs2_usb_notify(struct notifier_block *nb, unsigned long action,
+			     void *data)
+{
+	if (action == USB_DEVICE_ADD)
+		usbfs2_tree_add(data);
+	else if (action == USB_DEVICE_REMOVE)
+		usbfs2_tree_remove(data);
+	return NOTIFY_OK;
+}
+
+static void report_interface(struct usb_interface *intf, const char *what,
+			     const char *value)
+{
+	struct usb_device *udev = interface_to_usbdev(intf);
+
+	/* "remove" says it all about a device that is gone. */
+	if (udev->state == USB_STATE_NOTATTACHED || !udev->actconfig)
+		return;
+	usbfs2_event("change %s %u.%u %s%s", dev_name(&udev->dev),
+		     udev->actconfig->desc.bConfigurationValue,
+		     intf->cur_altsetting->desc.bInterfaceNumber, what, value);
+}
+
+static int usbfs2_bus_notify(struct notifier_block *nb, unsigned long action,
+			     void *data)
+{
+	struct device *device = data;
+	struct usb_interface *intf;
+
+	/* usbcore keeps its device types to itself, but not their names. */
+	if (!device->type || !device->type->name ||
+	    strcmp(device->type->name, "usb_interface"))
+		return NOTIFY_DONE;
+	intf = to_usb_interface(device);
+
+	switch (action) {
+	case BUS_NOTIFY_ADD_DEVICE:
+		usbfs2_tree_add_interface(intf);
+		report_interface(intf, "add", "");
+		break;
+	case BUS_NOTIFY_DEL_DEVICE:
+		usbfs2_tree_remove_interface(intf);
+		report_interface(intf, "remove", "");
+		break;
+	case BUS_NOTIFY_BOUND_DRIVER:
+		usbfs2_tree_sync_interface(intf);
+		report_interface(intf, "driver ", device->driver->name);
+		break;
+	case BUS_NOTIFY_UNBOUND_DRIVER:
+		usbfs2_tree_sync_interface(intf);
+		report_interface(intf, "driver ", "none");
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block usbfs2_usb_block = {
+	.notifier_call = usbfs2_usb_notify,
+};
+
+static struct notifier_block usbfs2_bus_block = {
+	.notifier_call = usbfs2_bus_notify,
+};
+
+/* usb_bus_type is not exported; our driver sits on it. */
+static const struct bus_type *usb_bus(void)
+{
+	return usbfs2_compat_device_driver(&usbfs2_driver)->bus;
+}
+
+int usbfs2_notify_start(void)
+{
+	int ret;
+
+	ret = bus_register_notifier(usb_bus(), &usbfs2_bus_block);
+	if (ret)
+		return ret;
+	usb_register_notify(&usbfs2_usb_block);
+	return 0;
+}
+
+void usbfs2_notify_stop(void)
+{
+	usb_unregister_notify(&usbfs2_usb_block);
+	bus_unregister_notifier(usb_bus(), &usbfs2_bus_block);
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * usbfs2: the state of an open endpoint and the operations queued on it.
+ * The states, and what they answer, are in usbfs2.h.
+ */
+#include <linux/slab.h>
+
+#include "usbfs2.h"
+
+struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev)
+{
+	struct usbfs2_pipe *pipe;
+
+	pipe = kzalloc(sizeof(*pipe), GFP_KERNEL_ACCOUNT);
+	if (!pipe)
+		return NULL;
+	kref_init(&pipe->ref);
+	pipe->dev = usbfs2_device_get(dev);
+	INIT_LIST_HEAD(&pipe->claim_link);
+	spin_lock_init(&pipe->lock);
+	pipe->state = USBFS2_RUNNING;
+	INIT_LIST_HEAD(&pipe->queue);
+	INIT_LIST_HEAD(&pipe->held);
+	init_waitqueue_head(&pipe->drained);
+	mutex_init(&pipe->recovery);
+	INIT_WORK(&pipe->verdict, usbfs2_verdict_work);
+	return pipe;
+}
+
+static void pipe_free(struct kref *ref)
+{
+	struct usbfs2_pipe *pipe = container_of(ref, struct usbfs2_pipe, ref);
+
+	usbfs2_device_put(pipe->dev);
+	kfree(pipe);
+}
+
+void usbfs2_pipe_put(struct usbfs2_pipe *pipe)
+{
+	kref_put(&pipe->ref, pipe_free);
+}
+
+static int answer(struct usbfs2_pipe *pipe)
+{
+	int error;
+
+	switch (pipe->state) {
+	case USBFS2_RUNNING:
+		return 0;
+	case USBFS2_PAUSED:
+		return -ECANCELED;
+	case USBFS2_STOPPED:
+		if (pipe->dev->udev->state == USB_STATE_NOTATTACHED ||
+		    pipe->unplugged)
+			return -ENODEV;
+		error = pipe->error ?: -EPIPE;
+		pipe->error = 0;
+		return error;
+	case USBFS2_GONE:
+		break;
+	}
+	return -ENODEV;
+}
+
+int usbfs2_pipe_accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
+{
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	ret = answer(pipe);
+	if (!ret) {
+		refcount_inc(&req->ref);
+		req->number = pipe->accepted++;
+		list_add_tail(&req->link, &pipe->queue);
+	}
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	return ret;
+}
+
+void usbfs2_pipe_retire(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	list_del_init(&req->link);
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	if (wq_has_sleeper(&pipe->drained))
+		wake_up_all(&pipe->drained);
+	usbfs2_request_put(req);
+}
+
+void usbfs2_pipe_cancel(struct usbfs2_pipe *pipe, fl_owner_t owner)
+{
+	struct usbfs2_request *req, *next;
+	LIST_HEAD(doomed);
+	unsigned long flags;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	/* The last first, so that none starts because one before it ended. */
+	list_for_each_entry_reverse(req, &pipe->queue, link) {
+		if (req->cancelled || (owner && req->owner != owner))
+			continue;
+		req->cancelled = true;
+		usb_block_urb(req->urb);
+		refcount_inc(&req->ref);
+		list_add_tail(&req->doomed, &doomed);
+	}
+	spin_unlock_irqrestore(&pipe->lock, flags);
+
+	list_for_each_entry_safe(req, next, &doomed, doomed) {
+		usb_unlink_urb(req->urb);
+		usbfs2_request_put(req);
+	}
+}
+
+void usbfs2_pipe_halt(struct usbfs2_pipe *pipe, enum usbfs2_pipe_state state)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	if (state > pipe->state)
+		pipe->state = state;
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	usbfs2_pipe_cancel(pipe, NULL);
+}
+
+static bool is_idle(struct usbfs2_pipe *pipe)
+{
+	unsigned long flags;
+	bool idle;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	idle = list_empty(&pipe->queue);
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	return idle;
+}
+
+void usbfs2_pipe_wait_idle(struct usbfs2_pipe *pipe)
+{
+	wait_event(pipe->drained, is_idle(pipe));
+}
+
+void usbfs2_pipe_run(struct usbfs2_pipe *pipe)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	if (pipe->state == USBFS2_PAUSED)
+		pipe->state = USBFS2_RUNNING;
+	spin_unlock_irqrestore(&pipe->lock, flags);
+}
+
+void usbfs2_pipe_forgive(struct usbfs2_pipe *pipe)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	if (pipe->state != USBFS2_GONE) {
+		pipe->state = USBFS2_RUNNING;
+		pipe->error = 0;
+		pipe->unplugged = false;
+		WRITE_ONCE(pipe->endpoint->failed, false);
+	}
+	spin_unlock_irqrestore(&pipe->lock, flags);
+}
+
+/* USB 2.0 5.8.5: both ends' data toggles restart with the halt cleared. */
+static int clear_halt(struct usbfs2_pipe *pipe)
+{
+	struct usb_device *udev = pipe->dev->udev;
+	unsigned int number = pipe->address & USB_ENDPOINT_NUMBER_MASK;
+	int ret;
+
+	if (pipe->address & USB_DIR_IN)
+		ret = usb_clear_halt(udev, usb_rcvbulkpipe(udev, number));
+	else
+		ret = usb_clear_halt(udev, usb_sndbulkpipe(udev, number));
+	if (ret < 0 && !usbfs2_device_connected(pipe->dev))
+		return -ENODEV;
+	return min(ret, 0);
+}
+
+int usbfs2_pipe_recover(struct usbfs2_pipe *pipe)
+{
+	unsigned long flags;
+	bool gone;
+	int ret;
+
+	ret = mutex_lock_interruptible(&pipe->recovery);
+	if (ret)
+		return ret;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	gone = pipe->state == USBFS2_GONE;
+	if (!gone)
+		pipe->state = USBFS2_PAUSED;
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	if (gone) {
+		ret = -ENODEV;
+		goto unlock;
+	}
+
+	usbfs2_pipe_cancel(pipe, NULL);
+	ret = wait_event_interruptible(pipe->drained, is_idle(pipe));
+	if (!ret)
+		ret = clear_halt(pipe);
+	if (!ret)
+		usbfs2_pipe_forgive(pipe);
+	else
+		usbfs2_pipe_halt(pipe, USBFS2_STOPPED);
+unlock:
+	mutex_unlock(&pipe->recovery);
+	return ret;
+}
+
+static bool is_drained(struct usbfs2_pipe *pipe, fl_owner_t owner, u64 before)
+{
+	const struct usbfs2_request *req;
+	unsigned long flags;
+	bool drained = true;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	list_for_each_entry(req, &pipe->queue, link) {
+		if (req->number >= before)
+			break;
+		if (req->owner == owner) {
+			drained = false;
+			break;
+		}
+	}
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	return drained;
+}
+
+int usbfs2_pipe_drain(struct usbfs2_pipe *pipe, fl_owner_t owner)
+{
+	unsigned long flags;
+	u64 before;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	before = pipe->accepted;
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	return wait_event_interruptible(pipe->drained,
+					is_drained(pipe, owner, before));
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * usbfs2: the life of one transfer.
+ *
+ * Only a Linux AIO kiocb is left queued: it comes with a cancel function that
+ * io_cancel, io_destroy and exit use. Any other kiocb is waited for in the
+ * caller: io_uring has no way to cancel one here, and from its worker thread
+ * the interruptible wait ends with cancel, exit and kill.
+ *
+ * An accepted request is finished exactly once, by whoever gets its URB back:
+ * the completion handler (perhaps by way of verdict.c), or the submitter when
+ * usb_submit_urb refused it.
+ */
+#include <linux/aio.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+
+#include "usbfs2.h"
+
+/* Copying more than this is not done with interrupts off. */
+#define USBFS2_ATOMIC_COPY	(32U << 10)
+
+static void request_free(struct usbfs2_request *req)
+{
+	if (req->user.pages)
+		usbfs2_user_pages_release(&req->user);
+	usbfs2_buffer_free(&req->buffer);
+	usb_free_urb(req->urb);
+	usbfs2_pipe_put(req->pipe);
+	kfree(req);
+	atomic_long_dec(&usbfs2_live_requests);
+}
+
+static void release_work(struct work_struct *work)
+{
+	request_free(container_of(work, struct usbfs2_request, deliver));
+}
+
+void usbfs2_request_put(struct usbfs2_request *req)
+{
+	if (!refcount_dec_and_test(&req->ref))
+		return;
+	if (req->user.pages && req->user.may_sleep) {
+		INIT_WORK(&req->deliver, release_work);
+		queue_work(usbfs2_workqueue, &req->deliver);
+		return;
+	}
+	request_free(req);
+}
+
+static void urb_complete(struct urb *urb)
+{
+	usbfs2_request_given_back(urb->context, urb->status);
+}
+
+struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in,
+					  size_t length)
+{
+	struct usbfs2_request *req;
+	int ret = -ENOMEM;
+
+	req = kzalloc(sizeof(*req), GFP_KERNEL_ACCOUNT);
+	if (!req)
+		return ERR_PTR(-ENOMEM);
+	atomic_long_inc(&usbfs2_live_requests);
+	INIT_LIST_HEAD(&req->link);
+	refcount_set(&req->ref, 1);
+	init_completion(&req->done);
+	kref_get(&pipe->ref);
+	req->pipe = pipe;
+	req->in = in;
+	req->owner = current->files;
+
+	req->urb = usb_alloc_urb(0, GFP_KERNEL_ACCOUNT);
+	if (!req->urb)
+		goto put;
+	ret = usbfs2_buffer_alloc(&req->buffer, length, pipe);
+	if (ret)
+		goto put;
+	req->urb->dev = pipe->dev->udev;
+	req->urb->complete = urb_complete;
+	req->urb->context = req;
+	usbfs2_buffer_to_urb(&req->buffer, req->urb);
+	return req;
+
+put:
+	usbfs2_request_put(req);
+	return ERR_PTR(ret);
+}
+
+static void deliver(struct usbfs2_request *req)
+{
+	struct kiocb *iocb = req->iocb;
+
+	if (!iocb) {
+		complete(&req->done);
+	} else {
+		if (req->in && req->result > 0)
+			usbfs2_user_pages_fill(&req->user, &req->buffer,
+					       req->result);
+		/*
+		 * Takes the kiocb off the list that cancel functions are
+		 * called from, so only now may the request go.
+		 */
+		iocb->ki_complete(iocb, req->result);
+	}
+	usbfs2_pipe_retire(req->pipe, req);
+}
+
+static void deliver_work(struct work_struct *work)
+{
+	deliver(container_of(work, struct usbfs2_request, deliver));
+}
+
+void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result)
+{
+	req->result = result;
+	if (req->iocb && req->in && result > USBFS2_ATOMIC_COPY) {
+		INIT_WORK(&req->deliver, deliver_work);
+		queue_work(usbfs2_workqueue, &req->deliver);
+		return;
+	}
+	deliver(req);
+}
+
+static void unlink_work(struct work_struct *work)
+{
+	struct usbfs2_request *req = container_of(work, struct usbfs2_request,
+						  unlink);
+
+	usb_unlink_urb(req->urb);
+	usbfs2_request_put(req);
+}
+
+/*
+ * Called under ctx_lock, which completing takes too, and a controller may
+ * complete from inside usb_unlink_urb: a work item unlinks.
+ */
+static int cancel_kiocb(struct kiocb *iocb)
+{
+	struct usbfs2_request *req = iocb->private;
+	struct usbfs2_pipe *pipe = req->pipe;
+	unsigned long flags;
+	bool unlink;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	unlink = !req->cancelled;
+	if (unlink) {
+		req->cancelled = true;
+		usb_block_urb(req->urb);
+		refcount_inc(&req->ref);
+	}
+	spin_unlock_irqrestore(&pipe->lock, flags);
+
+	if (unlink)
+		queue_work(usbfs2_workqueue, &req->unlink);
+	return 0;
+}
+
+static void cancel_and_wait(struct usbfs2_request *req)
+{
+	struct usbfs2_pipe *pipe = req->pipe;
+	unsigned long flags;
+	bool unlink;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	unlink = !req->cancelled;
+	req->cancelled = true;
+	spin_unlock_irqrestore(&pipe->lock, flags);
+
+	if (unlink)
+		usb_unlink_urb(req->urb);
+	wait_for_completion(&req->done);
+}
+
+/* What usb_submit_urb says, in the terms of this interface. */
+static int submit_error(const struct usbfs2_request *req, int error)
+{
+	switch (error) {
+	case -EPERM:		/* blocked: cancelled before it started */
+	case -EHOSTUNREACH:	/* the system is going to sleep */
+		return -ECANCELED;
+	case -ENODEV:
+	case -ENOENT:		/* no such endpoint any more */
+	case -ESHUTDOWN:
+		return -ENODEV;
+	case -ENOMEM:
+		return -ENOMEM;
+	case -EPIPE:		/* some controllers answer for a halted one */
+		return -EPIPE;
+	default:
+		return req->pipe->dev->udev->state == USB_STATE_NOTATTACHED ?
+		       -ENODEV : -EINVAL;
+	}
+}
+
+static void submit(struct usbfs2_request *req)
+{
+	int ret;
+
+	ret = usb_submit_urb(req->urb, GFP_KERNEL);
+	if (ret)
+		usbfs2_request_finish(req, submit_error(req, ret));
+}
+
+static ssize_t run_queued(struct usbfs2_request *req, struct kiocb *iocb,
+			  struct iov_iter *iter)
+{
+	ssize_t ret = 0;
+
+	if (req->in)
+		ret = usbfs2_user_pages_pin(&req->user, iter);
+	if (!ret) {
+		req->iocb = iocb;
+		INIT_WORK(&req->unlink, unlink_work);
+		ret = usbfs2_pipe_accept(req->pipe, req);
+	}
+	if (!ret) {
+		iocb->private = req;
+		kiocb_set_cancel_fn(iocb, cancel_kiocb);
+		/* From here on the kiocb is not ours: it may be complete. */
+		submit(req);
+		ret = -EIOCBQUEUED;
+	}
+	usbfs2_request_put(req);
+	return ret;
+}
+
+static ssize_t run_and_wait(struct usbfs2_request *req, struct kiocb *iocb,
+			    struct iov_iter *iter)
+{
+	bool interrupted;
+	ssize_t ret;
+
+	ret = usbfs2_pipe_accept(req->pipe, req);
+	if (ret)
+		goto put;
+	submit(req);
+	interrupted = wait_for_completion_interruptible(&req->done);
+	if (interrupted)
+		cancel_and_wait(req);
+
+	ret = req->result;
+	if (ret > 0 && req->in &&
+	    !usbfs2_buffer_to_iter(&req->buffer, ret, iter))
+		ret = -EFAULT;
+	/* A restart is the system call's to make, so not for io_uring. */
+	if (interrupted && ret == -ECANCELED)
+		ret = is_sync_kiocb(iocb) ? -ERESTARTSYS : -EINTR;
+put:
+	usbfs2_request_put(req);
+	return ret;
+}
+
+ssize_t usbfs2_request_run(struct usbfs2_request *req, struct kiocb *iocb,
+			   struct iov_iter *iter)
+{
+	if (!req->in && !usbfs2_buffer_from_iter(&req->buffer, iter)) {
+		usbfs2_request_put(req);
+		return -EFAULT;
+	}
+	if (iocb->ki_flags & IOCB_AIO_RW)
+		return run_queued(req, iocb, iter);
+	/* fcntl() may have set O_NONBLOCK behind ->open's back. */
+	if ((iocb->ki_flags & IOCB_NOWAIT) ||
+	    (iocb->ki_filp->f_flags & O_NONBLOCK)) {
+		usbfs2_request_put(req);
+		return -EAGAIN;
+	}
+	return run_and_wait(req, iocb, iter);
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * usbfs2: which directories and files there are.
+ *
+ * The tree follows usbcore: a directory for each device, below it one for each
+ * interface of the active configuration, below that a file for each endpoint
+ * of the current alternate setting. Files that stay keep their inode, so an
+ * owner set on one survives what happens beside it.
+ */
+#include <linux/slab.h>
+
+#include "usbfs2.h"
+
+DEFINE_MUTEX(usbfs2_tree_mutex);
+LIST_HEAD(usbfs2_devices);
+
+static struct usbfs2_node *usbfs2_root;	/* P: tree_mutex; NULL: not mounted */
+
+static struct usbfs2_device *find_device(const struct usb_device *udev)
+{
+	struct usbfs2_device *dev;
+
+	lockdep_assert_held(&usbfs2_tree_mutex);
+	list_for_each_entry(dev, &usbfs2_devices, link)
+		if (dev->udev == udev)
+			return dev;
+	return NULL;
+}
+
+static struct usbfs2_node *find_child(struct usbfs2_node *parent,
+				      enum usbfs2_kind kind,
+				      struct usbfs2_place place)
+{
+	struct usbfs2_node *child;
+
+	list_for_each_entry(child, &parent->children, sibling)
+		if (child->kind == kind &&
+		    child->place.interface == place.interface &&
+		    child->place.address == place.address)
+			return child;
+	return NULL;
+}
+
+static struct usbfs2_place place_of(const struct usb_interface *intf)
+{
+	struct usb_device *udev = interface_to_usbdev((struct usb_interface *)intf);
+	struct usbfs2_place place = {};
+
+	if (udev->actconfig)
+		place.configuration = udev->actconfig->desc.bConfigurationValue;
+	place.interface = intf->cur_altsetting->desc.bInterfaceNumber;
+	return place;
+}
+
+static void sync_endpoints(struct usbfs2_node *dir,
+			   const struct usb_interface *intf)
+{
+	const struct usb_host_interface *setting = intf->cur_altsetting;
+	struct usbfs2_place place = dir->place;
+	struct usbfs2_node *child, *next;
+	char name[8];
+	unsigned int i;
+
+	list_for_each_entry_safe(child, next, &dir->children, sibling)
+		if (child->kind == USBFS2_DATA &&
+		    !usbfs2_find_endpoint(intf, child->place.address))
+			usbfs2_node_remove(child);
+
+	for (i = 0; i < setting->desc.bNumEndpoints; i++) {
+		place.address = setting->endpoint[i].desc.bEndpointAddress;
+		/* A descriptor may name an endpoint twice, or endpoint 0. */
+		if (!(place.address & USB_ENDPOINT_NUMBER_MASK) ||
+		    find_child(dir, USBFS2_DATA, place))
+			continue;
+		snprintf(name, sizeof(name), "ep%02x", place.address);
+		usbfs2_node_add(dir, USBFS2_DATA, dir->dev, place, name);
+	}
+	dir->alternate = setting->desc.bAlternateSetting;
+}
+
+static void add_interface(struct usbfs2_device *dev,
+			  const struct usb_interface *intf)
+{
+	struct usbfs2_place place = place_of(intf);
+	struct usbfs2_node *dir;
+	char name[16];
+
+	if (find_child(dev->dir, USBFS2_INTERFACE, place))
+		return;
+	snprintf(name, sizeof(name), "%u.%u", place.configuration,
+		 place.interface);
+	dir = usbfs2_node_add(dev->dir, USBFS2_INTERFACE, dev, place, name);
+	if (!dir)
+		return;
+	usbfs2_node_add(dir, USBFS2_DRIVER, dev, place, "driver");
+	usbfs2_node_add(dir, USBFS2_ALTERNATE, dev, place, "alternate");
+	usbfs2_node_add(dir, USBFS2_INTERFACE_CONTROL, dev, place, "ep00");
+	sync_endpoints(dir, intf);
+}
+
+void usbfs2_tree_add_interface(struct usb_interface *intf)
+{
+	struct usbfs2_device *dev;
+
+	mutex_lock(&usbfs2_tree_mutex);
+	dev = find_device(interface_to_usbdev(intf));
+	if (dev)
+		add_interface(dev, intf);
+	mutex_unlock(&usbfs2_tree_mutex);
+}
+
+void usbfs2_tree_remove_interface(struct usb_interface *intf)
+{
+	struct usbfs2_device *dev;
+	struct usbfs2_node *dir;
+
+	mutex_lock(&usbfs2_tree_mutex);
+	dev = find_device(interface_to_usbdev(intf));
+	if (dev) {
+		dir = find_child(dev->dir, USBFS2_INTERFACE, place_of(intf));
+		if (dir)
+			usbfs2_node_remove(dir);
+	}
+	mutex_unlock(&usbfs2_tree_mutex);
+}
+
+void usbfs2_tree_sync_interface(struct usb_interface *intf)
+{
+	struct usbfs2_device *dev;
+	struct usbfs2_node *dir;
+	u8 before;
+
+	mutex_lock(&usbfs2_tree_mutex);
+	dev = find_device(interface_to_usbdev(intf));
+	dir = dev ? find_child(dev->dir, USBFS2_INTERFACE, place_of(intf)) : NULL;
+	if (dir) {
+		before = dir->alternate;
+		sync_endpoints(dir, intf);
+		if (dir->alternate != before)
+			usbfs2_event("change %s %s alternate %u",
+				     dev->dir->name, dir->name, dir->alternate);
+	}
+	mutex_unlock(&usbfs2_tree_mutex);
+}
+
+void usbfs2_tree_add(struct usb_device *udev)
+{
+	const char *name = dev_name(&udev->dev);
+	const struct usbfs2_place place = {};
+	struct usbfs2_device *dev;
+	unsigned int i;
+
+	mutex_lock(&usbfs2_tree_mutex);
+	if (!usbfs2_root || udev->state == USB_STATE_NOTATTACHED ||
+	    find_device(udev))
+		goto out;
+	dev = usbfs2_device_new(udev);
+	if (!dev)
+		goto out;
+	dev->dir = usbfs2_node_add(usbfs2_root, USBFS2_DEVICE, dev, place, name);
+	if (!dev->dir) {
+		usbfs2_device_put(dev);
+		goto out;
+	}
+	list_add_tail(&dev->link, &usbfs2_devices);
+
+	usbfs2_node_add(dev->dir, USBFS2_DESCRIPTORS, dev, place, "descriptors");
+	if (udev->bos)
+		usbfs2_node_add(dev->dir, USBFS2_BOS, dev, place, "bos");
+	usbfs2_node_add(dev->dir, USBFS2_CONFIGURATION, dev, place,
+			"configuration");
+	usbfs2_node_add(dev->dir, USBFS2_DEVICE_CONTROL, dev, place, "ep00");
+	if (udev->actconfig)
+		for (i = 0; i < udev->actconfig->desc.bNumInterfaces; i++)
+			add_interface(dev, udev->actconfig->interface[i]);
+	usbfs2_event("add %s", name);
+out:
+	mutex_unlock(&usbfs2_tree_mutex);
+}
+
+/* The device's last words in the tree. */
+static void remove_device(struct usbfs2_device *dev)
+{
+	lockdep_assert_held(&usbfs2_tree_mutex);
+	list_del_init(&dev->link);
+	usbfs2_event("remove %s", dev->dir->name);
+	usbfs2_node_remove(dev->dir);
+	dev->dir = NULL;
+	usbfs2_device_put(dev);
+}
+
+void usbfs2_tree_remove(struct usb_device *udev)
+{
+	struct usbfs2_device *dev;
+
+	mutex_lock(&usbfs2_tree_mutex);
+	dev = find_device(udev);
+	if (dev)
+		remove_device(dev);
+	mutex_unlock(&usbfs2_tree_mutex);
+}
+
+struct present {
+	struct list_head link;
+	struct usb_device *udev;
+};
+
+/* Runs under the bus's own lock, which no device lock may be taken inside. */
+static int collect(struct usb_device *udev, void *data)
+{
+	struct list_head *all = data;
+	struct present *present;
+
+	present = kmalloc(sizeof(*present), GFP_KERNEL);
+	if (!present)
+		return -ENOMEM;
+	present->udev = usb_get_dev(udev);
+	list_add_tail(&present->link, all);
+	return 0;
+}
+
+int usbfs2_tree_start(struct usbfs2_node *root)
+{
+	const struct usbfs2_place place = {};
+	struct present *present, *next;
+	LIST_HEAD(all);
+	int ret = 0;
+
+	mutex_lock(&usbfs2_tree_mutex);
+	if (usbfs2_node_add(root, USBFS2_EVENTS, NULL, place, "events"))
+		usbfs2_root = root;
+	else
+		ret = -ENOMEM;
+	mutex_unlock(&usbfs2_tree_mutex);
+	if (ret)
+		return ret;
+
+	ret = usb_for_each_dev(&all, collect);
+	list_for_each_entry_safe(present, next, &all, link) {
+		usb_lock_device(present->udev);
+		usbfs2_tree_add(present->udev);
+		usb_unlock_device(present->udev);
+		usb_put_dev(present->udev);
+		kfree(present);
+	}
+	return ret;
+}
+
+void usbfs2_tree_stop(void)
+{
+	struct usbfs2_device *dev, *next;
+	struct usbfs2_node *node, *following;
+
+	mutex_lock(&usbfs2_tree_mutex);
+	list_for_each_entry_safe(dev, next, &usbfs2_devices, link)
+		remove_device(dev);
+	if (usbfs2_root)
+		list_for_each_entry_safe(node, following,
+					 &usbfs2_root->children, sibling)
+			usbfs2_node_remove(node);
+	usbfs2_root = NULL;
+	mutex_unlock(&usbfs2_tree_mutex);
+}

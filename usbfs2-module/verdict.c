@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * usbfs2: from what became of an URB to the result of the operation.
+ *
+ * A stall, bus error or babble stops the pipe: a stream must not go on with a
+ * hole in it. Bytes that arrived before the error are delivered first; the
+ * error is then owed to the next operation. Operations behind it are cancelled
+ * here, in the completion handler, because a controller does not touch the
+ * next URB of an endpoint before the handler of a failed one returns.
+ *
+ * A pulled cable looks like a bus error on some controllers until the hub is
+ * asked, which takes a work item. Until that verdict is in, the requests that
+ * ended because of the error are held.
+ */
+#include "usbfs2.h"
+
+enum outcome {
+	DONE,
+	CANCELLED,
+	UNPLUGGED,
+	FAILED,		/* stops the pipe */
+	SUSPECT,	/* stops the pipe; perhaps unplugged */
+};
+
+static enum outcome outcome_of(int status, const struct usb_device *udev,
+			       int *error)
+{
+	bool attached = udev->state != USB_STATE_NOTATTACHED;
+
+	*error = 0;
+	switch (status) {
+	case 0:
+		return DONE;
+	case -ENODEV:
+		*error = -ENODEV;
+		return UNPLUGGED;
+	case -ENOENT:
+	case -ECONNRESET:
+	case -ESHUTDOWN:	/* also: a new alternate setting or suspend */
+		*error = attached ? -ECANCELED : -ENODEV;
+		return attached ? CANCELLED : UNPLUGGED;
+	case -EPIPE:
+	case -EOVERFLOW:
+		*error = status;
+		return FAILED;
+	case -EILSEQ:
+		*error = status;
+		break;
+	default:
+		/* Timeouts and overruns of the controller among them. */
+		*error = -EPROTO;
+		break;
+	}
+	return attached ? SUSPECT : UNPLUGGED;
+}
+
+static size_t bytes_of(const struct usbfs2_request *req)
+{
+	/* Never more than there is room for, whatever a controller says. */
+	return min_t(size_t, req->urb->actual_length, req->buffer.length);
+}
+
+/*
+ * pipe->lock held. Bytes first, except in a control transfer, which succeeds
+ * as a whole or not at all.
+ */
+static ssize_t result_of(struct usbfs2_request *req)
+{
+	struct usbfs2_pipe *pipe = req->pipe;
+	size_t bytes = bytes_of(req);
+
+	if (!pipe->endpoint)
+		return req->error;
+	if (req->culprit) {
+		if (!bytes)
+			return req->error;
+		pipe->error = req->error;
+		return bytes;
+	}
+	/* Behind the error: even a success would leave a hole before it. */
+	if (pipe->state == USBFS2_STOPPED)
+		return pipe->unplugged || req->error == -ENODEV ?
+		       -ENODEV : -ECANCELED;
+	if (bytes || !req->error)
+		return bytes;
+	return pipe->state == USBFS2_GONE ? -ENODEV : req->error;
+}
+
+void usbfs2_request_given_back(struct usbfs2_request *req, int status)
+{
+	struct usbfs2_pipe *pipe = req->pipe;
+	bool stop = false, judge = false, hold;
+	enum outcome outcome;
+	unsigned long flags;
+	ssize_t result = 0;
+
+	outcome = outcome_of(status, pipe->dev->udev, &req->error);
+	if (outcome == DONE && READ_ONCE(pipe->state) != USBFS2_STOPPED) {
+		if (pipe->endpoint && READ_ONCE(pipe->endpoint->failed))
+			WRITE_ONCE(pipe->endpoint->failed, false);
+		usbfs2_request_finish(req, bytes_of(req));
+		return;
+	}
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	/* Its URB is back: nobody need unlink it. */
+	req->cancelled = true;
+	if (pipe->endpoint && pipe->state == USBFS2_RUNNING &&
+	    (outcome == FAILED || outcome == SUSPECT)) {
+		pipe->state = USBFS2_STOPPED;
+		pipe->error = 0;
+		pipe->unplugged = false;
+		req->culprit = true;
+		stop = true;
+	}
+	hold = outcome == SUSPECT || pipe->judging;
+	if (hold) {
+		list_add_tail(&req->held, &pipe->held);
+		judge = !pipe->judging;
+		pipe->judging = true;
+	} else {
+		result = result_of(req);
+	}
+	if (judge)
+		kref_get(&pipe->ref);
+	spin_unlock_irqrestore(&pipe->lock, flags);
+
+	if (stop) {
+		WRITE_ONCE(pipe->endpoint->failed, true);
+		usbfs2_pipe_cancel(pipe, NULL);
+	}
+	/* A held request may be finished and gone as soon as this is queued. */
+	if (judge)
+		queue_work(usbfs2_workqueue, &pipe->verdict);
+	if (!hold)
+		usbfs2_request_finish(req, result);
+}
+
+void usbfs2_verdict_work(struct work_struct *work)
+{
+	struct usbfs2_pipe *pipe = container_of(work, struct usbfs2_pipe,
+						verdict);
+	struct usbfs2_request *req, *next;
+	unsigned long flags;
+	LIST_HEAD(judged);
+	bool connected;
+
+	connected = usbfs2_device_connected(pipe->dev);
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	pipe->judging = false;
+	if (!connected)
+		pipe->unplugged = true;
+	list_splice_init(&pipe->held, &judged);
+	list_for_each_entry(req, &judged, held) {
+		if (!connected)
+			req->error = -ENODEV;
+		req->result = result_of(req);
+	}
+	spin_unlock_irqrestore(&pipe->lock, flags);
+
+	list_for_each_entry_safe(req, next, &judged, held)
+		usbfs2_request_finish(req, req->result);
+	usbfs2_pipe_put(pipe);
+}
