@@ -1,0 +1,66 @@
+//! What can go wrong with a keyboard.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// The keyboard has no such key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "the keyboard has no key with usage {0:#04x}: its keys are 0x04 to 0x65, its modifiers 0xe0 to \
+     0xe7 (HID Usage Tables, 10)"
+)]
+pub struct NoSuchKey(pub u8);
+
+/// A text has characters that a US keyboard cannot type. Nothing of it was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "a US keyboard cannot type {}: remove or replace {}",
+    Characters(.characters),
+    if .characters.len() == 1 { "it" } else { "them" }
+)]
+pub struct Untypable {
+    /// Each of them once, in the order they occur.
+    pub characters: Vec<char>,
+}
+
+struct Characters<'a>(&'a [char]);
+
+impl fmt::Display for Characters<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, &character) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            let code = u32::from(character);
+            write!(f, "{comma}'{}' (U+{code:04X})", character.escape_debug())?;
+        }
+        Ok(())
+    }
+}
+
+/// The host did not take all reports in time. They stay queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the host has not taken {pending} reports: is it attached, and does it read the keyboard?")]
+pub struct NotDrained {
+    /// Reports the host has yet to take.
+    pub pending: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn untypable_characters_are_named() {
+        let one = Untypable {
+            characters: vec!['é'],
+        };
+        let expected = "a US keyboard cannot type 'é' (U+00E9): remove or replace it";
+        assert_eq!(one.to_string(), expected);
+        let two = Untypable {
+            characters: vec!['\r', '→'],
+        };
+        let expected =
+            "a US keyboard cannot type '\\r' (U+000D), '→' (U+2192): remove or replace them";
+        assert_eq!(two.to_string(), expected);
+    }
+}
