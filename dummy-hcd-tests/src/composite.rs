@@ -75,6 +75,7 @@ impl KernelFunction {
 #[derive(Debug)]
 pub struct KernelGadget {
     path: PathBuf,
+    bus: u8,
 }
 
 impl KernelGadget {
@@ -111,6 +112,15 @@ impl KernelGadget {
         }
         gadget.set("UDC", format!("dummy_udc.{bus}"))?;
         Ok(gadget)
+    }
+
+    /// Plugs the cable in again after [`crate::cable::pull`].
+    ///
+    /// # Errors
+    /// When configfs refuses.
+    pub fn plug_again(&self) -> io::Result<()> {
+        self.set("UDC", "\n")?;
+        self.set("UDC", format!("dummy_udc.{}", self.bus))
     }
 
     /// Removes what a test that was killed has left.

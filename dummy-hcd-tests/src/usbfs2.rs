@@ -23,7 +23,7 @@ impl DeviceFiles {
     pub fn wait(name: &str) -> Result<Self, TimedOut> {
         let path = Path::new(MOUNT).join(name);
         wait::until(&format!("{} exists", path.display()), || {
-            path.join("1.0/ep00").exists().then_some(())
+            path.join("1.0/driver").exists().then_some(())
         })?;
         Ok(Self { path })
     }
@@ -134,9 +134,12 @@ pub fn live_requests() -> io::Result<u64> {
 /// Waits until the module holds no request.
 ///
 /// # Errors
-/// When some stay.
-pub fn wait_no_live_request() -> Result<(), TimedOut> {
-    wait::until("the module holds no request", || {
-        (live_requests().ok()? == 0).then_some(())
-    })
+/// When some stay, or the module is not loaded.
+pub fn wait_no_live_request() -> io::Result<()> {
+    let settled = wait::until("the module holds no request", || match live_requests() {
+        Ok(0) => Some(Ok(())),
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    });
+    settled.map_err(io::Error::other)?
 }

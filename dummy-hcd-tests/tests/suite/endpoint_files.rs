@@ -126,14 +126,14 @@ fn dd_speaks_scsi_to_a_disk() -> Result<()> {
 }
 
 fn dd_and_cat_move_bulk_data() -> Result<()> {
-    let plugged = setup::source_sink()?;
+    let plugged = setup::zeros()?;
     let (input, out) = (
         plugged.interface.endpoint(true)?,
         plugged.interface.endpoint(false)?,
     );
     let script = format!(
         "set -e; dd if={input} bs=4096 count=4 status=none | wc -c; \
-         dd if=/dev/zero of={out} bs=4096 count=4 status=none; echo > /dev/null; \
+         dd if=/dev/zero of={out} bs=4096 count=4 status=none; \
          cat {input} 2>/dev/null | head -c 100000 | wc -c; ls {directory} | tr '\\n' ' '",
         input = input.display(),
         out = out.display(),

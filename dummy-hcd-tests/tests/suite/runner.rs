@@ -8,7 +8,7 @@ use std::{env, fs, thread};
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::composite::KernelGadget;
 use dummy_hcd_tests::{kernel_log, usbfs2};
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The argument that makes this program one test's process.
 pub(crate) const ONE: &str = "--run-one";
@@ -49,11 +49,7 @@ pub(crate) fn run_all(tests: Vec<Test>) -> ExitCode {
     let in_vm = env::var_os("USBFS2_WORLD").is_some_and(|world| world == "kernel");
     let trials = if in_vm { tests } else { Vec::new() }
         .into_iter()
-        .map(|test| {
-            Trial::test(test.name, move || {
-                supervise(&test).map_err(|error| format!("{error:#}").into())
-            })
-        })
+        .map(|test| Trial::test(test.name, move || report(&test, supervise(&test))))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -71,6 +67,14 @@ pub(crate) fn run_one(name: &str, tests: Vec<Test>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Shows a failure at once: a guest that dies later takes a summary with it.
+fn report(test: &Test, result: Result<()>) -> Result<(), Failed> {
+    result.map_err(|error| {
+        eprintln!("\n---- {} ----\n{error:#}", test.name);
+        Failed::without_message()
+    })
 }
 
 fn supervise(test: &Test) -> Result<()> {

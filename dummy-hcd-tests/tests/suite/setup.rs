@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use dummy_hcd_tests::cable::Cable;
+use dummy_hcd_tests::cable;
 use dummy_hcd_tests::composite::{GADGET_ZERO, KernelFunction, KernelGadget};
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::usbfs2::{DeviceFiles, InterfaceFiles};
@@ -21,8 +21,7 @@ pub(crate) struct Plugged {
     pub(crate) device: SysfsDevice,
     pub(crate) files: DeviceFiles,
     pub(crate) interface: InterfaceFiles,
-    pub(crate) cable: Cable,
-    _gadget: KernelGadget,
+    gadget: KernelGadget,
 }
 
 impl Plugged {
@@ -34,21 +33,20 @@ impl Plugged {
             interface: files.interface(0),
             device,
             files,
-            cable: Cable::of(BUS),
-            _gadget: gadget,
+            gadget,
         })
     }
 
     /// Pulls the cable and waits until the host has noticed.
     pub(crate) fn pull(&self) -> Result<()> {
-        self.cable.pull()?;
+        cable::pull(BUS)?;
         SysfsDevice::wait_gone(BUS)?;
         Ok(())
     }
 
     /// Plugs the cable in and waits for the device's files.
     pub(crate) fn plug_again(&mut self) -> Result<()> {
-        self.cable.plug()?;
+        self.gadget.plug_again()?;
         self.device = SysfsDevice::wait(BUS)?;
         self.files = DeviceFiles::wait(self.device.name())?;
         self.interface = self.files.interface(0);
@@ -56,9 +54,14 @@ impl Plugged {
     }
 }
 
-/// Data without end in both directions; no driver.
+/// Data without end in both directions, each byte its offset in its packet modulo 63; no driver.
 pub(crate) fn source_sink() -> Result<Plugged> {
     Plugged::plug(UNKNOWN_PRODUCT, KernelFunction::source_sink(1, 4096, 16))
+}
+
+/// Zeros without end in both directions; no driver.
+pub(crate) fn zeros() -> Result<Plugged> {
+    Plugged::plug(UNKNOWN_PRODUCT, KernelFunction::source_sink(0, 4096, 16))
 }
 
 /// The same, bound to the kernel's `usbtest`.
