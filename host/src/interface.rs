@@ -116,10 +116,8 @@ impl Interface {
         Ok(Endpoint::new(queue, descriptor, lease))
     }
 
-    /// Runs a control transfer addressed to this interface or an endpoint of it.
-    ///
-    /// As [`Device::control`](crate::Device::control); where permissions delegate one interface
-    /// rather than the device, this needs only those of the interface.
+    /// Runs a control transfer, as [`Device::control`](crate::Device::control) does, for drivers that
+    /// keep their interface alone.
     ///
     /// # Errors
     /// As [`Device::control`](crate::Device::control).

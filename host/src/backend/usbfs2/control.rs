@@ -11,8 +11,8 @@ use super::transfers::Transfers;
 use crate::backend::{InFlight, Refused};
 use crate::{Completion, TransferError};
 
-/// An open ep00, of a device or of an interface.
-#[derive(Debug)]
+/// An open ep00. Clones share it.
+#[derive(Debug, Clone)]
 pub(super) struct ControlPipe {
     file: SharedFile,
     idle: Idle,

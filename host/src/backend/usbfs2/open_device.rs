@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use aio_rs::{Buffer, SharedFile};
 use rustix::fs::OFlags;
@@ -86,15 +87,12 @@ impl OpenDevice for OpenUsbfs2 {
             .directory
             .subdirectory(&name)
             .map_err(|errno| error("", errno))?;
-        let open = |file: &str| {
-            let opened = directory.open_file(file, OFlags::RDWR);
-            opened.map_err(|errno| error(file, errno))
-        };
-        let driver = open("driver")?;
-        write_setting(&driver, "usbfs2").map_err(|errno| error("driver", errno))?;
-        let control = ControlPipe::new(SharedFile::new(open("ep00")?));
+        let driver = directory
+            .open_file("driver", OFlags::RDWR)
+            .map_err(|errno| error("driver", errno))?;
+        claim_alone(&directory, &driver).map_err(|errno| error("driver", errno))?;
         Ok(Box::new(ClaimedUsbfs2 {
-            control,
+            control: self.control.clone(),
             _claim: driver,
             directory,
         }))
@@ -105,13 +103,35 @@ impl OpenDevice for OpenUsbfs2 {
     }
 }
 
+/// Claims an interface that nobody has claimed.
+///
+/// To the module a process is one claimant, however often it claims. To a program each claim is one
+/// of its own, so that two of its parts cannot drive the same interface.
+fn claim_alone(directory: &Directory, driver: &OwnedFd) -> Result<(), Errno> {
+    static CLAIMING: Mutex<()> = Mutex::new(());
+    let _claiming = CLAIMING.lock().unwrap_or_else(PoisonError::into_inner);
+    if directory.read("driver")?.trim_ascii() == b"usbfs2" {
+        return Err(Errno::BUSY);
+    }
+    write_setting(driver, "usbfs2")
+}
+
 /// An interface, claimed as long as its `driver` file is open.
 #[derive(Debug)]
 struct ClaimedUsbfs2 {
+    /// The device's: the interface's own ep00 refuses requests to the device, which the other
+    /// backends let through an interface.
     control: ControlPipe,
     /// Closing it gives the interface back to the driver that had it, however the process ends.
     _claim: OwnedFd,
     directory: Directory,
+}
+
+impl ClaimedUsbfs2 {
+    fn is_gone(&self) -> bool {
+        let alternate = self.directory.read("alternate");
+        matches!(alternate, Err(Errno::NOENT | Errno::NODEV))
+    }
 }
 
 impl Claimed for ClaimedUsbfs2 {
@@ -144,6 +164,7 @@ impl Claimed for ClaimedUsbfs2 {
             .map_err(|errno| match errno {
                 Errno::BUSY => EndpointError::Busy(address),
                 Errno::NODEV => EndpointError::Disconnected,
+                Errno::NOENT if self.is_gone() => EndpointError::Disconnected,
                 Errno::ACCESS | Errno::PERM => {
                     EndpointError::PermissionDenied(self.directory.path(&name))
                 }
