@@ -81,6 +81,7 @@ pub(super) fn configuration(
     }
     reader.end_setting();
     reader.check_interfaces(base, header[4]);
+    reader.sort_associations();
     Ok((reader.configuration, reader.problems))
 }
 
@@ -239,6 +240,19 @@ impl Reader {
                 alternate_settings: vec![open.setting],
             }),
         }
+    }
+
+    /// Puts associations in the order they are sent in: those of no interface, then each before its
+    /// first interface.
+    fn sort_associations(&mut self) {
+        let interfaces = &self.configuration.interfaces;
+        let place = |association: &InterfaceAssociation| {
+            let first = association.first_interface;
+            interfaces
+                .iter()
+                .position(|interface| interface.number == first)
+        };
+        self.configuration.associations.sort_by_key(place);
     }
 
     fn check_interfaces(&mut self, base: usize, stated: u8) {

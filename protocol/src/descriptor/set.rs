@@ -1,6 +1,6 @@
 //! Everything a device says: its device descriptor and every configuration, one after the other.
 
-use super::walk::{Descriptors, RawDescriptor};
+use super::walk::RawDescriptor;
 use super::{Configuration, DescriptorError, DeviceDescriptor, salvage};
 use crate::standard::descriptor_type;
 
@@ -73,9 +73,10 @@ fn parse_at(bytes: &[u8], base: usize) -> Result<Configuration, DescriptorError>
 
 /// Where each configuration starts, and its bytes up to the next.
 fn configuration_extents(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    let device_length =
-        RawDescriptor::first(bytes).map_or(DeviceDescriptor::LENGTH, |raw| raw.bytes.len());
-    let mut start = device_length;
+    let mut start = match RawDescriptor::first(bytes) {
+        Ok(device) if has_type(bytes, device.bytes.len()) => device.bytes.len(),
+        _ => DeviceDescriptor::LENGTH,
+    };
     std::iter::from_fn(move || {
         let rest = bytes.get(start..).filter(|rest| !rest.is_empty())?;
         let (extent, _) = rest.split_at(extent_length(rest));
@@ -87,35 +88,52 @@ fn configuration_extents(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 
 /// How many bytes the configuration at the start of `bytes` has: at least 1, at most all.
 ///
-/// `wTotalLength` is believed where another configuration or the end follows it. Where it lies, the
-/// descriptors are walked to the next configuration; where they lie too, the next bytes that look like
-/// a configuration descriptor begin the next one.
+/// `wTotalLength` is believed when a configuration or the end is there, unless a configuration that
+/// tells the truth begins before it. Otherwise the next bytes that look like a configuration end this
+/// one: `bLength` may lie as well, so walking the descriptors would not find them.
 fn extent_length(bytes: &[u8]) -> usize {
-    let begins_or_ends = |at: &usize| *at == bytes.len() || begins_configuration(bytes, *at);
     let stated = Configuration::total_length(bytes)
         .ok()
         .map(usize::from)
-        .filter(begins_or_ends);
-    stated
-        .or_else(|| {
-            let walk = Descriptors::new(bytes).skip(1).map_while(Result::ok);
-            walk.map(|raw| raw.offset)
-                .find(|&at| begins_configuration(bytes, at))
-        })
-        .or_else(|| (1..bytes.len()).find(|&at| begins_configuration(bytes, at)))
-        .unwrap_or(bytes.len())
+        .filter(|&stated| ends_configuration(bytes, stated));
+    let begins_next = |at: &usize| match header_total_length(bytes, *at) {
+        Some(length) => stated.is_none() || ends_configuration(bytes, at + length),
+        None => false,
+    };
+    let limit = stated.unwrap_or(bytes.len());
+    (1..limit).find(begins_next).unwrap_or(limit)
 }
 
-/// Whether a configuration descriptor seems to begin here: its length, its type, a length in all that
-/// holds it, a value that selects it and the attribute bit that is always set.
-fn begins_configuration(bytes: &[u8], at: usize) -> bool {
-    let header = bytes.get(at..).and_then(<[u8]>::first_chunk);
-    let Some(&[length, descriptor_type, t0, t1, _, value, _, attributes, _]) = header else {
-        return false;
+/// Whether a configuration can end here: another begins, or there is nothing more.
+fn ends_configuration(bytes: &[u8], at: usize) -> bool {
+    at == bytes.len() || has_type(bytes, at)
+}
+
+/// Whether what is here, whatever its length, has a configuration's type.
+fn has_type(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at + 1) == Some(&descriptor_type::CONFIGURATION)
+}
+
+/// The `wTotalLength` of what looks like a configuration where none is expected: it has the length and
+/// type of one, a length in all that holds it, a value that selects it and the attribute bit that is
+/// always set.
+fn header_total_length(bytes: &[u8], at: usize) -> Option<usize> {
+    let header = bytes.get(at..)?.first_chunk()?;
+    let &[
+        9,
+        descriptor_type::CONFIGURATION,
+        t0,
+        t1,
+        _,
+        value,
+        _,
+        attributes,
+        _,
+    ] = header
+    else {
+        return None;
     };
-    usize::from(length) == Configuration::HEADER_LENGTH
-        && descriptor_type == descriptor_type::CONFIGURATION
-        && usize::from(u16::from_le_bytes([t0, t1])) >= Configuration::HEADER_LENGTH
-        && value != 0
-        && attributes & 0x80 != 0
+    let total_length = usize::from(u16::from_le_bytes([t0, t1]));
+    (total_length >= Configuration::HEADER_LENGTH && value != 0 && attributes & 0x80 != 0)
+        .then_some(total_length)
 }
