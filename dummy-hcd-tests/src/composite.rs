@@ -86,6 +86,7 @@ impl KernelGadget {
     pub fn bind(bus: u8, ids: (u16, u16), functions: &[KernelFunction]) -> io::Result<Self> {
         let gadget = Self {
             path: Path::new(GADGETS).join(format!("usbfs2-test-{bus}")),
+            bus,
         };
         gadget.create("")?;
         gadget.set("idVendor", format!("{:#06x}", ids.0))?;
@@ -130,12 +131,15 @@ impl KernelGadget {
     pub fn remove_leftovers() -> io::Result<()> {
         for entry in at(Path::new(GADGETS), fs::read_dir(GADGETS))? {
             let entry = entry?;
-            if entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with("usbfs2-test-")
-            {
-                drop(Self { path: entry.path() });
+            let name = entry.file_name();
+            let bus = name
+                .to_str()
+                .and_then(|name| name.strip_prefix("usbfs2-test-")?.parse().ok());
+            if let Some(bus) = bus {
+                drop(Self {
+                    path: entry.path(),
+                    bus,
+                });
             }
         }
         Ok(())
