@@ -46,11 +46,16 @@ static inline void usbfs2_compat_init_times(struct inode *inode)
 #endif
 }
 
-/* 6.8: struct usb_driver lost its wrapper around struct device_driver. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
-#define usbfs2_compat_device_driver(usb_driver)	(&(usb_driver)->driver)
-#else
-#define usbfs2_compat_device_driver(usb_driver)	(&(usb_driver)->drvwrap.driver)
-#endif
+/*
+ * 6.8, 6.6.157 and 6.1.188: struct usb_driver lost its wrapper around struct
+ * device_driver. to_usb_driver() knows where it is, so turn that around.
+ */
+static inline struct device_driver *
+usbfs2_compat_device_driver(struct usb_driver *driver)
+{
+	struct device_driver *here = (void *)driver;
+
+	return (void *)driver + ((void *)here - (void *)to_usb_driver(here));
+}
 
 #endif /* _USBFS2_COMPAT_H */

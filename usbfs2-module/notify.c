@@ -74,17 +74,13 @@ static struct notifier_block usbfs2_bus_block = {
 	.notifier_call = usbfs2_bus_notify,
 };
 
-/* usb_bus_type is not exported; our driver sits on it. */
-static const struct bus_type *usb_bus(void)
-{
-	return usbfs2_compat_device_driver(&usbfs2_driver)->bus;
-}
-
 int usbfs2_notify_start(void)
 {
+	/* usb_bus_type is not exported; our driver sits on it. */
+	struct device_driver *driver = usbfs2_compat_device_driver(&usbfs2_driver);
 	int ret;
 
-	ret = bus_register_notifier(usb_bus(), &usbfs2_bus_block);
+	ret = bus_register_notifier(driver->bus, &usbfs2_bus_block);
 	if (ret)
 		return ret;
 	usb_register_notify(&usbfs2_usb_block);
@@ -93,6 +89,8 @@ int usbfs2_notify_start(void)
 
 void usbfs2_notify_stop(void)
 {
+	struct device_driver *driver = usbfs2_compat_device_driver(&usbfs2_driver);
+
 	usb_unregister_notify(&usbfs2_usb_block);
-	bus_unregister_notifier(usb_bus(), &usbfs2_bus_block);
+	bus_unregister_notifier(driver->bus, &usbfs2_bus_block);
 }
