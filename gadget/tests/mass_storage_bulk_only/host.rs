@@ -7,6 +7,7 @@ use usbfs2_gadget::functions::Disk;
 use usbfs2_gadget::{DeviceIds, EndpointAddress, Gadget, Running, Speed};
 use usbfs2_loopback::{Bus, BusDevice, BusError, CompletionQueue, Target, Transfer, WatchEvent};
 use usbfs2_protocol::bot::{self, CommandBlockWrapper, CommandStatus, CommandStatusWrapper};
+use usbfs2_protocol::descriptor::Configuration;
 use usbfs2_protocol::scsi::{Command, CommandBlock, Sense};
 use usbfs2_protocol::{Direction, SetupPacket};
 
@@ -72,10 +73,11 @@ impl Host {
     fn enumerate(&mut self) {
         let enumerated = self.device.enumerate(HANG).unwrap();
         let configuration = enumerated.configuration(1).unwrap();
-        for address in endpoints(configuration) {
-            match address.direction() {
-                Direction::In => self.bulk_in = address,
-                Direction::Out => self.bulk_out = address,
+        let configuration = Configuration::parse(configuration).unwrap();
+        for endpoint in &configuration.interfaces[0].alternate_settings[0].endpoints {
+            match endpoint.address.direction() {
+                Direction::In => self.bulk_in = endpoint.address,
+                Direction::Out => self.bulk_out = endpoint.address,
             }
         }
         let first = self.run(0, Command::TestUnitReady, 0, &[]);
@@ -215,18 +217,4 @@ pub(crate) fn passed(data: &[u8]) -> Outcome {
         status: CommandStatus::Passed,
         residue: 0,
     }
-}
-
-/// The addresses in a configuration's endpoint descriptors.
-fn endpoints(configuration: &[u8]) -> Vec<EndpointAddress> {
-    const ENDPOINT: u8 = 5;
-    let mut addresses = Vec::new();
-    let mut rest = configuration;
-    while let [length, kind, third, ..] = *rest {
-        if kind == ENDPOINT {
-            addresses.push(EndpointAddress::try_from(third).unwrap());
-        }
-        rest = &rest[usize::from(length)..];
-    }
-    addresses
 }

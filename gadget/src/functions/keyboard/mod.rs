@@ -9,19 +9,21 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use usbfs2_protocol::hid::{us_layout, usage};
+use usbfs2_protocol::hid::us_layout;
 
 pub use self::error::{NoSuchKey, NotDrained, Untypable};
 pub use self::options::KeyboardOptions;
 use self::queue::ReportQueue;
-pub use usbfs2_protocol::hid::{IdleRate, Leds, Modifiers, Protocol};
+pub use usbfs2_protocol::hid::{IdleRate, Leds, Modifiers, Protocol, usage};
 
-/// The idle rate after a reset: the half second that HID 1.11 7.2.4 recommends for keyboards.
-const DEFAULT_IDLE_RATE: IdleRate = IdleRate(125);
+/// The idle rate after a reset. HID 1.11 7.2.4 recommends half a second for keyboards, for hosts that know
+/// a held key by its repeated reports; hosts have counted the time themselves for long, and a keyboard that
+/// says nothing when nothing happens lets the bus rest.
+const DEFAULT_IDLE_RATE: IdleRate = IdleRate::INDEFINITE;
 
 /// A keyboard with 98 keys, eight modifiers and five lights.
 ///
-/// Keys are usages of the keyboard page; [`usage`](usbfs2_protocol::hid::usage) names them.
+/// Keys are usages of the keyboard page; [`usage`] names them.
 /// What keys do becomes reports, which wait in order until the host takes them, however long it is
 /// slow or away. No call blocks but those named `wait`.
 ///
@@ -33,8 +35,7 @@ const DEFAULT_IDLE_RATE: IdleRate = IdleRate(125);
 ///
 /// ```
 /// use usbfs2_gadget::functions::Keyboard;
-/// use usbfs2_gadget::functions::keyboard::Modifiers;
-/// use usbfs2_protocol::hid::usage;
+/// use usbfs2_gadget::functions::keyboard::{Modifiers, usage};
 ///
 /// let keyboard = Keyboard::new();
 /// keyboard.type_text("Hello, world\n")?;
@@ -183,7 +184,8 @@ impl Keyboard {
         self.wait_for(timeout, |state| wanted(state.leds).then_some(state.leds))
     }
 
-    /// How often an unchanged report is repeated, as the host has set it (HID 1.11 7.2.4).
+    /// How often an unchanged report is repeated, as the host has set it; never after a reset (HID 1.11
+    /// 7.2.4).
     #[must_use]
     pub fn idle_rate(&self) -> IdleRate {
         self.lock().idle_rate
