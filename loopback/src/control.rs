@@ -109,10 +109,7 @@ impl ControlPipe {
             return Turn::Wait;
         }
         let pending = &mut first.pending;
-        if let Some(Fault::Nak { microframes }) = self.schedule.attach(pending) {
-            wire.hold(pending, microframes);
-        }
-        if wire.holds(pending) {
+        if self.schedule.holds(pending, wire) {
             return Turn::Wait;
         }
         let mut data = Vec::new();

@@ -186,3 +186,62 @@ impl Rings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Waits until a thread is blocked in `mailbox`; the deadline only stops a hang.
+    fn until_somebody_waits(mailbox: &Mailbox<u8>) {
+        let hang = Instant::now() + Duration::from_secs(30);
+        while mailbox.waiting.load(Ordering::SeqCst) == 0 {
+            assert!(Instant::now() < hang, "nobody waits");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_alarm_ends_a_wait_without_an_item() {
+        let mailbox = Mailbox::<u8>::new();
+        let alarms = mailbox.alarms();
+        let hang = deadline(Some(Duration::from_secs(30)));
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| (mailbox.wait(hang, alarms), is_past(hang)));
+            until_somebody_waits(&mailbox);
+            let mut rings = Rings::default();
+            rings.add_alarm(Arc::clone(&mailbox));
+            rings.ring();
+            assert_eq!(waiter.join().unwrap(), (None, false));
+        });
+        assert_eq!(
+            mailbox.wait(hang, alarms),
+            None,
+            "nor is it missed by a later wait"
+        );
+        assert!(!is_past(hang));
+    }
+
+    #[test]
+    fn a_ring_ends_a_wait_with_the_item() {
+        let mailbox = Mailbox::new();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| mailbox.wait(None, 0));
+            until_somebody_waits(&mailbox);
+            mailbox.push(5);
+            let mut rings = Rings::default();
+            rings.add(Arc::clone(&mailbox));
+            rings.ring();
+            assert_eq!(waiter.join().unwrap(), Some(5));
+        });
+    }
+
+    #[test]
+    fn a_mailbox_is_rung_once_for_many_items() {
+        let [one, other] = [Mailbox::<u8>::new(), Mailbox::new()];
+        let mut rings = Rings::default();
+        for mailbox in [&one, &one, &other, &one] {
+            rings.add(Arc::clone(mailbox));
+        }
+        assert_eq!(rings.changed.len(), 3, "repetitions in a row are left out");
+    }
+}

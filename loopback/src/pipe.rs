@@ -19,7 +19,6 @@ pub(crate) struct Wire<'a> {
 impl Wire<'_> {
     /// Holds a transfer back for some microframes.
     pub(crate) fn hold(&mut self, pending: &mut Pending, microframes: u64) {
-        self.release(pending);
         let until = self.clock.now().saturating_add(microframes);
         pending.held_until = Some(until);
         self.timers

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::mailbox::Rings;
+use crate::pipe::Wire;
 use crate::transfer::Pending;
 use crate::{BusError, EndpointCounters, Fault, FaultError};
 
@@ -46,14 +47,19 @@ impl Schedule {
         Ok(())
     }
 
-    /// Gives a transfer that is first in its queue the fault planned for it.
-    pub(crate) fn attach(&mut self, pending: &mut Pending) -> Option<Fault> {
-        if self.faults.is_empty() {
-            return None;
+    /// Gives a transfer that is first in its queue the fault planned for it. Returns whether an
+    /// injected NAK holds it back.
+    pub(crate) fn holds(&mut self, first: &mut Pending, wire: &mut Wire<'_>) -> bool {
+        if !self.faults.is_empty()
+            && let Some(fault) = self.faults.remove(&first.ordinal)
+        {
+            wire.release(first);
+            if let Fault::Nak { microframes } = fault {
+                wire.hold(first, microframes);
+            }
+            first.fault = Some(fault);
         }
-        let fault = self.faults.remove(&pending.ordinal)?;
-        pending.fault = Some(fault);
-        Some(fault)
+        wire.holds(first)
     }
 
     /// Faults whose transfer has not become first in its queue.

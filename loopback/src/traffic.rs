@@ -21,10 +21,7 @@ impl Pipe {
     /// Serves the host's transfers as far as the device's allow.
     pub(crate) fn advance(&mut self, wire: &mut Wire<'_>) -> Flow {
         while let Some(first) = self.host.front_mut() {
-            if let Some(Fault::Nak { microframes }) = self.schedule.attach(first) {
-                wire.hold(first, microframes);
-            }
-            if wire.holds(first) {
+            if self.schedule.holds(first, wire) {
                 return Flow::Waits;
             }
             let fault = first.fault;
@@ -185,7 +182,7 @@ fn meet(
     let mut packets = exchange.packets(max_packet_size);
     let mut bytes = exchange.bytes;
     let mut left = offer.bytes - exchange.bytes;
-    let mut zero_length_packet_left = offer.zero_length_packet && !exchange.zero_length_packet;
+    let zero_length_packet_left = offer.zero_length_packet && !exchange.zero_length_packet;
 
     if exchange.overflow && !to_host {
         // The device acknowledges the packet, keeps what fits, and the rest is gone.
@@ -196,7 +193,6 @@ fn meet(
         packets += 1;
         bytes += fits;
         left -= fits + lost;
-        zero_length_packet_left &= left == 0;
     }
     let host = if to_host { &receiver } else { &sender };
     if let Some(Fault::Corrupt { offset, mask }) = host.fault

@@ -1,5 +1,7 @@
 //! The control pipe: stages, clamping, stalls, requests given up, requests the bus answers.
 
+use std::time::Duration;
+
 use usbfs2_loopback::{BusError, ControlResponse, DeviceEvent, RespondError, Transfer};
 use usbfs2_protocol::{RequestKind, SetupPacket};
 
@@ -16,7 +18,7 @@ fn vendor_out(length: u16) -> SetupPacket {
 /// The next setup packet and its data, past any other event.
 fn next_setup(rig: &Rig) -> (SetupPacket, Vec<u8>) {
     loop {
-        let event = rig.port.next_event(Some(std::time::Duration::ZERO));
+        let event = rig.port.next_event(Some(Duration::ZERO));
         if let DeviceEvent::Setup { setup, data } = event.expect("a setup packet is waiting") {
             return (setup, data);
         }
@@ -24,9 +26,7 @@ fn next_setup(rig: &Rig) -> (SetupPacket, Vec<u8>) {
 }
 
 fn no_event(rig: &Rig) -> bool {
-    rig.port
-        .next_event(Some(std::time::Duration::ZERO))
-        .is_none()
+    rig.port.next_event(Some(Duration::ZERO)).is_none()
 }
 
 fn nothing() -> Transfer {
@@ -154,11 +154,18 @@ fn a_request_from_before_the_pull_cannot_be_answered() {
 }
 
 #[test]
+fn a_request_the_device_has_not_seen_goes_with_the_cable() {
+    let rig = Rig::new();
+    rig.control(vendor_out(0), nothing());
+    rig.port.cable().pull();
+    let events: Vec<_> = std::iter::from_fn(|| rig.port.next_event(Some(Duration::ZERO))).collect();
+    assert_eq!(events, [DeviceEvent::Reset, DeviceEvent::Disconnect]);
+}
+
+#[test]
 fn the_deadline_is_the_submitters() {
     let rig = Rig::new();
-    let answer = rig
-        .device
-        .control(vendor_in(5), &[], std::time::Duration::ZERO);
+    let answer = rig.device.control(vendor_in(5), &[], Duration::ZERO);
     assert_eq!(answer, Err(BusError::TimedOut));
     assert_eq!(rig.port.next_event(None), Some(DeviceEvent::Reset));
     assert!(no_event(&rig), "the request was taken back");
@@ -172,8 +179,7 @@ fn lengths_that_are_not_w_length_are_refused() {
     rig.control(vendor_out(5), Transfer::send(pattern(4)));
     assert_eq!(rig.host_outcomes(), [Err(BusError::InvalidRequest); 3]);
     assert_eq!(
-        rig.device
-            .control(vendor_out(5), &[1], std::time::Duration::ZERO),
+        rig.device.control(vendor_out(5), &[1], Duration::ZERO),
         Err(BusError::InvalidRequest)
     );
 }

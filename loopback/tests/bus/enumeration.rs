@@ -157,6 +157,16 @@ fn one_bad_configuration_does_not_hide_the_others() {
 }
 
 #[test]
+fn no_more_configurations_are_read_than_linux_reads() {
+    let mut firmware = Firmware::new();
+    firmware.device[17] = 255;
+    firmware.configurations = vec![configuration(); 255];
+    with(firmware, |device| {
+        assert_eq!(enumerate(device).unwrap().configurations.len(), 8);
+    });
+}
+
+#[test]
 fn a_first_configuration_that_lies_leaves_the_device_unconfigured() {
     let broken: [fn(&mut Vec<u8>); 5] = [
         Vec::clear,

@@ -89,6 +89,19 @@ fn a_transfer_held_by_nak_can_be_cancelled() {
 }
 
 #[test]
+fn a_fault_replaces_the_nak_that_holds_a_transfer() {
+    let rig = Rig::new();
+    inject(&rig, 0x81, 0, Fault::Nak { microframes: 8 });
+    rig.read(512);
+    rig.send(pattern(1));
+    inject(&rig, 0x81, 0, Fault::Nak { microframes: 2 });
+    rig.bus.step(1);
+    assert_eq!(rig.host_outcomes(), []);
+    inject(&rig, 0x81, 0, Fault::Corrupt { offset: 0, mask: 0 });
+    assert_eq!(rig.host_outcomes(), [Ok(1)]);
+}
+
+#[test]
 fn a_short_read_loses_the_rest_of_the_devices_transfer() {
     for length in [0, 100, 512, 700] {
         let rig = Rig::new();
@@ -224,6 +237,11 @@ fn the_cable_comes_out_in_the_middle_of_a_write() {
         rig.gadget_outcomes(),
         [Ok(512), Ok(512), Err(BusError::Unplugged)]
     );
+    let counters = rig.bus.counters("1-1").unwrap();
+    let figures = counters
+        .last()
+        .map(|(_, count)| (count.bytes, count.errors));
+    assert_eq!(figures, Some((1024, 1)));
 }
 
 #[test]
@@ -268,6 +286,24 @@ fn a_fault_that_could_never_fire_is_refused() {
         faults.inject(address(0x81), 9, Fault::Stall),
         Err(FaultError::PortGone)
     );
+}
+
+#[test]
+fn a_fault_goes_with_its_transfer() {
+    let rig = Rig::new();
+    rig.read(512);
+    let second = rig.read(512);
+    inject(&rig, 0x81, 1, Fault::Stall);
+    rig.device.cancel(second);
+    assert_eq!(rig.port.faults().pending(), 0);
+}
+
+#[test]
+fn a_request_the_device_was_told_of_can_not_fail_any_more() {
+    let rig = Rig::new();
+    rig.control(SetupPacket::get_configuration(), Transfer::receive(1));
+    let late = rig.port.faults().inject(address(0x00), 0, Fault::Stall);
+    assert_eq!(late, Err(FaultError::Passed { asked: 0, next: 1 }));
 }
 
 #[test]

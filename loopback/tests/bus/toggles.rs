@@ -61,6 +61,18 @@ fn a_zero_length_packet_counts() {
 }
 
 #[test]
+fn a_zero_length_packet_is_lost_like_any_other() {
+    let rig = Rig::new();
+    move_packets(&rig, 1);
+    rig.gadget_outcomes();
+    rig.port.set_halt(address(0x81), false).unwrap();
+    rig.read(512);
+    rig.send(Vec::new());
+    assert_eq!(rig.gadget_outcomes(), [Ok(0)]);
+    assert_eq!(rig.host_outcomes(), []);
+}
+
+#[test]
 fn clearing_a_halt_from_the_host_resets_both() {
     let rig = Rig::new();
     move_packets(&rig, 1);
