@@ -133,7 +133,14 @@ impl Host {
 
     /// A command that expects `length` bytes from the disk.
     pub(crate) fn run_in(&self, lun: u8, command: Command, length: u32) -> Outcome {
-        self.send_command(lun, command.encode(), length, Direction::In);
+        self.run_block_in(lun, command.encode(), length)
+    }
+
+    pub(crate) fn run_block_in(&self, lun: u8, command: CommandBlock, length: u32) -> Outcome {
+        self.send_command(lun, command, length, Direction::In);
+        if length == 0 {
+            return self.finish(Vec::new(), false);
+        }
         let (data, stalled) = match self.receive(length as usize) {
             Ok(data) => (data, false),
             Err(BusError::Stall) => (Vec::new(), true),
@@ -147,7 +154,11 @@ impl Host {
 
     /// A command that sends `data` to the disk.
     pub(crate) fn run_out(&self, lun: u8, command: Command, data: &[u8]) -> Outcome {
-        self.send_command(lun, command.encode(), data.len() as u32, Direction::Out);
+        self.run_block_out(lun, command.encode(), data)
+    }
+
+    pub(crate) fn run_block_out(&self, lun: u8, command: CommandBlock, data: &[u8]) -> Outcome {
+        self.send_command(lun, command, data.len() as u32, Direction::Out);
         let sent = match self.send(data) {
             Ok(sent) => sent,
             Err(BusError::Stall) => 0,
@@ -162,13 +173,9 @@ impl Host {
 
     /// A command without data, or with `data` to send, or with `length` bytes to receive.
     pub(crate) fn run(&self, lun: u8, command: Command, length: u32, data: &[u8]) -> Outcome {
-        match (length, data) {
-            (0, []) => {
-                self.send_command(lun, command.encode(), 0, Direction::In);
-                self.finish(Vec::new(), false)
-            }
-            (_, []) => self.run_in(lun, command, length),
-            _ => self.run_out(lun, command, data),
+        match data {
+            [] => self.run_in(lun, command, length),
+            data => self.run_out(lun, command, data),
         }
     }
 

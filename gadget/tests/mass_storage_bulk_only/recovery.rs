@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use usbfs2_gadget::Speed;
 use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions};
 use usbfs2_gadget::scsi::{Medium, MemoryMedium};
+use usbfs2_gadget::{Speed, State};
 use usbfs2_loopback::BusError;
 use usbfs2_protocol::Direction;
 use usbfs2_protocol::bot::{CommandBlockWrapper, CommandStatus, CommandStatusWrapper};
 use usbfs2_protocol::scsi::{Command, CommandBlock, Sense};
 
-use crate::host::{Host, TAG, passed};
+use crate::host::{HANG, Host, TAG, passed};
 
 fn host() -> (Host, Arc<MemoryMedium>) {
     let medium = Arc::new(MemoryMedium::with_contents(&[7; 1 << 20]));
@@ -139,5 +139,14 @@ fn a_disk_pulled_out_in_the_middle_works_when_it_is_back() {
     let mut blocks = [0; 4096];
     medium.read_at(0, &mut blocks).unwrap();
     assert_eq!(blocks, [5; 4096]);
+    assert_eq!(host.running.failures(), []);
+}
+
+#[test]
+fn a_run_that_ends_in_the_middle_of_a_command_has_not_failed() {
+    let (host, _) = host();
+    host.send_command(0, Command::read(0, 8).encode(), 4096, Direction::In);
+    host.bus.cable(host.running.port_name()).unwrap().pull();
+    host.running.wait_for_state(State::Detached, HANG).unwrap();
     assert_eq!(host.running.failures(), []);
 }
