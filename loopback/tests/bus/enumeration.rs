@@ -303,7 +303,7 @@ fn a_device_that_stops_answering_in_the_middle_leaves_what_was_read() {
     let mut firmware = Firmware::new();
     firmware.ignores = |setup| setup.request == request::SET_CONFIGURATION;
     with(firmware, |device| {
-        let enumerated = device.enumerate(Duration::from_millis(500)).unwrap();
+        let enumerated = device.enumerate(Duration::from_secs(2)).unwrap();
         assert_eq!(enumerated.configurations, [configuration()]);
         let error = BusError::TimedOut;
         let problem = EnumerateError::SetConfiguration { value: 7, error };

@@ -303,7 +303,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn every_submission_ends_once_and_no_byte_is_lost(ops in ops()) {

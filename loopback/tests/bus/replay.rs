@@ -14,6 +14,8 @@ fn history(ops: &[Op]) -> String {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn the_same_operations_give_the_same_history(ops in ops()) {
         prop_assert_eq!(history(&ops), history(&ops));
