@@ -58,7 +58,7 @@ impl AsyncContext {
     pub fn with_reactor(depth: u32, reactor: Reactor) -> Result<Self, SetupError> {
         let mut context = Context::with_reactor(depth, reactor)?;
         // Now, where there is someone to tell, and not when the first task has to sleep.
-        context.registration()?;
+        context.register()?;
         let state = State {
             owners: vec![0; context.depth()],
             context,

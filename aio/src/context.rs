@@ -8,12 +8,12 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::aio::Table;
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+use crate::reactor::{Reactor, Sleeper};
 use crate::sys::EventFd;
 use crate::{
     CancelOutcome, Completion, Operation, OperationId, PrepareError, SetupError, SubmitError,
 };
-#[cfg(any(feature = "async-io", feature = "tokio"))]
-use crate::{Reactor, reactor::Registration};
 
 /// A queue of operations in the kernel, with room for a fixed number of them.
 ///
@@ -35,10 +35,7 @@ pub struct Context {
     table: Table,
     event_fd: Arc<EventFd>,
     #[cfg(any(feature = "async-io", feature = "tokio"))]
-    reactor: Reactor,
-    /// Made by the first `poll_next` that has to sleep.
-    #[cfg(any(feature = "async-io", feature = "tokio"))]
-    registration: Option<Registration>,
+    sleeper: Sleeper,
 }
 
 impl Context {
@@ -57,7 +54,7 @@ impl Context {
     #[cfg(any(feature = "async-io", feature = "tokio"))]
     pub fn with_reactor(depth: u32, reactor: Reactor) -> Result<Self, SetupError> {
         Ok(Self {
-            reactor,
+            sleeper: Sleeper::on(reactor),
             ..Self::new(depth)?
         })
     }
@@ -68,9 +65,7 @@ impl Context {
             event_fd: Arc::new(EventFd::new()?),
             table: Table::new(depth, ring_depth)?,
             #[cfg(any(feature = "async-io", feature = "tokio"))]
-            reactor: Reactor::default(),
-            #[cfg(any(feature = "async-io", feature = "tokio"))]
-            registration: None,
+            sleeper: Sleeper::default(),
         })
     }
 
@@ -150,7 +145,12 @@ impl Context {
         if self.table.is_inherited() {
             return None;
         }
-        self.table.next()
+        let completion = self.table.next();
+        #[cfg(any(feature = "async-io", feature = "tokio"))]
+        {
+            self.sleeper.signalled |= completion.is_some();
+        }
+        completion
     }
 
     /// Submits what is prepared and blocks until a completion is there, at most for `timeout`.
@@ -228,9 +228,14 @@ impl Context {
             if self.in_flight() == 0 {
                 return Poll::Ready(Ok(None));
             }
-            ready!(self.registration()?.poll_readable(cx))?;
-            // Only now, with the ring looked at again afterwards: a completion in between costs a look, not a wake-up.
-            self.clear_event_fd()?;
+            if self.sleeper.signalled {
+                // First clear, then look at the ring again: a completion in between costs a look, not a wake-up.
+                // A reactor given a readable eventfd would wake the task for nothing.
+                self.clear_event_fd()?;
+                self.sleeper.signalled = false;
+            } else {
+                ready!(self.sleeper.registration(&self.event_fd)?.poll_readable(cx))?;
+            }
         }
     }
 
@@ -277,13 +282,10 @@ impl Context {
         }
     }
 
+    /// Makes the queue known to the reactor now instead of when a task first sleeps.
     #[cfg(any(feature = "async-io", feature = "tokio"))]
-    pub(crate) fn registration(&mut self) -> io::Result<&mut Registration> {
-        let registration = match self.registration.take() {
-            Some(registration) => registration,
-            None => Registration::new(self.reactor, Arc::clone(&self.event_fd))?,
-        };
-        Ok(self.registration.insert(registration))
+    pub(crate) fn register(&mut self) -> io::Result<()> {
+        self.sleeper.registration(&self.event_fd).map(drop)
     }
 }
 

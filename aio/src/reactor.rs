@@ -27,6 +27,33 @@ impl Default for Reactor {
     }
 }
 
+/// What a context knows of the reactor it sleeps on.
+#[derive(Debug, Default)]
+pub(crate) struct Sleeper {
+    reactor: Reactor,
+    /// Made when a task first has to sleep: blocking use needs no reactor.
+    registration: Option<Registration>,
+    /// A completion was taken since the eventfd was last cleared for the reactor: it may be readable.
+    pub(crate) signalled: bool,
+}
+
+impl Sleeper {
+    pub(crate) fn on(reactor: Reactor) -> Self {
+        Self {
+            reactor,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn registration(&mut self, event_fd: &Arc<EventFd>) -> io::Result<&Registration> {
+        let registration = match self.registration.take() {
+            Some(registration) => registration,
+            None => Registration::new(self.reactor, Arc::clone(event_fd))?,
+        };
+        Ok(self.registration.insert(registration))
+    }
+}
+
 /// An eventfd known to a reactor.
 #[derive(Debug)]
 pub(crate) enum Registration {

@@ -266,6 +266,33 @@ fn one_user_needs_no_sharing() {
 }
 
 #[test]
+fn a_task_that_waits_sleeps() {
+    let (busy, mut writer) = pipe();
+    let (quiet, _writer) = pipe();
+    let mut context = Context::new(4).expect("a context");
+    context.prepare(readable(&busy)).expect("room");
+    context.prepare(readable(&quiet)).expect("room");
+    writer.write_all(b"x").expect("write");
+    let mut polls = 0;
+    let next = poll_fn(|cx| {
+        polls += 1;
+        match context.poll_next(cx) {
+            // The first completion leaves the eventfd readable.
+            Poll::Ready(Ok(Some(_))) => context.poll_next(cx),
+            other => other,
+        }
+    });
+    let timer = async_io::Timer::after(Duration::from_millis(50));
+    let outcome = block_on(select(next, timer));
+    assert!(
+        matches!(outcome, futures::future::Either::Right(_)),
+        "nothing was written to it"
+    );
+    drop(outcome);
+    assert!(polls < 10, "the task was polled {polls} times for nothing");
+}
+
+#[test]
 fn waiting_may_alternate_between_blocking_and_futures() {
     let (file, mut writer) = pipe();
     let mut context = Context::new(4).expect("a context");

@@ -1,6 +1,7 @@
 //! What shows only with processes, signals and a filter on system calls.
 
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::thread::JoinHandleExt as _;
 use std::ptr;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ fn exit_code_of(act: impl FnOnce() -> u8) -> i32 {
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "fork: {}", io::Error::last_os_error());
     if child == 0 {
+        // SAFETY: alarm takes no pointer. It kills a child that hangs.
+        unsafe { libc::alarm(60) };
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
         // SAFETY: SYS_exit takes no pointer, ends the only thread of the child, and passes the strict filter.
         unsafe { libc::syscall(libc::SYS_exit, i64::from(outcome.unwrap_or(255))) };
@@ -71,7 +74,7 @@ fn taking_completions_makes_no_system_call() {
 #[test]
 fn a_forked_child_neither_takes_completions_nor_destroys_the_parents_context() {
     let (reader, mut writer) = io::pipe().expect("a pipe");
-    let pipe = SharedFile::new(reader);
+    let pipe = Arc::new(OwnedFd::from(reader));
     let file = SharedFile::new(tempfile::tempfile().expect("a file"));
     let mut context = Context::new(4).expect("a context");
     let write = Operation::write(&file, 0, Buffer::from(b"data".as_slice())).user_data(1);
@@ -96,6 +99,7 @@ fn a_forked_child_neither_takes_completions_nor_destroys_the_parents_context() {
 
         let mut own = Context::new(4).expect("a context");
         drop(inherited);
+        assert_eq!(Arc::strong_count(&pipe), 1, "the child's copies are freed");
         own.prepare(Operation::read(&file, 0, Buffer::with_capacity(10)))
             .expect("room");
         let completion = own.wait(DEADLINE).expect("wait").expect("a completion");
