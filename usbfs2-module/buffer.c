@@ -117,7 +117,8 @@ struct scatterlist *usbfs2_buffer_pieces(struct usbfs2_buffer *buffer)
 	return buffer->table.sgl ?: &buffer->single;
 }
 
-bool usbfs2_buffer_from_iter(struct usbfs2_buffer *buffer, struct iov_iter *from)
+bool usbfs2_buffer_from_iter(struct usbfs2_buffer *buffer,
+			     struct iov_iter *from)
 {
 	struct scatterlist *sg = usbfs2_buffer_pieces(buffer);
 	size_t left = buffer->length;

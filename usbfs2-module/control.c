@@ -190,7 +190,8 @@ static ssize_t usbfs2_control_write_iter(struct kiocb *iocb,
 }
 
 /* Device lock held, device awake. */
-static int open_control(struct usbfs2_pipe *pipe, const struct usbfs2_node *node)
+static int open_control(struct usbfs2_pipe *pipe,
+			const struct usbfs2_node *node)
 {
 	struct usb_interface *intf;
 	int ret;

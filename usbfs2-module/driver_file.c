@@ -14,7 +14,7 @@
 #include "usbfs2.h"
 
 struct driver_file {
-	struct mutex lock;
+	struct mutex lock;		/* one write at a time */
 	struct usbfs2_hold hold;	/* P: lock */
 };
 
@@ -81,7 +81,8 @@ static int claim_exclusively(struct driver_file *driver_file,
 	return usbfs2_hold_claim(&driver_file->hold, dev, intf, true, true);
 }
 
-static int detach_for_good(struct usbfs2_device *dev, struct usb_interface *intf)
+static int detach_for_good(struct usbfs2_device *dev,
+			   struct usb_interface *intf)
 {
 	struct device_driver *driver = intf->dev.driver;
 	int ret;

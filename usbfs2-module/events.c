@@ -22,7 +22,7 @@ struct event_line {
 };
 
 struct event_reader {
-	struct mutex lock;
+	struct mutex lock;		/* the cursor */
 	u64 next;			/* P: lock; the line to read next */
 	char *start;			/* the lines before it */
 	size_t start_length;
@@ -170,7 +170,7 @@ static int usbfs2_events_open(struct inode *inode, struct file *file)
 	/* "add" and "remove" are told under tree_mutex: none is missed here. */
 	mutex_lock(&usbfs2_tree_mutex);
 	list_for_each_entry(dev, &usbfs2_devices, link)
-		size += strlen("add \n") + strlen(dev->dir->name);
+		size += strlen(dev->dir->name) + sizeof("add ");
 	reader->start = kvmalloc(size + 1, GFP_KERNEL_ACCOUNT);
 	if (reader->start)
 		list_for_each_entry(dev, &usbfs2_devices, link)

@@ -11,7 +11,8 @@
 #include "usbfs2.h"
 
 /* The interfaces, but for one, that a driver is bound to. */
-static u32 interfaces_of(struct usb_device *udev, const struct device_driver *driver,
+static u32 interfaces_of(struct usb_device *udev,
+			 const struct device_driver *driver,
 			 const struct usb_interface *except)
 {
 	const struct usb_interface *intf;

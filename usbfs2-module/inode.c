@@ -50,8 +50,8 @@ static umode_t node_mode(const struct usbfs2_node *node,
 	return 0;
 }
 
-static void inherit(struct usbfs2_node *node, const struct usbfs2_access *access,
-		    unsigned int valid)
+static void inherit(struct usbfs2_node *node,
+		    const struct usbfs2_access *access, unsigned int valid)
 {
 	struct usbfs2_node *child;
 

@@ -8,7 +8,8 @@
 struct workqueue_struct *usbfs2_workqueue;
 atomic_long_t usbfs2_live_requests = ATOMIC_LONG_INIT(0);
 
-static int usbfs2_live_requests_show(char *buffer, const struct kernel_param *kp)
+static int usbfs2_live_requests_show(char *buffer,
+				     const struct kernel_param *kp)
 {
 	return sysfs_emit(buffer, "%ld\n",
 			  atomic_long_read(&usbfs2_live_requests));
@@ -83,7 +84,7 @@ static void __exit usbfs2_exit(void)
 	 * run out. Handlers run with interrupts or bottom halves off.
 	 */
 	while (atomic_long_read(&usbfs2_live_requests))
-		msleep(1);
+		msleep(20);
 	synchronize_rcu();
 	destroy_workqueue(usbfs2_workqueue);
 	usbfs2_events_stop();

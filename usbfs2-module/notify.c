@@ -20,19 +20,6 @@ static int usbfs2_usb_notify(struct notifier_block *nb, unsigned long action,
 	return NOTIFY_OK;
 }
 
-static void report_interface(struct usb_interface *intf, const char *what,
-			     const char *value)
-{
-	struct usb_device *udev = interface_to_usbdev(intf);
-
-	/* "remove" says it all about a device that is gone. */
-	if (udev->state == USB_STATE_NOTATTACHED || !udev->actconfig)
-		return;
-	usbfs2_event("change %s %u.%u %s%s", dev_name(&udev->dev),
-		     udev->actconfig->desc.bConfigurationValue,
-		     intf->cur_altsetting->desc.bInterfaceNumber, what, value);
-}
-
 static int usbfs2_bus_notify(struct notifier_block *nb, unsigned long action,
 			     void *data)
 {
@@ -48,19 +35,15 @@ static int usbfs2_bus_notify(struct notifier_block *nb, unsigned long action,
 	switch (action) {
 	case BUS_NOTIFY_ADD_DEVICE:
 		usbfs2_tree_add_interface(intf);
-		report_interface(intf, "add", "");
 		break;
 	case BUS_NOTIFY_DEL_DEVICE:
 		usbfs2_tree_remove_interface(intf);
-		report_interface(intf, "remove", "");
 		break;
 	case BUS_NOTIFY_BOUND_DRIVER:
-		usbfs2_tree_sync_interface(intf);
-		report_interface(intf, "driver ", device->driver->name);
+		usbfs2_tree_driver_changed(intf, device->driver->name);
 		break;
 	case BUS_NOTIFY_UNBOUND_DRIVER:
-		usbfs2_tree_sync_interface(intf);
-		report_interface(intf, "driver ", "none");
+		usbfs2_tree_driver_changed(intf, "none");
 		break;
 	}
 	return NOTIFY_OK;

@@ -11,6 +11,7 @@
 
 #include "usbfs2.h"
 
+/* The tree's shape and the list of devices; see the lock order in usbfs2.h. */
 DEFINE_MUTEX(usbfs2_tree_mutex);
 LIST_HEAD(usbfs2_devices);
 
@@ -78,34 +79,38 @@ static void sync_endpoints(struct usbfs2_node *dir,
 	dir->alternate = setting->desc.bAlternateSetting;
 }
 
-static void add_interface(struct usbfs2_device *dev,
-			  const struct usb_interface *intf)
+/* NULL when it was there before, or memory is short. */
+static struct usbfs2_node *add_interface(struct usbfs2_device *dev,
+					 const struct usb_interface *intf)
 {
 	struct usbfs2_place place = place_of(intf);
 	struct usbfs2_node *dir;
 	char name[16];
 
 	if (find_child(dev->dir, USBFS2_INTERFACE, place))
-		return;
+		return NULL;
 	snprintf(name, sizeof(name), "%u.%u", place.configuration,
 		 place.interface);
 	dir = usbfs2_node_add(dev->dir, USBFS2_INTERFACE, dev, place, name);
 	if (!dir)
-		return;
+		return NULL;
 	usbfs2_node_add(dir, USBFS2_DRIVER, dev, place, "driver");
 	usbfs2_node_add(dir, USBFS2_ALTERNATE, dev, place, "alternate");
 	usbfs2_node_add(dir, USBFS2_INTERFACE_CONTROL, dev, place, "ep00");
 	sync_endpoints(dir, intf);
+	return dir;
 }
 
 void usbfs2_tree_add_interface(struct usb_interface *intf)
 {
 	struct usbfs2_device *dev;
+	struct usbfs2_node *dir;
 
 	mutex_lock(&usbfs2_tree_mutex);
 	dev = find_device(interface_to_usbdev(intf));
-	if (dev)
-		add_interface(dev, intf);
+	dir = dev ? add_interface(dev, intf) : NULL;
+	if (dir)
+		usbfs2_event("change %s %s add", dev->dir->name, dir->name);
 	mutex_unlock(&usbfs2_tree_mutex);
 }
 
@@ -116,29 +121,54 @@ void usbfs2_tree_remove_interface(struct usb_interface *intf)
 
 	mutex_lock(&usbfs2_tree_mutex);
 	dev = find_device(interface_to_usbdev(intf));
-	if (dev) {
-		dir = find_child(dev->dir, USBFS2_INTERFACE, place_of(intf));
-		if (dir)
-			usbfs2_node_remove(dir);
+	dir = dev ? find_child(dev->dir, USBFS2_INTERFACE, place_of(intf)) : NULL;
+	if (dir) {
+		/* "remove" will say it all about a device that is gone. */
+		if (dev->udev->state != USB_STATE_NOTATTACHED)
+			usbfs2_event("change %s %s remove", dev->dir->name,
+				     dir->name);
+		usbfs2_node_remove(dir);
 	}
 	mutex_unlock(&usbfs2_tree_mutex);
+}
+
+static void sync_interface(struct usbfs2_device *dev, struct usbfs2_node *dir,
+			   const struct usb_interface *intf)
+{
+	const u8 before = dir->alternate;
+
+	sync_endpoints(dir, intf);
+	if (dir->alternate != before)
+		usbfs2_event("change %s %s alternate %u", dev->dir->name,
+			     dir->name, dir->alternate);
 }
 
 void usbfs2_tree_sync_interface(struct usb_interface *intf)
 {
 	struct usbfs2_device *dev;
 	struct usbfs2_node *dir;
-	u8 before;
+
+	mutex_lock(&usbfs2_tree_mutex);
+	dev = find_device(interface_to_usbdev(intf));
+	dir = dev ? find_child(dev->dir, USBFS2_INTERFACE, place_of(intf)) : NULL;
+	if (dir)
+		sync_interface(dev, dir, intf);
+	mutex_unlock(&usbfs2_tree_mutex);
+}
+
+void usbfs2_tree_driver_changed(struct usb_interface *intf, const char *driver)
+{
+	struct usbfs2_device *dev;
+	struct usbfs2_node *dir;
 
 	mutex_lock(&usbfs2_tree_mutex);
 	dev = find_device(interface_to_usbdev(intf));
 	dir = dev ? find_child(dev->dir, USBFS2_INTERFACE, place_of(intf)) : NULL;
 	if (dir) {
-		before = dir->alternate;
-		sync_endpoints(dir, intf);
-		if (dir->alternate != before)
-			usbfs2_event("change %s %s alternate %u",
-				     dev->dir->name, dir->name, dir->alternate);
+		sync_interface(dev, dir, intf);
+		if (dev->udev->state != USB_STATE_NOTATTACHED)
+			usbfs2_event("change %s %s driver %s", dev->dir->name,
+				     dir->name, driver);
 	}
 	mutex_unlock(&usbfs2_tree_mutex);
 }

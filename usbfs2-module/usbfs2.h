@@ -83,7 +83,7 @@ struct usbfs2_device {
 	struct usbfs2_node *dir;	/* P: tree_mutex; NULL once removed */
 	struct usb_device *udev;	/* referenced */
 	struct usb_device *hub;		/* referenced; NULL for a root hub */
-	struct mutex claim_mutex;
+	struct mutex claim_mutex;	/* claims, their pipes and openers */
 	struct list_head claims;	/* P: claim_mutex */
 	struct usbfs2_endpoint endpoints[32];
 };
@@ -184,6 +184,8 @@ void usbfs2_tree_add_interface(struct usb_interface *intf);
 void usbfs2_tree_remove_interface(struct usb_interface *intf);
 /* Makes the ep* files those of the current alternate setting. */
 void usbfs2_tree_sync_interface(struct usb_interface *intf);
+/* That, after a driver was bound or unbound ("none"). */
+void usbfs2_tree_driver_changed(struct usb_interface *intf, const char *driver);
 
 /* ---- notify.c ---- */
 
@@ -301,7 +303,7 @@ struct usbfs2_pipe {
 	u8 interval;			/* bInterval */
 	u16 max_packet;
 
-	spinlock_t lock;
+	spinlock_t lock;		/* the fields below */
 	enum usbfs2_pipe_state state;	/* P: lock */
 	int error;			/* P: lock; owed to the next operation */
 	bool judging;			/* P: lock; see verdict.c */
@@ -310,7 +312,7 @@ struct usbfs2_pipe {
 	struct list_head queue;		/* P: lock; not complete */
 	struct list_head held;		/* P: lock; awaiting the verdict */
 	wait_queue_head_t drained;
-	struct mutex recovery;
+	struct mutex recovery;		/* one at a time */
 	struct work_struct verdict;
 };
 
