@@ -1,0 +1,239 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// USB in user space: drive devices, be a device, and try both without hardware.
+#[derive(Debug, Parser)]
+#[command(name = "usbfs2", version, propagate_version = true)]
+#[command(
+    after_help = "Start with `usbfs2 demo`: it needs no root, no kernel module and no hardware."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the devices that are plugged in.
+    List(ListArgs),
+    /// Keyboards and other HID devices.
+    #[command(subcommand)]
+    Hid(HidCommand),
+    /// Disks and memory sticks (Bulk-Only Transport).
+    #[command(subcommand)]
+    Disk(DiskCommand),
+    /// Be a device, on this machine's USB device controller (through gadgetfs; needs root).
+    #[command(subcommand)]
+    Gadget(GadgetCommand),
+    /// Say what is missing on this machine and how to get it.
+    Doctor(JsonArgs),
+    /// Make the tour: a keyboard types, a disk stores, the cable is pulled, nothing is lost.
+    Demo(DemoArgs),
+    /// Print shell completions.
+    Completions {
+        /// The shell to print them for.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// Print JSON for a script to read.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Show configurations, interfaces, drivers and endpoints too.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HidCommand {
+    /// Print key events or reports as they come, until Ctrl-C.
+    Monitor(HidMonitorArgs),
+    /// Send one output or feature report, or set a keyboard's LEDs.
+    Send(HidSendArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HidMonitorArgs {
+    /// Where the device is (`1-1`), or its vendor and product (`046d:c31c`); by default the first HID device.
+    pub(crate) device: Option<String>,
+    /// Print whole reports in hexadecimal instead of key events.
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Stop after this many events.
+    #[arg(long, value_name = "EVENTS")]
+    pub(crate) count: Option<u64>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["leds", "output", "feature"])))]
+pub(crate) struct HidSendArgs {
+    /// Where the device is (`1-1`), or its vendor and product (`046d:c31c`); by default the first HID device.
+    pub(crate) device: Option<String>,
+    /// Light exactly these LEDs of a keyboard: num, caps, scroll, compose, kana; or none.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) leds: Option<Vec<String>>,
+    /// Send an output report, in hexadecimal; its first byte is the report ID, 00 where there are none.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) output: Option<String>,
+    /// Send a feature report, in hexadecimal; its first byte is the report ID, 00 where there are none.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) feature: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DiskCommand {
+    /// Print what a disk says of itself.
+    Info {
+        #[command(flatten)]
+        disk: DiskArgs,
+        #[command(flatten)]
+        output: JsonArgs,
+    },
+    /// Copy a disk, or a part of it, to a file (`-` for standard output).
+    Read {
+        #[command(flatten)]
+        disk: DiskArgs,
+        /// The file to write.
+        file: PathBuf,
+        #[command(flatten)]
+        range: RangeArgs,
+    },
+    /// Copy a file onto a disk. What was there is lost.
+    Write {
+        #[command(flatten)]
+        disk: DiskArgs,
+        /// The file to read.
+        file: PathBuf,
+        /// Where on the disk to begin, in bytes.
+        #[arg(long, default_value_t = 0, value_name = "BYTES", value_parser = parse_size)]
+        offset: u64,
+    },
+    /// Compare a disk with a file, byte by byte.
+    Verify {
+        #[command(flatten)]
+        disk: DiskArgs,
+        /// The file to compare with.
+        file: PathBuf,
+        /// Where on the disk to begin, in bytes.
+        #[arg(long, default_value_t = 0, value_name = "BYTES", value_parser = parse_size)]
+        offset: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiskArgs {
+    /// Where the disk is (`1-1`), or its vendor and product (`0781:5567`).
+    pub(crate) device: String,
+    /// Which logical unit, where a device has several.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=15))]
+    pub(crate) lun: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RangeArgs {
+    /// Where on the disk to begin, in bytes; K, M, G and T stand for powers of 1024.
+    #[arg(long, default_value_t = 0, value_name = "BYTES", value_parser = parse_size)]
+    pub(crate) offset: u64,
+    /// How much to copy, in bytes; to the end of the disk by default.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub(crate) length: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GadgetCommand {
+    /// Be a boot keyboard that types a text each time a host configures it.
+    Keyboard {
+        /// The text to type; standard input by default.
+        #[arg(long, value_name = "FILE")]
+        text: Option<PathBuf>,
+    },
+    /// Be a disk.
+    Disk(GadgetDiskArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GadgetDiskArgs {
+    /// The file that is the medium. It is made, sparse, when --size is given and it is not there.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: PathBuf,
+    /// The size of a new image, in bytes; K, M, G and T stand for powers of 1024.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub(crate) size: Option<u64>,
+    /// Refuse writes.
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Report a removable medium, which a host can eject.
+    #[arg(long)]
+    pub(crate) removable: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The text the keyboard types; this project's README by default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) text: Option<PathBuf>,
+    /// A disk image with a FAT file system to use a copy of, instead of a freshly made one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: Option<PathBuf>,
+    /// Make the tour over the kernel module, gadgetfs and dummy_hcd, in a VM unless this is one.
+    #[arg(long)]
+    pub(crate) kernel: bool,
+}
+
+/// How long a device may take to answer before the command gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A number of bytes: `4096`, `64K`, `1G`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
+        Some(b'T' | b't') => (&text[..text.len() - 1], 40),
+        _ => (text, 0),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("`{text}` is not a number of bytes such as 4096, 64K or 1G"))?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| format!("`{text}` is more than 2^64 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        assert_eq!(parse_size("4096"), Ok(4096));
+        assert_eq!(parse_size("64K"), Ok(65_536));
+        assert_eq!(parse_size("2t"), Ok(2 << 40));
+        assert!(parse_size("").is_err());
+        assert!(parse_size("K").is_err());
+        assert!(parse_size("64KB").is_err());
+        assert!(parse_size("99999999999T").is_err());
+    }
+}

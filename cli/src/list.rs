@@ -1,0 +1,228 @@
+//! `usbfs2 list`.
+
+use anyhow::Result;
+use serde::Serialize;
+use usbfs2_host::{DeviceInfo, Host};
+use usbfs2_protocol::descriptor::{AlternateSetting, Configuration};
+use usbfs2_protocol::standard::class;
+
+use crate::args::ListArgs;
+
+/// Prints what is plugged in.
+pub(crate) fn run(host: &Host, args: &ListArgs) -> Result<()> {
+    let devices = host.devices()?;
+    if args.output.json {
+        let rows: Vec<Row> = devices.iter().map(Row::of).collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(());
+    }
+    if devices.is_empty() {
+        eprintln!("No device is plugged in ({}).", host.reason());
+    }
+    for info in &devices {
+        println!("{}", headline(info));
+        if args.verbose {
+            print_tree(info);
+        }
+    }
+    Ok(())
+}
+
+fn headline(info: &DeviceInfo) -> String {
+    let identity = match info.device_descriptor() {
+        Ok(device) => format!("{:04x}:{:04x}", device.vendor_id, device.product_id),
+        Err(_) => "????:????".into(),
+    };
+    let speed = info
+        .speed()
+        .map_or_else(|| "unknown speed".into(), |speed| speed.to_string());
+    let names: Vec<&str> = [info.manufacturer(), info.product()]
+        .into_iter()
+        .flatten()
+        .collect();
+    format!(
+        "{:<8} {identity}  {speed:<16} {}",
+        info.id(),
+        names.join(" ")
+    )
+    .trim_end()
+    .to_owned()
+}
+
+fn print_tree(info: &DeviceInfo) {
+    if let Err(error) = info.device_descriptor() {
+        println!("  device descriptor: {error}");
+    }
+    if let Some(serial) = info.serial_number() {
+        println!("  serial number {serial}");
+    }
+    for configuration in info.configurations() {
+        match configuration {
+            Ok(configuration) => print_configuration(info, configuration),
+            Err(error) => println!("  configuration: {error}"),
+        }
+    }
+}
+
+fn print_configuration(info: &DeviceInfo, configuration: &Configuration) {
+    let active = info.active_configuration() == Some(configuration.value);
+    println!(
+        "  configuration {}{}{}{}",
+        configuration.value,
+        if active { ", active" } else { "" },
+        if configuration.self_powered {
+            ", self-powered"
+        } else {
+            ""
+        },
+        if configuration.remote_wakeup {
+            ", remote wake-up"
+        } else {
+            ""
+        },
+    );
+    for interface in &configuration.interfaces {
+        let driver = if active {
+            info.driver(interface.number)
+        } else {
+            None
+        };
+        for setting in &interface.alternate_settings {
+            print_setting(setting, driver);
+        }
+    }
+}
+
+fn print_setting(setting: &AlternateSetting, driver: Option<&str>) {
+    let driver = driver.map_or_else(String::new, |name| format!(", driver {name}"));
+    println!(
+        "    interface {} alternate {}: {} ({:02x}/{:02x}/{:02x}){driver}",
+        setting.interface_number,
+        setting.alternate_setting,
+        class::name(setting.class).unwrap_or("unknown class"),
+        setting.class,
+        setting.subclass,
+        setting.protocol,
+    );
+    for endpoint in &setting.endpoints {
+        println!(
+            "      endpoint {} {} {}, {} bytes a packet, interval {}",
+            endpoint.address,
+            endpoint.transfer_type(),
+            endpoint.address.direction(),
+            endpoint.max_packet_size(),
+            endpoint.interval,
+        );
+    }
+}
+
+/// A device for scripts.
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    speed: Option<String>,
+    vendor_id: Option<u16>,
+    product_id: Option<u16>,
+    manufacturer: Option<String>,
+    product: Option<String>,
+    serial_number: Option<String>,
+    active_configuration: Option<u8>,
+    configurations: Vec<ConfigurationRow>,
+    /// What is wrong with its descriptors.
+    errors: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ConfigurationRow {
+    value: u8,
+    interfaces: Vec<InterfaceRow>,
+}
+
+#[derive(Serialize)]
+struct InterfaceRow {
+    number: u8,
+    alternate_setting: u8,
+    class: u8,
+    subclass: u8,
+    protocol: u8,
+    driver: Option<String>,
+    endpoints: Vec<EndpointRow>,
+}
+
+#[derive(Serialize)]
+struct EndpointRow {
+    address: u8,
+    transfer_type: String,
+    max_packet_size: u16,
+    interval: u8,
+}
+
+impl Row {
+    fn of(info: &DeviceInfo) -> Self {
+        let device_error = info.device_descriptor().err().map(ToString::to_string);
+        let configuration_errors = info
+            .configurations()
+            .iter()
+            .filter_map(|configuration| Some(configuration.as_ref().err()?.to_string()));
+        Self {
+            id: info.id().to_string(),
+            speed: info.speed().map(|speed| speed.to_string()),
+            vendor_id: info.vendor_id(),
+            product_id: info.product_id(),
+            manufacturer: info.manufacturer().map(Into::into),
+            product: info.product().map(Into::into),
+            serial_number: info.serial_number().map(Into::into),
+            active_configuration: info.active_configuration(),
+            configurations: info
+                .configurations()
+                .iter()
+                .flatten()
+                .map(|configuration| ConfigurationRow::of(info, configuration))
+                .collect(),
+            errors: device_error
+                .into_iter()
+                .chain(configuration_errors)
+                .collect(),
+        }
+    }
+}
+
+impl ConfigurationRow {
+    fn of(info: &DeviceInfo, configuration: &Configuration) -> Self {
+        let active = info.active_configuration() == Some(configuration.value);
+        let interfaces = configuration.interfaces.iter().flat_map(|interface| {
+            let driver = active.then(|| info.driver(interface.number)).flatten();
+            interface
+                .alternate_settings
+                .iter()
+                .map(move |setting| InterfaceRow::of(setting, driver))
+        });
+        Self {
+            value: configuration.value,
+            interfaces: interfaces.collect(),
+        }
+    }
+}
+
+impl InterfaceRow {
+    fn of(setting: &AlternateSetting, driver: Option<&str>) -> Self {
+        Self {
+            number: setting.interface_number,
+            alternate_setting: setting.alternate_setting,
+            class: setting.class,
+            subclass: setting.subclass,
+            protocol: setting.protocol,
+            driver: driver.map(Into::into),
+            endpoints: setting
+                .endpoints
+                .iter()
+                .map(|endpoint| EndpointRow {
+                    address: endpoint.address.into(),
+                    transfer_type: endpoint.transfer_type().to_string(),
+                    max_packet_size: endpoint.max_packet_size(),
+                    interval: endpoint.interval,
+                })
+                .collect(),
+        }
+    }
+}
