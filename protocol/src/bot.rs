@@ -79,7 +79,8 @@ impl CommandBlockWrapper {
     /// Reads a wrapper that is valid and meaningful (BOT 6.2).
     ///
     /// # Errors
-    /// A device answers each with a stall of both bulk endpoints until reset recovery (BOT 6.6.1).
+    /// A device answers a wrapper of another length or signature with a stall of both bulk endpoints
+    /// that lasts until reset recovery (BOT 6.6.1); what it does with the others is its own choice.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidCbw> {
         let bytes: &[u8; Self::LENGTH] = bytes
             .try_into()

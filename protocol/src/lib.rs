@@ -12,7 +12,7 @@
 //!
 //! There is no I/O here and no unsafe code. Every parser takes bytes a device, a host or a file may
 //! have made up: it returns a value or an error that names the offset and the rule, and never
-//! panics. Every value writes itself back to the bytes it was parsed from.
+//! panics. Every value writes itself as bytes that parse to it again.
 //!
 //! ```
 //! use usbfs2_protocol::{SetupPacket, standard::descriptor_type};
@@ -28,9 +28,11 @@ mod address;
 pub mod bot;
 pub mod descriptor;
 pub mod hid;
+mod request_type;
 pub mod scsi;
 mod setup;
 pub mod standard;
 
 pub use address::{Direction, EndpointAddress, InvalidEndpointAddress, Speed, TransferType};
-pub use setup::{Recipient, RequestKind, RequestType, SetupPacket};
+pub use request_type::{Recipient, RequestKind, RequestType};
+pub use setup::SetupPacket;

@@ -69,7 +69,7 @@ impl Endpoint {
     }
 
     /// Packets in a microframe, 1 to 3, of a high-speed interrupt or isochronous endpoint
-    /// (USB 2.0 table 9-13).
+    /// (USB 2.0 9.6.6).
     #[must_use]
     pub const fn transactions_per_microframe(&self) -> u8 {
         match self.max_packet_size_raw >> 11 & 0x03 {

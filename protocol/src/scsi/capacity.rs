@@ -147,7 +147,7 @@ impl fmt::Display for Capacity {
     }
 }
 
-/// What a capacity descriptor's size is the size of (UFI 4.10, table 34).
+/// What a capacity descriptor's size is the size of (UFI 4.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FormatCapacityKind {
     /// The largest the medium could be formatted to; also what a formattable descriptor holds.
@@ -248,7 +248,7 @@ impl FormatCapacities {
             answer: Self::ANSWER,
             offset: 8,
             value: current[4].into(),
-            rule: "the current capacity's kind is 1, 2 or 3 (UFI table 34)",
+            rule: "the current capacity's kind is 1, 2 or 3 (UFI 4.10)",
         })?;
         let formattable = formattable
             .iter()

@@ -44,7 +44,7 @@ impl CommandBlock {
         const { assert!(N > 0 && N <= Self::MAX_LENGTH) };
         let mut bytes = [0; Self::MAX_LENGTH];
         bytes[..N].copy_from_slice(&command);
-        #[allow(clippy::cast_possible_truncation, reason = "N is at most 16")]
+        // At most 16, as asserted.
         let length = N as u8;
         Self { bytes, length }
     }

@@ -153,31 +153,30 @@ impl ModeParameters {
         bytes
     }
 
-    /// Reads the answer to MODE SENSE (6). The header must be there whole; pages that the allocation
-    /// length or the device cut are left out.
+    /// Reads the answer to MODE SENSE (6), or what MODE SELECT (6) writes. The header must be there
+    /// whole; pages that the allocation length or the device cut are left out.
     ///
     /// # Errors
     /// No header, or block descriptors that are cut.
     pub fn parse_6(bytes: &[u8]) -> Result<Self, InvalidResponse> {
         let answer = "MODE SENSE (6) data";
         let &[length, medium_type, device_specific, descriptors] = fixed_part(answer, bytes)?;
-        let said = usize::from(length) + 1;
-        let bytes = &bytes[..said.clamp(4, bytes.len())];
+        let bytes = stated_part(bytes, usize::from(length) + 1, 4);
         let descriptors = counted_part(answer, bytes, 4, descriptors.into())?;
         let pages = &bytes[4 + descriptors.len()..];
         Ok(Self::new(medium_type, device_specific, descriptors, pages))
     }
 
-    /// Reads the answer to MODE SENSE (10). The header must be there whole; pages that the allocation
-    /// length or the device cut are left out.
+    /// Reads the answer to MODE SENSE (10), or what MODE SELECT (10) writes. The header must be there
+    /// whole; pages that the allocation length or the device cut are left out.
     ///
     /// # Errors
     /// No header, or block descriptors that are cut.
     pub fn parse_10(bytes: &[u8]) -> Result<Self, InvalidResponse> {
         let answer = "MODE SENSE (10) data";
         let &[l0, l1, medium_type, device_specific, _, _, d0, d1] = fixed_part(answer, bytes)?;
-        let said = usize::from(u16::from_be_bytes([l0, l1])) + 2;
-        let bytes = &bytes[..said.clamp(8, bytes.len())];
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let bytes = stated_part(bytes, length + 2, 8);
         let descriptors = counted_part(answer, bytes, 8, u16::from_be_bytes([d0, d1]).into())?;
         let pages = &bytes[8 + descriptors.len()..];
         Ok(Self::new(medium_type, device_specific, descriptors, pages))
@@ -202,6 +201,15 @@ impl ModeParameters {
     fn device_specific(&self) -> u8 {
         u8::from(self.write_protected) << 7 | u8::from(self.dpo_and_fua) << 4
     }
+}
+
+/// The bytes the header's length counts. MODE SELECT leaves it 0 (SPC-3 7.4.3), as do disks that lie, so
+/// one that does not even count the header is not believed.
+fn stated_part(bytes: &[u8], stated: usize, header_length: usize) -> &[u8] {
+    if stated < header_length {
+        return bytes;
+    }
+    &bytes[..stated.min(bytes.len())]
 }
 
 #[cfg(test)]
@@ -240,12 +248,17 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_lies_does_not_invent_pages() {
+    fn a_length_bounds_the_pages_unless_it_does_not_count_the_header() {
         let mut bytes = read_only_disk().to_bytes_6();
-        bytes[0] = 0;
+        bytes[0] = 3;
         assert_eq!(ModeParameters::parse_6(&bytes).unwrap().pages, []);
         bytes[0] = 255;
         assert_eq!(ModeParameters::parse_6(&bytes), Ok(read_only_disk()));
+        bytes[0] = 0;
+        assert_eq!(ModeParameters::parse_6(&bytes), Ok(read_only_disk()));
+        let mut bytes = read_only_disk().to_bytes_10();
+        bytes[1] = 0;
+        assert_eq!(ModeParameters::parse_10(&bytes), Ok(read_only_disk()));
     }
 
     #[test]
