@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// The series of the VM when none is asked for.
+const DEFAULT_KERNEL: &str = "6.12";
+
 /// Runs the project's tests on stock Debian kernels in QEMU.
 #[derive(Debug, Parser)]
 #[command(
@@ -21,7 +24,34 @@ pub(crate) struct Arguments {
 pub(crate) enum Action {
     /// Runs one command on a Debian kernel in QEMU with the usbfs2 module loaded
     Vm(VmOptions),
+    /// Runs every test: those without a kernel, the module's build checks, and the suite in the VM
+    Test(TestOptions),
+    /// Builds the module with W=1 and sparse for each kernel and runs checkpatch over it
+    CheckModule(CheckModuleOptions),
 }
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TestOptions {
+    /// Kernel series of the VM
+    #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
+    pub(crate) kernel: String,
+
+    /// Passed to the suite in the VM, as a test's name or `--skip NAME`
+    #[arg(last = true, value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CheckModuleOptions {
+    /// Kernel series; may be given more than once
+    #[arg(long, value_name = "SERIES", default_values = ["6.1", DEFAULT_KERNEL])]
+    pub(crate) kernel: Vec<String>,
+}
+
+const DEFAULT_BUSES: u8 = 2;
+const DEFAULT_CPUS: u8 = 2;
+const DEFAULT_MEMORY_MIB: u32 = 3072;
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(1800);
 
 const VM_HELP: &str = "\
 The guest sees this machine's files (changes it makes stay in its memory), runs as root in the current
@@ -40,7 +70,7 @@ Examples:
 #[command(after_help = VM_HELP)]
 pub(crate) struct VmOptions {
     /// Kernel series: the newest package of that series from the machine's suite or its backports
-    #[arg(long, value_name = "SERIES", default_value = "6.12")]
+    #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
     pub(crate) kernel: String,
 
     /// Count instructions instead of time: one guest nanosecond is one instruction, figures repeat
@@ -56,15 +86,15 @@ pub(crate) struct VmOptions {
     pub(crate) speed: BusSpeed,
 
     /// Number of dummy_hcd buses, each with its device controller dummy_udc.N
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BUSES, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(crate) buses: u8,
 
     /// Processors of the guest (one with --icount)
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CPUS, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) cpus: u8,
 
     /// Memory of the guest in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 3072)]
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_MEMORY_MIB)]
     pub(crate) memory: u32,
 
     /// Seconds until the guest is killed, boot included
@@ -93,6 +123,25 @@ pub(crate) enum BusSpeed {
     High,
     /// 5 Gbit/s
     Super,
+}
+
+impl Default for VmOptions {
+    /// What the command line means when it says nothing.
+    fn default() -> Self {
+        Self {
+            kernel: DEFAULT_KERNEL.to_owned(),
+            icount: false,
+            no_module: false,
+            speed: BusSpeed::High,
+            buses: DEFAULT_BUSES,
+            cpus: DEFAULT_CPUS,
+            memory: DEFAULT_MEMORY_MIB,
+            deadline: DEFAULT_DEADLINE,
+            results: None,
+            console: false,
+            command: Vec::new(),
+        }
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {

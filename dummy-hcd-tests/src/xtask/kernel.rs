@@ -196,7 +196,11 @@ fn kernel_packages(apt: &PrivateApt, release: &str, version: &str) -> Result<Vec
         .collect())
 }
 
-fn newest_of_series(versions: Vec<(String, String)>, series: &str) -> Option<(String, String)> {
+/// The newest of `versions` that belongs to `series`.
+pub(crate) fn newest_of_series(
+    versions: Vec<(String, String)>,
+    series: &str,
+) -> Option<(String, String)> {
     let prefix = format!("{series}.");
     versions
         .into_iter()

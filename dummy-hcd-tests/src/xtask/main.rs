@@ -6,6 +6,7 @@
 mod apt;
 mod args;
 mod cache;
+mod checkpatch;
 mod console;
 mod guest;
 mod initramfs;
@@ -15,6 +16,8 @@ mod module;
 mod progress;
 mod qemu;
 mod sources;
+mod tally;
+mod test;
 mod vm;
 
 use std::process::ExitCode;
@@ -29,6 +32,8 @@ const HARNESS_FAILED: u8 = 70;
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().action {
         Action::Vm(options) => vm::run(&options),
+        Action::Test(options) => test::run(&options),
+        Action::CheckModule(options) => test::run_module_checks(&options),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

@@ -48,6 +48,45 @@ pub(crate) fn build(cache: &Path, kernel: &Kernel) -> Result<PathBuf> {
     Ok(module)
 }
 
+/// What gcc with W=1 and sparse say about the module for `kernel`, empty if nothing.
+///
+/// # Errors
+/// When the sources do not compile.
+pub(crate) fn complaints(cache: &Path, kernel: &Kernel) -> Result<String> {
+    let files = source_files(&sources())?;
+    let _lock = CacheLock::take(cache)?;
+    apt::ensure_installed(&["make", "libc6-dev", "sparse", &kernel.compiler_package()?])?;
+    let step = Step::begin(&format!("checking usbfs2.ko for {}", kernel.release()));
+    let scratch = cache.join("modules").join(kernel.release()).join("checked");
+    copy(&files, &scratch)?;
+    let said = make(kernel, &scratch, &["W=1", "C=2", "CHECK=sparse", "modules"])?;
+    step.done();
+    let directory = scratch.display().to_string();
+    // Some kernels' own headers give sparse something to say.
+    let is_ours = |line: &&str| line.starts_with(&directory) || line.contains("[usbfs2");
+    let is_complaint = |line: &&str| {
+        line.contains("warning:") || line.contains("error:") || line.contains("WARNING")
+    };
+    let ours = said.lines().filter(is_ours).filter(is_complaint);
+    Ok(ours
+        .map(|line| line.replace(&directory, "usbfs2-module") + "\n")
+        .collect())
+}
+
+/// The module's C sources and headers in this checkout.
+pub(crate) fn c_files() -> Result<Vec<PathBuf>> {
+    let directory = sources();
+    let files = source_files(&directory)?
+        .into_iter()
+        .map(|(path, _)| directory.join(path));
+    Ok(files
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "c" || extension == "h")
+        })
+        .collect())
+}
+
 /// Runs kbuild in `directory`; everything it said comes back, and is the error when it fails.
 fn make(kernel: &Kernel, directory: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("make");

@@ -26,6 +26,11 @@ const CONSOLE_LINES: usize = 40;
 
 /// Runs the command of `options` in a guest and returns the exit status for this process.
 pub(crate) fn run(options: &VmOptions) -> Result<u8> {
+    run_with(options, io::stdout())
+}
+
+/// The same, with the command's output going to `sink`.
+pub(crate) fn run_with(options: &VmOptions, sink: impl io::Write + Send + 'static) -> Result<u8> {
     apt::ensure_installed(apt::VM_PACKAGES)?;
     let cache = cache::directory()?;
     let kernel = Kernel::obtain(&cache, &options.kernel)?;
@@ -65,7 +70,7 @@ pub(crate) fn run(options: &VmOptions) -> Result<u8> {
     stdin.copy_from_stdin();
     let readers = [
         console_port.copy_to(console.clone()),
-        stdout.copy_to(io::stdout()),
+        stdout.copy_to(sink),
         stderr.copy_to(io::stderr()),
     ];
 

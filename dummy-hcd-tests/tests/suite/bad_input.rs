@@ -41,6 +41,10 @@ pub(crate) fn tests() -> Vec<Test> {
             bad_text_changes_nothing,
         ),
         Test::new(
+            "bad_input::a_configuration_that_is_not_there_gets_einval",
+            a_configuration_that_is_not_there_gets_einval,
+        ),
+        Test::new(
             "bad_input::a_request_the_device_refuses_gets_epipe",
             a_request_the_device_refuses_gets_epipe,
         ),
@@ -174,19 +178,13 @@ fn the_wrong_direction_is_refused() -> Result<()> {
 
 fn bad_text_changes_nothing() -> Result<()> {
     let (disk, _image) = setup::disk(8)?;
-    let cases = [
-        (
-            disk.interface.path().join("driver"),
-            &["usbfs", "usbfs2 usbfs2", "\u{fffd}", "None"][..],
-        ),
-        (
-            disk.files.path().join("configuration"),
-            &["banana", "9", "-2", "1 1", "256", "99999999999999999999"][..],
-        ),
-    ];
-    for (path, texts) in cases {
-        refused(&path, texts)?;
-    }
+    let driver = disk.interface.path().join("driver");
+    refused(&driver, &["usbfs", "usbfs2 usbfs2", "\u{fffd}", "None"])?;
+    let configuration = disk.files.path().join("configuration");
+    refused(
+        &configuration,
+        &["banana", "-2", "1 1", "256", "99999999999999999999"],
+    )?;
     ensure!(
         disk.device.driver(0).as_deref() == Some("usb-storage"),
         "the driver was taken away"
@@ -198,6 +196,18 @@ fn bad_text_changes_nothing() -> Result<()> {
     )?;
     drop(claim);
     disk.device.wait_driver(0, "usb-storage")?;
+    Ok(())
+}
+
+fn a_configuration_that_is_not_there_gets_einval() -> Result<()> {
+    // Without a driver: a configuration whose interfaces are in use is EBUSY first.
+    let plugged = setup::source_sink()?;
+    refused(&plugged.files.path().join("configuration"), &["9"])?;
+    let input = plugged.interface.open_in()?;
+    ensure!(
+        input.read_at(&mut [0; 512], 0)? == 512,
+        "a read after the refusal was cut short"
+    );
     Ok(())
 }
 

@@ -1,0 +1,168 @@
+//! `cargo xtask test`: every test there is.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::args::{CheckModuleOptions, TestOptions, VmOptions};
+use crate::kernel::Kernel;
+use crate::tally::{Tally, Tee};
+use crate::{apt, cache, checkpatch, module, progress, vm};
+
+/// What the tests in the VM run, besides what the VM itself needs. The guest installs nothing.
+const SUITE_PACKAGES: &[&str] = &[
+    "dosfstools",
+    "e2fsprogs",
+    "gcc",
+    "libc6-dev",
+    "make",
+    "python3",
+    "sparse",
+];
+
+/// Runs everything, goes on after a failure, and returns the exit status.
+pub(crate) fn run(options: &TestOptions) -> Result<u8> {
+    apt::ensure_installed(SUITE_PACKAGES)?;
+    apt::ensure_installed(apt::VM_PACKAGES)?;
+    let mut tally = Tally::default();
+
+    progress::say("tests that need no kernel");
+    let (output, succeeded) = cargo_test(&["--workspace", "--no-fail-fast"])?;
+    tally.count("cargo test --workspace", &output, succeeded);
+
+    check_module(&mut tally, &cache::directory()?, &options.kernel)?;
+    run_suite(&mut tally, options)?;
+    Ok(tally.finish())
+}
+
+/// Builds and checks the module for each kernel of `options`, and returns the exit status.
+pub(crate) fn run_module_checks(options: &CheckModuleOptions) -> Result<u8> {
+    apt::ensure_installed(SUITE_PACKAGES)?;
+    apt::ensure_installed(apt::VM_PACKAGES)?;
+    let cache = cache::directory()?;
+    let mut tally = Tally::default();
+    for series in &options.kernel {
+        check_module(&mut tally, &cache, series)?;
+    }
+    tally.check(
+        "checkpatch --strict",
+        no_complaints(&checkpatch::run(&cache)?),
+    );
+    Ok(tally.finish())
+}
+
+fn check_module(tally: &mut Tally, cache: &Path, series: &str) -> Result<()> {
+    let kernel = Kernel::obtain(cache, series)?;
+    let what = format!(
+        "module for {}: W=1 and sparse without a complaint",
+        kernel.release()
+    );
+    let result =
+        module::complaints(cache, &kernel).and_then(|complaints| no_complaints(&complaints));
+    tally.check(&what, result);
+    Ok(())
+}
+
+fn no_complaints(complaints: &str) -> Result<()> {
+    ensure!(complaints.is_empty(), "{complaints}");
+    Ok(())
+}
+
+fn run_suite(tally: &mut Tally, options: &TestOptions) -> Result<()> {
+    let suite = build_suite()?;
+    let tee = Tee::default();
+    let mut command = vec!["env".to_owned(), "USBFS2_WORLD=kernel".to_owned()];
+    command.push(
+        suite
+            .to_str()
+            .context("the target directory's path is UTF-8")?
+            .to_owned(),
+    );
+    command.extend(options.filter.iter().cloned());
+    let options = VmOptions {
+        kernel: options.kernel.clone(),
+        command,
+        ..VmOptions::default()
+    };
+    // A guest that dies fails its suite; the counts so far and the checks stay worth showing.
+    let succeeded = match vm::run_with(&options, tee.clone()) {
+        Ok(status) => status == 0,
+        Err(error) => {
+            progress::say(&format!("{error:#}"));
+            false
+        }
+    };
+    tally.count("the suite in the VM", &tee.text(), succeeded);
+    Ok(())
+}
+
+/// Builds the suite and returns its program.
+fn build_suite() -> Result<PathBuf> {
+    progress::say("building the suite for the VM");
+    let output = cargo()
+        .args([
+            "test",
+            "-p",
+            "dummy-hcd-tests",
+            "--test",
+            "suite",
+            "--no-run",
+        ])
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("run cargo")?;
+    ensure!(output.status.success(), "the suite does not compile");
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let message: serde_json::Value =
+            serde_json::from_str(line).context("read cargo's messages")?;
+        if message["target"]["name"] == "suite"
+            && let Some(path) = message["executable"].as_str()
+        {
+            return Ok(path.into());
+        }
+    }
+    anyhow::bail!("cargo named no program for the suite")
+}
+
+/// Runs `cargo test`, shows its output as it comes, and returns it.
+fn cargo_test(arguments: &[&str]) -> Result<(String, bool)> {
+    let mut child = cargo()
+        .arg("test")
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("run cargo")?;
+    let mut stdout = child
+        .stdout
+        .take()
+        .context("the child's output is a pipe")?;
+    let mut tee = Tee::default();
+    let kept = tee.clone();
+    let reader = thread::spawn(move || {
+        let mut buffer = [0; 16384];
+        while let Ok(count @ 1..) = stdout.read(&mut buffer) {
+            // A terminal that has gone away is no reason to stop counting.
+            let _ = tee.write_all(&buffer[..count]).and_then(|()| tee.flush());
+        }
+    });
+    let status = child.wait().context("wait for cargo")?;
+    let _ = reader.join();
+    Ok((kept.text(), status.success()))
+}
+
+/// The cargo that runs this program.
+fn cargo() -> Command {
+    let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."));
+    command.current_dir(workspace).stdin(Stdio::null());
+    command
+}
