@@ -174,3 +174,116 @@ pub(super) fn drain(fd: impl AsFd) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{PipeWriter, Write};
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::device_info::Facts;
+    use usbfs2_protocol::descriptor::DescriptorSet;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// Names and plugs of the devices that are there.
+    type Present = Arc<Mutex<BTreeMap<&'static str, u64>>>;
+
+    #[derive(Debug)]
+    struct Fake {
+        changes: Arc<OwnedFd>,
+        present: Present,
+    }
+
+    impl Changes for Fake {
+        fn name(&self) -> String {
+            "a pipe".to_owned()
+        }
+
+        fn fd(&self) -> &Arc<OwnedFd> {
+            &self.changes
+        }
+
+        fn drain(&mut self) -> io::Result<()> {
+            drain(&self.changes)
+        }
+
+        fn openable(&self) -> Result<Vec<Openable>, ListError> {
+            let present = self.present.lock().unwrap();
+            let openable = present.iter().map(|(name, &plug)| Openable {
+                plug,
+                info: DeviceInfo::new(Facts {
+                    id: DeviceId::new(name),
+                    speed: None,
+                    descriptors: DescriptorSet::parse(&[]),
+                    active_configuration: None,
+                    manufacturer: None,
+                    product: None,
+                    serial_number: None,
+                    drivers: BTreeMap::new(),
+                }),
+            });
+            Ok(openable.collect())
+        }
+    }
+
+    fn watch(devices: &[(&'static str, u64)]) -> (Rescan<Fake>, Present, PipeWriter) {
+        let (reader, writer) = io::pipe().unwrap();
+        let changes = OwnedFd::from(reader);
+        rustix::io::ioctl_fionbio(&changes, true).unwrap();
+        let present = Present::new(Mutex::new(devices.iter().copied().collect()));
+        let fake = Fake {
+            changes: Arc::new(changes),
+            present: Arc::clone(&present),
+        };
+        (Rescan::new(fake), present, writer)
+    }
+
+    fn text(event: Option<Result<HotplugEvent, WatchError>>) -> String {
+        match event.expect("no event came").unwrap() {
+            HotplugEvent::Arrived(info) => format!("+{}", info.id()),
+            HotplugEvent::Left(id) => format!("-{id}"),
+        }
+    }
+
+    #[test]
+    fn differences_between_lists_are_events() {
+        let (mut rescan, present, mut writer) = watch(&[("1-1", 1), ("1-2", 2)]);
+        assert_eq!(text(rescan.wait(Some(SOON))), "+1-1");
+        assert_eq!(text(rescan.wait(Some(SOON))), "+1-2");
+        assert!(rescan.wait(Some(Duration::ZERO)).is_none());
+
+        present.lock().unwrap().remove("1-1");
+        present.lock().unwrap().insert("1-3", 3);
+        writer.write_all(b"one line for both").unwrap();
+        assert_eq!(text(rescan.wait(Some(SOON))), "-1-1");
+        assert_eq!(text(rescan.wait(Some(SOON))), "+1-3");
+
+        writer.write_all(b"nothing changed").unwrap();
+        assert!(rescan.wait(Some(Duration::from_millis(10))).is_none());
+    }
+
+    #[test]
+    fn a_device_replaced_by_another_leaves_and_arrives() {
+        let (mut rescan, present, mut writer) = watch(&[("1-1", 1)]);
+        assert_eq!(text(rescan.wait(Some(SOON))), "+1-1");
+        present.lock().unwrap().insert("1-1", 2);
+        writer.write_all(b"x").unwrap();
+        assert_eq!(text(rescan.wait(Some(SOON))), "-1-1");
+        assert_eq!(text(rescan.wait(Some(SOON))), "+1-1");
+    }
+
+    #[test]
+    fn an_async_wait_wakes_for_a_change() {
+        let (mut rescan, present, mut writer) = watch(&[]);
+        let change = std::thread::spawn(move || {
+            present.lock().unwrap().insert("1-1", 1);
+            writer.write_all(b"x").unwrap();
+            writer
+        });
+        let event = async_io::block_on(std::future::poll_fn(|cx| rescan.poll_next(cx)));
+        assert_eq!(text(Some(event)), "+1-1");
+        change.join().unwrap();
+    }
+}

@@ -1,6 +1,7 @@
 //! Hot-plug through the kernel's and udev's messages.
 //!
-//! nusb listens to udev alone, which is silent on machines without it.
+//! nusb listens to udev alone, which is silent on machines without it. Permissions that somebody
+//! changes by hand send no message: such a device is reported with the next one.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -29,6 +29,9 @@ impl EndpointFile {
     /// system's limit, fs.aio-max-nr, is 65536 for all files together unless raised.
     const DEPTH: u32 = 128;
 
+    /// The backlog moves on when this many fit, which is one system call instead of one for each.
+    const BATCH: usize = 32;
+
     pub(super) fn new(file: SharedFile, direction: Direction) -> Result<Self, SetupError> {
         Ok(Self {
             transfers: Transfers::new(Self::DEPTH)?,
@@ -39,9 +42,12 @@ impl EndpointFile {
         })
     }
 
-    /// Starts as much of the backlog as there is room for.
+    /// Starts as much of the backlog as there is room for, once that is worth a system call.
     fn start(&mut self) {
-        while self.transfers.has_room()
+        if self.backlog.is_empty() || !self.transfers.has_room_for(Self::BATCH) {
+            return;
+        }
+        while self.transfers.has_room_for(1)
             && let Some(buffer) = self.backlog.pop_front()
         {
             let operation = match self.direction {

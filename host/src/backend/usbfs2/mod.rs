@@ -7,6 +7,9 @@ mod hotplug;
 mod open_device;
 mod transfers;
 
+#[cfg(test)]
+mod tests;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -43,8 +43,8 @@ impl Transfers {
         self.broken.is_none() && self.context.in_flight() == 0
     }
 
-    pub(super) fn has_room(&self) -> bool {
-        self.broken.is_some() || self.context.in_flight() < self.context.depth()
+    pub(super) fn has_room_for(&self, more: usize) -> bool {
+        self.broken.is_some() || self.context.in_flight() + more <= self.context.depth()
     }
 
     /// Takes an operation for the next [`submit`](Self::submit); gives the completion of one that
