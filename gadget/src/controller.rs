@@ -31,6 +31,8 @@ pub(crate) enum Event {
 
 /// The device's side of a bus, owned by the thread of endpoint 0. Dropping it takes the device off.
 pub(crate) trait Controller: Send + 'static {
+    /// Called first, on the thread that will serve endpoint 0.
+    fn prepare_thread(&self) {}
     /// The speed of the current connection.
     fn speed(&self) -> Speed;
     /// Waits for the next event. Returns `Stop` for ever once stopped.

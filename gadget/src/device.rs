@@ -87,6 +87,7 @@ impl<C: Controller> Device<C> {
     }
 
     fn serve(mut self) {
+        self.controller.prepare_thread();
         loop {
             let event = self.controller.next_event();
             log::trace!("{event:?}");

@@ -48,6 +48,14 @@ pub enum EndpointError {
         /// The index asked for.
         index: usize,
     },
+    /// Longer than the backend carries in one transfer; nothing moved.
+    #[error("a transfer of {length} bytes is too long: split it into {limit} or less")]
+    TooLong {
+        /// Bytes submitted or asked for.
+        length: usize,
+        /// The most.
+        limit: usize,
+    },
     /// The kernel refused.
     #[error("the kernel refused the transfer: {0}")]
     Io(#[source] io::Error),

@@ -15,6 +15,7 @@ use usbfs2_protocol::{Direction, SetupPacket, Speed};
 
 use super::event::FileEvent;
 use super::pipe::GadgetfsPipe;
+use super::sys;
 use crate::controller::{Controller, Event};
 use crate::describe::EndpointRequest;
 use crate::descriptors;
@@ -116,7 +117,7 @@ impl ControlFile {
     /// Waits until the file has an event, or stop.
     fn wait(&mut self) -> io::Result<bool> {
         let mut fds = [
-            PollFd::new(&self.file, PollFlags::IN),
+            PollFd::new(&self.file, PollFlags::IN | PollFlags::OUT),
             PollFd::new(&*self.stop.0, PollFlags::IN),
         ];
         match poll(&mut fds, None) {
@@ -130,9 +131,11 @@ impl ControlFile {
         if revents.intersects(PollFlags::ERR | PollFlags::NVAL) {
             return Err(io::Error::other("the controller is gone"));
         }
-        // POLLHUP says, once, that a request was given up; it carries no event.
         if revents.contains(PollFlags::IN) {
             self.read_event()?;
+        } else {
+            // POLLOUT: the kernel has a request to answer that we gave up. POLLHUP: and the host did so, too.
+            self.leave_request();
         }
         Ok(true)
     }
@@ -164,22 +167,31 @@ impl ControlFile {
 
     /// Deals with a read or write that should have answered a request.
     fn not_answered(&mut self, setup: &SetupPacket, error: &io::Error) {
-        match Errno::from_io_error(error) {
-            // That is how a stall succeeds.
-            Some(Errno::L2HLT) => {}
-            Some(Errno::IDRM) => {
-                log::debug!("the host gave up {setup}");
-                // The kernel still thinks it has a request to answer, the newer one, though it will
-                // give us that one's event only afterwards. This stalls it, or acknowledges it if
-                // nothing is to be read; the answer to its event then comes to nothing.
-                drop(self.file.read(&mut []));
-            }
-            _ => log::debug!("{setup} was not answered, the host is gone: {error}"),
+        // That is how a stall succeeds.
+        if Errno::from_io_error(error) != Some(Errno::L2HLT) {
+            log::debug!("{setup} was not answered, the host has given it up: {error}");
+            self.leave_request();
         }
+    }
+
+    /// Makes the kernel forget the request it is waiting to be answered, and tell events again.
+    ///
+    /// A request given up by the host makes room for the next, which the kernel then takes for the one
+    /// being answered, although it tells its event only afterwards. This stalls it, or acknowledges it if
+    /// nothing is to be read; the answer to its event then comes to nothing. Without a request to answer,
+    /// reading nothing does nothing.
+    fn leave_request(&mut self) {
+        while let Err(Errno::IDRM | Errno::INTR) = rustix::io::read(&self.file, &mut [0; 0]) {}
     }
 }
 
 impl Controller for ControlFile {
+    /// gadgetfs acknowledges an OUT request with data by itself. If the host sends its next request before this
+    /// thread has read that one's event and data, the kernel drops them; so every microsecond counts.
+    fn prepare_thread(&self) {
+        sys::come_first();
+    }
+
     fn speed(&self) -> Speed {
         self.speed
     }
@@ -266,7 +278,7 @@ impl Controller for ControlFile {
         }
         file.write_all(&message)
             .map_err(|error| failed("configuring", error))?;
-        GadgetfsPipe::new(file.into(), assigned.address)
+        GadgetfsPipe::new(Arc::new(file), assigned.address)
             .map(|pipe| Arc::new(pipe) as Arc<dyn Pipe>)
             .map_err(|error| failed("preparing", error))
     }

@@ -9,6 +9,8 @@ mod control;
 mod event;
 mod mount;
 mod pipe;
+#[allow(unsafe_code)]
+mod sys;
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -35,8 +37,8 @@ use mount::Mount;
 /// Message tag of the set-up write.
 const SET_UP_TAG: u32 = 0;
 
-/// How long files of a run that has just ended, or crashed, may take to be released: the kernel closes a
-/// file that had asynchronous operations from a work item.
+/// How long the files of a process that is ending, or of a run that has just ended, may take to be
+/// released.
 const RELEASE_TIME: Duration = Duration::from_secs(1);
 
 /// Starts the gadget on the controller that gadgetfs has chosen.

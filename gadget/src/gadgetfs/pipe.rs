@@ -1,254 +1,306 @@
-//! An endpoint file: transfers as asynchronous operations.
+//! An endpoint file, read or written by a thread of its own.
+//!
+//! gadgetfs has asynchronous I/O too, but cancelling it is not safe: the kernel cancels with the AIO
+//! context locked, controllers give the request back at once, and completing it takes the same lock
+//! (ep_aio_cancel, aio_complete_rw; dummy_hcd on 6.12 stops the machine for good). A process that exits or
+//! is killed with operations in flight does the same. Blocking I/O is cancelled by a signal and by the end of the
+//! process alike. It carries one transfer at a time; what is submitted beyond waits here.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use aio_rs::{Buffer, Context, Operation, SharedFile};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use aio_rs::Buffer;
 use rustix::io::Errno;
 use usbfs2_protocol::{Direction, EndpointAddress};
 
+use super::sys::IoThread;
 use crate::endpoint::{Completion, EndpointError};
-use crate::pipe::{Ordered, Pipe};
+use crate::pipe::Pipe;
 
-/// Operations in the kernel at a time for one endpoint; what is submitted beyond waits here.
-const DEPTH: u32 = 64;
+/// The kernel copies a transfer into memory that kmalloc gives it, which is no more than this.
+const LONGEST_TRANSFER: usize = 4 << 20;
 
-/// How long the controller may take to give back what was cancelled.
-const CANCEL_TIME: Duration = Duration::from_secs(1);
+/// How often to interrupt a system call until it ends: the signal may come just before the call.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct GadgetfsPipe {
+    shared: Arc<Shared>,
     address: EndpointAddress,
-    /// The context's eventfd, to sleep on while the state is not locked.
-    wake: OwnedFd,
+}
+
+/// What the pipe and its thread share.
+#[derive(Debug)]
+struct Shared {
+    direction: Direction,
     state: Mutex<PipeState>,
+    /// For the thread: something to do. For everybody else: something done.
+    changed: Condvar,
 }
 
 #[derive(Debug)]
 struct PipeState {
     /// `None` once disabled or taken over.
-    file: Option<SharedFile>,
-    context: Context,
-    ordered: Ordered,
-    /// Submissions the context has no room for yet.
-    backlog: VecDeque<(u64, Buffer)>,
+    active: Option<Active>,
+    /// The thread is to end.
+    is_ending: bool,
+    waiting: VecDeque<Buffer>,
+    /// The thread has a transfer with the kernel.
+    in_flight: bool,
+    /// That transfer is to come back.
+    is_cancelled: bool,
+    halt: Halt,
+    done: VecDeque<Completion>,
+}
+
+#[derive(Debug)]
+struct Active {
+    file: Arc<File>,
+    thread: IoThread,
+}
+
+/// A halt is asked of the thread: a file carries one system call at a time, and the thread has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Halt {
+    NotAsked,
+    Asked,
+    Done(Result<(), Errno>),
 }
 
 impl GadgetfsPipe {
     /// For an endpoint file that has just been configured.
-    pub(super) fn new(file: SharedFile, address: EndpointAddress) -> io::Result<Self> {
-        let context = Context::new(DEPTH)?;
-        Ok(Self {
-            address,
-            wake: context.event_fd().try_clone_to_owned()?,
+    pub(super) fn new(file: Arc<File>, address: EndpointAddress) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            direction: address.direction(),
             state: Mutex::new(PipeState {
-                file: Some(file),
-                context,
-                ordered: Ordered::default(),
-                backlog: VecDeque::new(),
+                active: None,
+                is_ending: false,
+                waiting: VecDeque::new(),
+                in_flight: false,
+                is_cancelled: false,
+                halt: Halt::NotAsked,
+                done: VecDeque::new(),
             }),
-        })
+            changed: Condvar::new(),
+        });
+        let thread = IoThread::spawn(format!("usb {address}"), {
+            let shared = Arc::clone(&shared);
+            let file = Arc::clone(&file);
+            move || shared.serve(&file)
+        })?;
+        shared.lock().active = Some(Active { file, thread });
+        Ok(Self { shared, address })
     }
 
+    /// Ends the thread and takes the file away.
+    fn release(&self) -> Option<Arc<File>> {
+        let mut state = self.shared.lock();
+        state.is_ending = true;
+        let mut state = self.shared.cancel(state);
+        let Active { file, thread } = state.active.take()?;
+        drop(state);
+        thread.join();
+        Some(file)
+    }
+}
+
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, PipeState> {
-        // No callback runs while the lock is held, and the context keeps itself consistent.
+        // Nothing that can panic runs while the lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the file away and waits until the kernel has given back every operation on it.
-    fn release(&self) -> Option<SharedFile> {
+    /// The thread: one system call after the other.
+    fn serve(&self, file: &File) {
         let mut state = self.lock();
-        let file = state.file.take()?;
-        state.cancel_backlog();
-        state.cancel_in_flight();
-        drop(state);
-        self.wake();
-        Some(file)
+        while !state.is_ending {
+            if state.halt == Halt::Asked {
+                drop(state);
+                self.halt(file);
+                state = self.lock();
+            } else if let Some(mut buffer) = state.waiting.pop_front() {
+                state.in_flight = true;
+                state.is_cancelled = false;
+                drop(state);
+                let outcome = self.transfer(file, &mut buffer);
+                state = self.lock();
+                state.in_flight = false;
+                state.complete(buffer, outcome);
+                self.changed.notify_all();
+            } else {
+                state = self.wait_changed(state, None);
+            }
+        }
     }
 
-    /// Has whoever sleeps in wait() look for its completions.
-    fn wake(&self) {
-        // The counter cannot be full: every wait empties it.
-        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    /// One transfer with the kernel.
+    fn transfer(&self, file: &File, buffer: &mut Buffer) -> Result<usize, EndpointError> {
+        let length = match self.direction {
+            Direction::In => buffer.len(),
+            Direction::Out => buffer.requested_length(),
+        };
+        if length > LONGEST_TRANSFER {
+            return Err(EndpointError::TooLong {
+                length,
+                limit: LONGEST_TRANSFER,
+            });
+        }
+        loop {
+            let outcome = match self.direction {
+                Direction::In => rustix::io::write(file, buffer),
+                Direction::Out => rustix::io::read(file, &mut buffer.whole_mut()[..length]),
+            };
+            let is_disturbed = outcome == Err(Errno::INTR) && !self.lock().is_cancelled;
+            if is_disturbed {
+                // For a halt, or the process was stopped and continued (SIGSTOP, a debugger). What had
+                // moved is lost, which for a transfer that the host has not begun is nothing.
+                self.halt(file);
+                continue;
+            }
+            if self.direction == Direction::Out {
+                buffer.set_len(outcome.unwrap_or(0));
+            }
+            return outcome.map_err(transfer_error);
+        }
     }
 
-    /// Empties the eventfd, so that only what comes from now on wakes the sleeper.
-    fn drain(&self) {
-        let mut counter = [0; 8];
-        let _ = rustix::io::read(&self.wake, &mut counter);
+    /// Halts the endpoint if that was asked for: I/O in the wrong direction does, and fails with EBADMSG.
+    fn halt(&self, file: &File) {
+        if self.lock().halt != Halt::Asked {
+            return;
+        }
+        let outcome = match self.direction {
+            Direction::In => rustix::io::read(file, &mut [0; 0]),
+            Direction::Out => rustix::io::write(file, &[]),
+        };
+        let outcome = match outcome {
+            Ok(_) | Err(Errno::BADMSG) => Ok(()),
+            // Asked again by whoever waits.
+            Err(Errno::INTR) => return,
+            Err(errno) => Err(errno),
+        };
+        self.lock().halt = Halt::Done(outcome);
+        self.changed.notify_all();
     }
 
-    /// Sleeps until a completion may be there; false at the deadline.
-    fn sleep(&self, deadline: Option<Instant>) -> bool {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut fds = [PollFd::new(&self.wake, PollFlags::IN)];
-        !matches!(poll(&mut fds, timeout.as_ref()), Ok(0))
+    /// Takes back what the thread has with the kernel, and then what waits.
+    fn cancel<'a>(&self, mut state: MutexGuard<'a, PipeState>) -> MutexGuard<'a, PipeState>
+    where
+        Self: 'a,
+    {
+        let waiting = std::mem::take(&mut state.waiting);
+        state.is_cancelled = true;
+        self.changed.notify_all();
+        while state.in_flight {
+            state = self.interrupt(state);
+        }
+        for buffer in waiting {
+            state.complete(buffer, Err(EndpointError::Cancelled));
+        }
+        self.changed.notify_all();
+        state
+    }
+
+    /// Ends the thread's system call, if it is in one, and gives it a moment to say so.
+    fn interrupt<'a>(&self, state: MutexGuard<'a, PipeState>) -> MutexGuard<'a, PipeState> {
+        if let Some(active) = &state.active {
+            active.thread.interrupt();
+        }
+        self.wait_changed(state, Some(INTERRUPT_INTERVAL))
+    }
+
+    fn wait_changed<'a>(
+        &self,
+        state: MutexGuard<'a, PipeState>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, PipeState> {
+        match timeout {
+            None => {
+                let waited = self.changed.wait(state);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(timeout) => {
+                let waited = self.changed.wait_timeout(state, timeout);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
     }
 }
 
 impl PipeState {
-    /// Moves submissions from the backlog to the kernel.
-    fn pump(&mut self, direction: Direction) {
-        let Some(file) = self.file.clone() else {
-            return;
-        };
-        while self.context.in_flight() < self.context.depth() {
-            let Some((number, buffer)) = self.backlog.pop_front() else {
-                break;
-            };
-            let operation = match direction {
-                Direction::In => Operation::write(&file, 0, buffer),
-                Direction::Out => Operation::read(&file, 0, buffer),
-            };
-            if let Err(error) = self.context.prepare(operation.user_data(number)) {
-                // Not for lack of room, so it will not get better: the process was forked.
-                let status = Err(EndpointError::Io(io::Error::other(error.to_string())));
-                let buffer = error.into_operation().into_buffer();
-                self.complete(number, buffer, 0, status);
-            }
-        }
-        if let Err(error) = self.context.submit() {
-            log::error!("submitting transfers: {error}");
-        }
-    }
-
-    /// Takes the kernel's completions.
-    fn reap(&mut self) {
-        while let Some(done) = self.context.try_next() {
-            self.accept(done);
-        }
-    }
-
-    fn accept(&mut self, done: aio_rs::Completion) {
-        let (actual_length, status) = match done.result {
-            Ok(length) => (length, Ok(())),
-            Err(error) => (0, Err(self.judge(error))),
-        };
-        self.complete(done.user_data, done.buffer, actual_length, status);
-    }
-
-    /// What an errno of an endpoint file means (drivers/usb/gadget/legacy/inode.c and the controllers).
-    fn judge(&self, error: io::Error) -> EndpointError {
-        match Errno::from_io_error(&error) {
-            Some(Errno::SHUTDOWN | Errno::NODEV | Errno::NOENT) => EndpointError::Disabled,
-            // The kernel's request was dequeued, or never queued.
-            Some(Errno::CONNRESET | Errno::CANCELED) if self.file.is_none() => {
-                EndpointError::Disabled
-            }
-            Some(Errno::CONNRESET | Errno::CANCELED) => EndpointError::Cancelled,
-            Some(Errno::OVERFLOW) => EndpointError::Overflow,
-            _ => EndpointError::Io(error),
-        }
-    }
-
-    fn complete(
-        &mut self,
-        number: u64,
-        buffer: Buffer,
-        actual_length: usize,
-        status: Result<(), EndpointError>,
-    ) {
-        let completion = Completion {
+    fn complete(&mut self, buffer: Buffer, outcome: Result<usize, EndpointError>) {
+        let actual_length = *outcome.as_ref().unwrap_or(&0);
+        let status = outcome.map(drop).map_err(|error| match error {
+            EndpointError::Cancelled if self.is_ending => EndpointError::Disabled,
+            error => error,
+        });
+        self.done.push_back(Completion {
             buffer,
             actual_length,
             status,
-        };
-        self.ordered.completed(number, completion);
+        });
     }
+}
 
-    fn cancel_backlog(&mut self) {
-        for (number, buffer) in std::mem::take(&mut self.backlog) {
-            let status = Err(if self.file.is_none() {
-                EndpointError::Disabled
-            } else {
-                EndpointError::Cancelled
-            });
-            self.complete(number, buffer, 0, status);
-        }
-    }
-
-    fn cancel_in_flight(&mut self) {
-        self.context.cancel_all();
-        let deadline = Instant::now() + CANCEL_TIME;
-        while self.context.in_flight() > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.context.wait(Some(left)) {
-                Ok(Some(done)) => self.accept(done),
-                Ok(None) => {
-                    log::warn!("the controller keeps cancelled transfers");
-                    return;
-                }
-                Err(error) => {
-                    log::error!("waiting for cancelled transfers: {error}");
-                    return;
-                }
-            }
-        }
+/// What an errno of an endpoint file means (drivers/usb/gadget/legacy/inode.c and the controllers).
+fn transfer_error(errno: Errno) -> EndpointError {
+    match errno {
+        Errno::SHUTDOWN | Errno::NODEV | Errno::NOENT => EndpointError::Disabled,
+        Errno::INTR | Errno::CONNRESET => EndpointError::Cancelled,
+        Errno::OVERFLOW => EndpointError::Overflow,
+        errno => EndpointError::Io(errno.into()),
     }
 }
 
 impl Pipe for GadgetfsPipe {
     fn submit(&self, buffer: Buffer) {
-        let mut state = self.lock();
-        let number = state.ordered.submitted();
-        if state.file.is_none() {
-            state.complete(number, buffer, 0, Err(EndpointError::Disabled));
-            return;
+        let mut state = self.shared.lock();
+        if state.is_ending {
+            state.complete(buffer, Err(EndpointError::Disabled));
+        } else {
+            state.waiting.push_back(buffer);
         }
-        state.backlog.push_back((number, buffer));
-        state.pump(self.address.direction());
+        self.shared.changed.notify_all();
     }
 
     fn pending(&self) -> usize {
-        self.lock().ordered.len()
+        let state = self.shared.lock();
+        state.waiting.len() + usize::from(state.in_flight) + state.done.len()
     }
 
     fn wait(&self, deadline: Option<Instant>) -> Option<Completion> {
-        let mut is_last = false;
+        let mut state = self.shared.lock();
         loop {
-            self.drain();
-            {
-                let mut state = self.lock();
-                state.reap();
-                state.pump(self.address.direction());
-                if let Some(completion) = state.ordered.pop() {
-                    return Some(completion);
-                }
-                if is_last || state.ordered.is_empty() {
-                    return None;
-                }
+            let completion = state.done.pop_front();
+            if completion.is_some() || (state.waiting.is_empty() && !state.in_flight) {
+                return completion;
             }
-            is_last = !self.sleep(deadline);
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return None;
+            }
+            state = self.shared.wait_changed(state, left);
         }
     }
 
     fn cancel_all(&self) {
-        let mut state = self.lock();
-        state.cancel_backlog();
-        state.context.cancel_all();
-        drop(state);
-        self.wake();
+        drop(self.shared.cancel(self.shared.lock()));
     }
 
     fn set_halt(&self) -> Result<(), EndpointError> {
-        let Some(file) = self.lock().file.clone() else {
-            return Err(EndpointError::Disabled);
-        };
-        // Input or output in the wrong direction halts the endpoint, and succeeds with EBADMSG.
-        let result = match self.address.direction() {
-            Direction::In => rustix::io::read(&file, &mut [0; 0]).map(drop),
-            Direction::Out => rustix::io::write(&file, &[]).map(drop),
-        };
-        match result {
-            Ok(()) | Err(Errno::BADMSG) => Ok(()),
-            Err(Errno::NODEV | Errno::SHUTDOWN) => Err(EndpointError::Disabled),
-            Err(errno) => Err(EndpointError::Io(errno.into())),
+        let mut state = self.shared.lock();
+        state.halt = Halt::Asked;
+        self.shared.changed.notify_all();
+        while !state.is_ending {
+            if let Halt::Done(outcome) = state.halt {
+                return outcome.map_err(transfer_error);
+            }
+            state = self.shared.interrupt(state);
         }
+        Err(EndpointError::Disabled)
     }
 
     fn disable(&self) {
@@ -264,5 +316,11 @@ impl Pipe for GadgetfsPipe {
                 None
             }
         }
+    }
+}
+
+impl Drop for GadgetfsPipe {
+    fn drop(&mut self) {
+        self.disable();
     }
 }

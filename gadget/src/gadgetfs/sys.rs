@@ -1,0 +1,117 @@
+//! Threads whose blocking system calls can be ended, and a thread that comes first.
+//!
+//! A read or write of an endpoint file ends early for a signal only, so each thread that does such I/O
+//! takes one signal and blocks all others: another one would end a transfer that nobody cancelled.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::thread::JoinHandleExt as _;
+use std::ptr;
+use std::sync::Once;
+use std::thread::{self, JoinHandle};
+
+/// A thread for blocking I/O.
+#[derive(Debug)]
+pub(super) struct IoThread(JoinHandle<()>);
+
+impl IoThread {
+    /// Starts the thread.
+    pub(super) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        static HANDLER: Once = Once::new();
+        HANDLER.call_once(handle_signal);
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            take_only_our_signal();
+            body();
+        })?;
+        Ok(Self(thread))
+    }
+
+    /// Makes the thread's current system call fail with EINTR. Nothing happens when it is in none, so
+    /// repeat this until the call is known to have ended.
+    pub(super) fn interrupt(&self) {
+        // SAFETY: the JoinHandle is ours and not joined, so the thread is neither joined nor detached and its
+        // pthread_t names it, even if it has ended. `spawn` installed the handler first, so the signal
+        // does nothing but end a system call.
+        let result = unsafe { libc::pthread_kill(self.0.as_pthread_t(), signal()) };
+        // Fails only for a thread that has ended, which is in no system call.
+        debug_assert!(result == 0 || result == libc::ESRCH);
+    }
+
+    /// Waits for the thread to end.
+    pub(super) fn join(self) {
+        // A panic of the body has been printed; it left its completions undone, which disable() reports.
+        drop(self.0.join());
+    }
+}
+
+/// Lets the calling thread run before all ordinary ones as soon as it has something to do, where the process
+/// may ask for that (CAP_SYS_NICE, RLIMIT_RTPRIO). Threads it starts are ordinary ones.
+pub(super) fn come_first() {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: `parameters` is a local that outlives the call, which only reads it; 0 is the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    if result != 0 {
+        let error = io::Error::last_os_error();
+        log::debug!("endpoint 0 is served at ordinary priority: {error}");
+    }
+}
+
+/// The signal that interrupts: a real-time signal, since the others have meanings of their own.
+fn signal() -> libc::c_int {
+    libc::SIGRTMAX() - 1
+}
+
+/// Does nothing: a signal with a handler ends the system call.
+extern "C" fn ignore(_signal: libc::c_int) {}
+
+fn handle_signal() {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: `action` is a local that outlives the block. All zeroes is a valid sigaction, without SA_RESTART, which
+    // would resume the call; sigemptyset writes its mask. `ignore` is async-signal-safe because it
+    // does nothing, and lives as long as the program. The old action is not asked for.
+    unsafe {
+        (*action.as_mut_ptr()).sa_sigaction = ignore as *const () as libc::sighandler_t;
+        libc::sigemptyset(&raw mut (*action.as_mut_ptr()).sa_mask);
+        libc::sigaction(signal(), action.as_ptr(), ptr::null_mut());
+    }
+}
+
+fn take_only_our_signal() {
+    let mut blocked = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `blocked` is a local that outlives the block; sigfillset initialises it before the others read it. Only
+    // this thread's mask changes, and the old one is not asked for.
+    unsafe {
+        libc::sigfillset(blocked.as_mut_ptr());
+        libc::sigdelset(blocked.as_mut_ptr(), signal());
+        libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), ptr::null_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_blocked_read_ends_when_interrupted() {
+        let (mut reader, _writer) = io::pipe().unwrap();
+        let (sender, outcome) = channel();
+        let thread = IoThread::spawn("reader".to_owned(), move || {
+            let error = reader.read(&mut [0]).unwrap_err();
+            sender.send(error.kind()).unwrap();
+        })
+        .unwrap();
+        // The first ones may come before the read does.
+        let kind = loop {
+            thread.interrupt();
+            if let Ok(kind) = outcome.recv_timeout(std::time::Duration::from_millis(1)) {
+                break kind;
+            }
+        };
+        assert_eq!(kind, io::ErrorKind::Interrupted);
+        thread.join();
+    }
+}
