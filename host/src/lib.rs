@@ -39,7 +39,8 @@
 //! mounted, and the kernel's classic usbfs otherwise; [`Host::reason`] says which and why.
 //! [`Host::on`] takes a bus inside the process, where devices are values and no hardware, module or
 //! permission is needed. Code above this crate cannot tell them apart: error rules, the order of
-//! completions and the treatment of partial data are the same on all three.
+//! completions and the treatment of partial data are the same on all three, but for one thing: usbfs
+//! gives no data of a control transfer that met its deadline.
 //!
 //! # Queues
 //!

@@ -3,10 +3,29 @@
 use std::time::{Duration, Instant};
 
 use crate::rig::{Rig, SHORT, SOON};
-use usbfs2_host::{Buffer, Bulk, Out, TransferError, Waiting, block_on};
+use usbfs2_host::{Buffer, Bulk, Out, SetupPacket, TransferError, Waiting, block_on};
 
 fn bytes(length: usize, seed: u8) -> Vec<u8> {
     (0..length).map(|i| seed.wrapping_add(i as u8)).collect()
+}
+
+/// Compiles only as long as programs may move these between threads and tasks.
+#[test]
+fn everything_moves_between_threads() {
+    fn sent<T: Send>(value: T) -> T {
+        value
+    }
+    fn shared<T: Send + Sync + Clone>(_: &T) {}
+    let rig = Rig::new();
+    shared(&rig.host);
+    shared(&rig.device);
+    shared(&rig.interface);
+    sent(rig.host.watch().unwrap());
+    let mut input = sent(rig.input());
+    let transfer = sent(input.transfer_within(Waiting::Async, Buffer::new(), Some(SHORT)));
+    block_on(transfer).status.unwrap_err();
+    let setup = SetupPacket::get_device_status();
+    block_on(sent(rig.device.control_in(setup, SOON))).unwrap_err();
 }
 
 #[test]
