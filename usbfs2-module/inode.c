@@ -56,17 +56,19 @@ static void inherit(struct usbfs2_node *node,
 	struct usbfs2_node *child;
 
 	lockdep_assert_held(&usbfs2_attributes_lock);
-	if (valid & ATTR_UID)
+	if (valid & ATTR_UID) {
 		node->access.uid = access->uid;
-	if (valid & ATTR_GID)
+		node->inode->i_uid = access->uid;
+	}
+	if (valid & ATTR_GID) {
 		node->access.gid = access->gid;
+		node->inode->i_gid = access->gid;
+	}
 	if (valid & ATTR_MODE) {
 		node->access.file_mode = access->file_mode;
 		node->access.dir_mode = access->dir_mode;
-		node->inode->i_mode = node_mode(node, &node->access);
+		node->inode->i_mode = node_mode(node, access);
 	}
-	node->inode->i_uid = node->access.uid;
-	node->inode->i_gid = node->access.gid;
 	usbfs2_compat_set_ctime(node->inode);
 
 	list_for_each_entry(child, &node->children, sibling)
@@ -144,17 +146,17 @@ static const struct inode_operations usbfs2_dir_inode_operations = {
 	.setattr = usbfs2_setattr,
 };
 
-/* Another driver's SET_INTERFACE raises no notifier: look when asked. */
+/*
+ * Another driver's SET_INTERFACE raises no notifier: look when asked. Somebody
+ * who is busy with the device is not waited for.
+ */
 static int usbfs2_dir_open(struct inode *inode, struct file *file)
 {
-	struct usbfs2_node *node = usbfs2_node_of(inode);
+	const struct usbfs2_node *node = usbfs2_node_of(inode);
 	struct usb_interface *intf;
-	int ret;
 
-	if (node->kind == USBFS2_INTERFACE) {
-		ret = device_lock_interruptible(&node->dev->udev->dev);
-		if (ret)
-			return ret;
+	if (node->kind == USBFS2_INTERFACE &&
+	    usb_trylock_device(node->dev->udev)) {
 		intf = usbfs2_find_interface(node);
 		if (intf)
 			usbfs2_tree_sync_interface(intf);

@@ -90,36 +90,37 @@ put:
 
 static void deliver(struct usbfs2_request *req)
 {
-	struct kiocb *iocb = req->iocb;
-
-	if (!iocb) {
+	/*
+	 * Completing takes the kiocb off the list that cancel functions are
+	 * called from, so only after it may the request go.
+	 */
+	if (req->iocb)
+		req->iocb->ki_complete(req->iocb, req->result);
+	else
 		complete(&req->done);
-	} else {
-		if (req->in && req->result > 0)
-			usbfs2_user_pages_fill(&req->user, &req->buffer,
-					       req->result);
-		/*
-		 * Takes the kiocb off the list that cancel functions are
-		 * called from, so only now may the request go.
-		 */
-		iocb->ki_complete(iocb, req->result);
-	}
 	usbfs2_pipe_retire(req->pipe, req);
 }
 
 static void deliver_work(struct work_struct *work)
 {
-	deliver(container_of(work, struct usbfs2_request, deliver));
+	struct usbfs2_request *req = container_of(work, struct usbfs2_request,
+						  deliver);
+
+	usbfs2_user_pages_fill(&req->user, &req->buffer, req->result);
+	usbfs2_user_pages_release(&req->user);
+	deliver(req);
 }
 
 void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result)
 {
 	req->result = result;
-	if (req->iocb && req->in && result > USBFS2_ATOMIC_COPY) {
+	if (req->user.pages && result > USBFS2_ATOMIC_COPY) {
 		INIT_WORK(&req->deliver, deliver_work);
 		queue_work(usbfs2_workqueue, &req->deliver);
 		return;
 	}
+	if (req->user.pages && result > 0)
+		usbfs2_user_pages_fill(&req->user, &req->buffer, result);
 	deliver(req);
 }
 

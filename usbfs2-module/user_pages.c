@@ -125,13 +125,14 @@ int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
 		user->pages = user->few_pages;
 		user->pieces = user->few_pieces;
 	} else {
-		user->may_sleep = true;
 		user->pages = kvmalloc_array(count, sizeof(*user->pages),
 					     GFP_KERNEL_ACCOUNT);
 		user->pieces = kvmalloc_array(count, sizeof(*user->pieces),
 					      GFP_KERNEL_ACCOUNT);
 		if (!user->pages || !user->pieces)
 			return -ENOMEM;
+		user->may_sleep = is_vmalloc_addr(user->pages) ||
+				  is_vmalloc_addr(user->pieces);
 	}
 	for (index = 0; left && index < ranges.count; index++) {
 		part = range_at(&ranges, index, left, &start);
@@ -185,4 +186,5 @@ void usbfs2_user_pages_release(struct usbfs2_user_pages *user)
 		kvfree(user->pages);
 		kvfree(user->pieces);
 	}
+	user->pages = NULL;
 }
