@@ -1,14 +1,20 @@
 //! The tests of the whole stack.
 //!
+//! `cargo test` runs the scenarios, our host on our gadgets, on the in-process bus.
+//!
 //! In the VM (`USBFS2_WORLD=kernel`, set by `cargo xtask test`) every test runs in a process of its own,
 //! one at a time, with a deadline: a test that hangs in the kernel costs itself and not the rest.
 
 mod bad_input;
 mod endpoint_files;
 mod faults;
+mod kernel_drivers;
+mod kernel_functions;
 mod runner;
+mod scenarios;
 mod setup;
 mod unload;
+mod world;
 
 use std::process::ExitCode;
 
@@ -17,17 +23,27 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         Some(runner::ONE) => runner::run_one(&arguments.next().unwrap_or_default(), kernel_tests()),
         Some(faults::HOLD) => faults::hold(&arguments.collect::<Vec<_>>()),
-        _ => runner::run_all(kernel_tests()),
+        _ if runner::in_vm() => runner::run_all(kernel_tests()),
+        _ => runner::run_on_loopback(scenarios::all()),
     }
 }
 
-/// The tests that need the module and `dummy_hcd`.
+/// The tests that need the module and `dummy_hcd`, and the scenarios over them.
 fn kernel_tests() -> Vec<runner::Test> {
-    [
+    let scenarios = scenarios::all();
+    let mut tests = scenarios
+        .into_iter()
+        .map(runner::Test::from)
+        .collect::<Vec<_>>();
+    for topic in [
         endpoint_files::tests(),
         bad_input::tests(),
+        kernel_functions::tests(),
+        kernel_drivers::tests(),
         faults::tests(),
         unload::tests(),
-    ]
-    .concat()
+    ] {
+        tests.extend(topic);
+    }
+    tests
 }

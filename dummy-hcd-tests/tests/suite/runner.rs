@@ -9,6 +9,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::composite::KernelGadget;
 use dummy_hcd_tests::{kernel_log, usbfs2};
 use libtest_mimic::{Arguments, Failed, Trial};
+use usbfs2_loopback::Bus;
+
+use crate::scenarios::Scenario;
+use crate::world::World;
 
 /// The argument that makes this program one test's process.
 pub(crate) const ONE: &str = "--run-one";
@@ -16,9 +20,15 @@ pub(crate) const ONE: &str = "--run-one";
 /// One test.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Test {
-    pub(crate) name: &'static str,
-    pub(crate) run: fn() -> Result<()>,
-    pub(crate) deadline: Duration,
+    name: &'static str,
+    body: Body,
+    deadline: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Body {
+    Kernel(fn() -> Result<()>),
+    Scenario(Scenario),
 }
 
 impl Test {
@@ -26,28 +36,59 @@ impl Test {
     pub(crate) const fn new(name: &'static str, run: fn() -> Result<()>) -> Self {
         Self {
             name,
-            run,
+            body: Body::Kernel(run),
             deadline: Duration::from_secs(90),
         }
     }
 
-    /// A test of many rounds.
+    /// A test of many rounds, or of programs that take their time.
     pub(crate) const fn long(name: &'static str, run: fn() -> Result<()>) -> Self {
         Self {
             name,
-            run,
+            body: Body::Kernel(run),
             deadline: Duration::from_secs(600),
+        }
+    }
+
+    fn run(&self) -> Result<()> {
+        match self.body {
+            Body::Kernel(run) => run(),
+            Body::Scenario(run) => run(&World::Kernel),
         }
     }
 }
 
-/// Runs what the command line selects, as libtest does.
+impl From<(&'static str, Scenario)> for Test {
+    fn from((name, scenario): (&'static str, Scenario)) -> Self {
+        Self {
+            name,
+            body: Body::Scenario(scenario),
+            deadline: Duration::from_secs(120),
+        }
+    }
+}
+
+/// True where `cargo xtask test` has set the kernel's world up.
+pub(crate) fn in_vm() -> bool {
+    env::var_os("USBFS2_WORLD").is_some_and(|world| world == "kernel")
+}
+
+/// Runs the scenarios the command line selects, each on a bus of its own.
+pub(crate) fn run_on_loopback(scenarios: Vec<(&'static str, Scenario)>) -> ExitCode {
+    let trials = scenarios.into_iter().map(|(name, scenario)| {
+        Trial::test(name, move || {
+            scenario(&World::Loopback(Bus::new())).map_err(|error| format!("{error:#}").into())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+/// Runs what the command line selects in the VM.
 pub(crate) fn run_all(tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Tests share the buses and the kernel's log.
     arguments.test_threads = Some(1);
-    let in_vm = env::var_os("USBFS2_WORLD").is_some_and(|world| world == "kernel");
-    let trials = if in_vm { tests } else { Vec::new() }
+    let trials = tests
         .into_iter()
         .map(|test| Trial::test(test.name, move || report(&test, supervise(&test))))
         .collect();
@@ -60,7 +101,7 @@ pub(crate) fn run_one(name: &str, tests: Vec<Test>) -> ExitCode {
         eprintln!("there is no test {name}");
         return ExitCode::FAILURE;
     };
-    match (test.run)() {
+    match test.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

@@ -74,6 +74,13 @@ pub(crate) fn loopback_with_driver() -> Result<Plugged> {
     with_usbtest(KernelFunction::loopback())
 }
 
+/// One function, bound to a driver of the kernel's that knows its class.
+pub(crate) fn with_driver(function: KernelFunction, driver: &str) -> Result<Plugged> {
+    let plugged = Plugged::plug(UNKNOWN_PRODUCT, function)?;
+    plugged.device.wait_driver(0, driver)?;
+    Ok(plugged)
+}
+
 fn with_usbtest(function: KernelFunction) -> Result<Plugged> {
     modprobe("usbtest")?;
     let plugged = Plugged::plug(GADGET_ZERO, function)?;
