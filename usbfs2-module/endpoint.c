@@ -9,9 +9,17 @@
 
 #include "usbfs2.h"
 
+/*
+ * A kiocb holds the file until after it has completed, so close() would not be
+ * the last to let go of it: the endpoint would stay busy for a moment, or for
+ * ever if the device never answers. Cancelled, they are done soon.
+ */
 int usbfs2_pipe_flush(struct file *file, fl_owner_t owner)
 {
-	usbfs2_pipe_cancel(file->private_data, owner);
+	struct usbfs2_pipe *pipe = file->private_data;
+
+	usbfs2_pipe_cancel(pipe, owner);
+	usbfs2_pipe_wait_owner(pipe, owner);
 	return 0;
 }
 

@@ -233,6 +233,11 @@ static bool is_drained(struct usbfs2_pipe *pipe, fl_owner_t owner, u64 before)
 	return drained;
 }
 
+void usbfs2_pipe_wait_owner(struct usbfs2_pipe *pipe, fl_owner_t owner)
+{
+	wait_event(pipe->drained, is_drained(pipe, owner, U64_MAX));
+}
+
 int usbfs2_pipe_drain(struct usbfs2_pipe *pipe, fl_owner_t owner)
 {
 	unsigned long flags;

@@ -331,6 +331,8 @@ void usbfs2_pipe_cancel(struct usbfs2_pipe *pipe, fl_owner_t owner);
 void usbfs2_pipe_halt(struct usbfs2_pipe *pipe, enum usbfs2_pipe_state state);
 /* Waits until the controller has given everything back. */
 void usbfs2_pipe_wait_idle(struct usbfs2_pipe *pipe);
+/* The same for what owner submitted and has cancelled. */
+void usbfs2_pipe_wait_owner(struct usbfs2_pipe *pipe, fl_owner_t owner);
 /* PAUSED becomes RUNNING. */
 void usbfs2_pipe_run(struct usbfs2_pipe *pipe);
 /* A fresh start for an endpoint whose toggle was reset. */
