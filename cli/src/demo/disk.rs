@@ -29,9 +29,9 @@ const PULL_AT: u64 = COPY_BYTES / 2;
 pub(super) fn tour(world: &World, image: Option<&Path>) -> Result<Row> {
     let medium_file = medium(image)?;
     let gadget = gadget(medium_file.path())?;
-    let plugged = world.plug(&gadget, (VENDOR, PRODUCT))?;
+    let mut plugged = world.plug(&gadget, (VENDOR, PRODUCT))?;
     let mut survivor = Survivor {
-        plugged: &plugged,
+        plugged: &mut plugged,
         total: Statistics::default(),
         errors: Vec::new(),
     };
@@ -97,7 +97,7 @@ fn gadget(path: &Path) -> Result<Gadget> {
 
 /// The host's side, which opens the disk as often as it takes.
 struct Survivor<'a, 'world> {
-    plugged: &'a Plugged<'world>,
+    plugged: &'a mut Plugged<'world>,
     total: Statistics,
     errors: Vec<String>,
 }
@@ -137,7 +137,7 @@ impl Survivor<'_, '_> {
             if !pulled {
                 files::check_room(&files)?;
             }
-            let plugged = self.plugged;
+            let plugged = &mut *self.plugged;
             let outcome = files::write(&files, &bar, |done| {
                 if done >= PULL_AT && !pulled {
                     pulled = true;

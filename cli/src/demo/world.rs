@@ -2,7 +2,7 @@
 //! dummy_hcd. What is plugged in and what drives it is the same.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -61,6 +61,7 @@ impl World {
             host: self.host(),
             running,
             ids,
+            dark_port: None,
         })
     }
 }
@@ -71,6 +72,8 @@ pub(crate) struct Plugged<'world> {
     host: Host,
     running: Running,
     ids: (u16, u16),
+    /// The host's port while its power is off, which is how a cable of dummy_hcd is pulled.
+    dark_port: Option<PathBuf>,
 }
 
 impl Plugged<'_> {
@@ -100,29 +103,29 @@ impl Plugged<'_> {
     }
 
     /// Pulls the cable, as a hand would: nobody is asked.
-    pub(crate) fn pull_cable(&self) -> Result<()> {
+    pub(crate) fn pull_cable(&mut self) -> Result<()> {
         match self.world {
             World::InProcess(bus) => bus.cable(self.running.port_name())?.pull(),
-            World::Kernel(_) => self.soft_connect("disconnect")?,
+            World::Kernel(_) => {
+                let port = port_of(&self.wait_for_device()?)?;
+                switch(&port, false)?;
+                self.dark_port = Some(port);
+            }
         }
         Ok(())
     }
 
     /// Plugs it back in.
-    pub(crate) fn plug_cable(&self) -> Result<()> {
+    pub(crate) fn plug_cable(&mut self) -> Result<()> {
         match self.world {
             World::InProcess(bus) => bus.cable(self.running.port_name())?.plug(),
-            World::Kernel(_) => self.soft_connect("connect")?,
+            World::Kernel(_) => {
+                if let Some(port) = self.dark_port.take() {
+                    switch(&port, true)?;
+                }
+            }
         }
         Ok(())
-    }
-
-    /// The device controller's pull-up is the cable of dummy_hcd.
-    fn soft_connect(&self, word: &str) -> Result<()> {
-        let path: PathBuf = ["/sys/class/udc", self.running.port_name(), "soft_connect"]
-            .iter()
-            .collect();
-        fs::write(&path, word).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Takes the gadget off the bus; an error when one of its functions failed meanwhile.
@@ -138,3 +141,18 @@ impl Plugged<'_> {
 
 /// How long the tour waits for something that ought to happen at once.
 pub(crate) const AT_ONCE: Duration = PATIENCE;
+
+/// The switch of the port a device hangs on (usb_port/disable, Linux 6.0).
+fn port_of(id: &DeviceId) -> Result<PathBuf> {
+    let link: PathBuf = ["/sys/bus/usb/devices", id.as_str(), "port"]
+        .iter()
+        .collect();
+    let port =
+        fs::canonicalize(&link).with_context(|| format!("cannot follow {}", link.display()))?;
+    Ok(port.join("disable"))
+}
+
+fn switch(port: &Path, on: bool) -> Result<()> {
+    let word = if on { "0" } else { "1" };
+    fs::write(port, word).with_context(|| format!("cannot write {}", port.display()))
+}
