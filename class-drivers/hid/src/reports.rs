@@ -31,8 +31,8 @@ pub struct InputReport {
 ///
 /// # Errors
 /// A halt is cleared, a bus error tried again after a pause that doubles from 13 ms, as the kernel's
-/// driver does; [`HidError::Input`] comes once that has gone on for about a second. After an error
-/// there are no more reports.
+/// driver does; [`HidError::Input`] comes once that has gone on for about a second. Reports that came
+/// before an error are given before it; after it there are no more.
 ///
 /// # Cancellation
 /// Dropping a future that waits for the next report loses nothing. Dropping this ends the transfers
@@ -45,10 +45,14 @@ pub struct Reports {
     ready: VecDeque<InputReport>,
     /// Buffers to go back in flight.
     spare: Vec<Buffer>,
+    /// Transfers that have filled since the last refill.
+    filled: usize,
     overflows: u64,
     backoff: Backoff,
     /// Runs while the bus is left alone after an error.
     timer: Option<Timer>,
+    /// To be told once the reports before it have been given.
+    error: Option<HidError>,
     ended: bool,
 }
 
@@ -71,9 +75,11 @@ impl Reports {
             report_length,
             ready: VecDeque::new(),
             spare,
+            filled: 0,
             overflows: 0,
             backoff: Backoff::default(),
             timer: None,
+            error: None,
             ended: false,
         };
         reports.refill();
@@ -107,65 +113,79 @@ impl Reports {
             if let Some(report) = self.ready.pop_front() {
                 return Ok(Some(report));
             }
+            if let Some(error) = self.error.take() {
+                return Err(error);
+            }
             if self.ended {
                 return Ok(None);
             }
             let Some(completion) = self.endpoint.wait(left()) else {
                 return Ok(None);
             };
-            if let Some(pause) = self.take(completion)? {
-                thread::sleep(left().map_or(pause, |left| left.min(pause)));
-            }
+            let mut pause = self.take(completion);
             let none_waiting = Some(Duration::ZERO);
             while let Some(completion) = self.endpoint.wait(none_waiting) {
-                self.take(completion)?;
+                pause = pause.max(self.take(completion));
+            }
+            if let Some(pause) = pause {
+                thread::sleep(left().map_or(pause, |left| left.min(pause)));
             }
             self.refill();
         }
     }
 
-    /// Handles one completion. Says how long to leave the bus alone, when it was an error.
-    fn take(&mut self, completion: Completion) -> Result<Option<Duration>, HidError> {
+    /// Handles one completion. Says how long to leave the bus alone, when it was an error that may pass.
+    fn take(&mut self, completion: Completion) -> Option<Duration> {
         let Completion { buffer, status, .. } = completion;
-        let pause = match status {
+        match status {
             Ok(()) => {
                 self.backoff.succeeded();
+                self.filled += 1;
                 // A zero-length packet is no report.
                 if !buffer.is_empty() {
                     self.ready.push_back(InputReport {
                         bytes: buffer.to_vec(),
                     });
                 }
-                None
             }
             // Queued behind the transfer that met the error.
-            Err(TransferError::Cancelled) => None,
-            Err(TransferError::Disconnected) => {
-                self.ended = true;
-                return Err(HidError::Disconnected);
-            }
-            Err(error) => {
-                let pause = self
-                    .backoff
-                    .failed(error)
-                    .inspect_err(|_| self.ended = true)?;
-                log::debug!("input endpoint {}: {error}", self.endpoint.address());
-                self.endpoint.clear_halt().map_err(|error| {
+            Err(TransferError::Cancelled) => {}
+            // What is queued behind a final error fails alike: the first is told.
+            Err(_) if self.ended => {}
+            Err(error) => match self.recover(error) {
+                Ok(pause) => {
+                    self.spare.push(buffer);
+                    return Some(pause);
+                }
+                Err(error) => {
                     self.ended = true;
-                    HidError::request("CLEAR_FEATURE(ENDPOINT_HALT)")(error)
-                })?;
-                Some(pause)
-            }
-        };
+                    self.error = Some(error);
+                }
+            },
+        }
         self.spare.push(buffer);
+        None
+    }
+
+    /// Makes a failed endpoint work again. Says how long to leave the bus alone first.
+    fn recover(&mut self, error: TransferError) -> Result<Duration, HidError> {
+        if error == TransferError::Disconnected {
+            return Err(HidError::Disconnected);
+        }
+        let pause = self.backoff.failed(error)?;
+        log::debug!("input endpoint {}: {error}", self.endpoint.address());
+        self.endpoint
+            .clear_halt()
+            .map_err(HidError::request("CLEAR_FEATURE(ENDPOINT_HALT)"))?;
         Ok(pause)
     }
 
     /// Puts every buffer at hand back in flight.
     fn refill(&mut self) {
-        if self.spare.len() == self.depth && !self.ready.is_empty() && self.depth > 1 {
+        if self.filled == self.depth && self.depth > 1 {
             self.overflows += 1;
         }
+        self.filled = 0;
         if !self.spare.is_empty() && !self.ended {
             self.endpoint
                 .submit_all(self.spare.drain(..).map(|mut buffer| {
@@ -175,21 +195,17 @@ impl Reports {
         }
     }
 
-    /// Takes what has completed, up to an error that asks for a pause.
-    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), HidError>> {
-        while let Poll::Ready(completion) = self.endpoint.poll_next_complete(cx) {
-            let Some(completion) = completion else { break };
-            if let Some(pause) = self.take(completion)? {
+    /// Takes what has completed; pending until something has.
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Poll::Ready(Some(completion)) = self.endpoint.poll_next_complete(cx) {
+            if let Some(pause) = self.take(completion) {
                 self.timer = Some(Timer::after(pause));
-            }
-            if self.endpoint.pending() == 0 {
-                break;
             }
         }
         if self.spare.is_empty() {
             Poll::Pending
         } else {
-            Poll::Ready(Ok(()))
+            Poll::Ready(())
         }
     }
 }
@@ -212,6 +228,9 @@ impl Stream for Reports {
             if let Some(report) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(report)));
             }
+            if let Some(error) = this.error.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
             if this.ended {
                 return Poll::Ready(None);
             }
@@ -222,11 +241,11 @@ impl Stream for Reports {
                 this.timer = None;
                 this.refill();
             }
-            match this.poll_take(cx) {
-                Poll::Ready(Ok(())) if this.timer.is_none() => this.refill(),
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Poll::Pending => return Poll::Pending,
+            if this.poll_take(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if this.timer.is_none() {
+                this.refill();
             }
         }
     }
