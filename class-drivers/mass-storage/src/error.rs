@@ -79,7 +79,7 @@ pub enum TransportFault {
     /// The device reports that it and the host disagree about the data (BOT 5.3.3.1).
     #[error("phase error: the device and the host disagree about the data")]
     Phase,
-    /// The device ended the command without taking or sending all of its data, nor saying so.
+    /// The device passed the command without taking or sending all of its data.
     #[error("the device left the data unfinished: {moved} of {expected} bytes")]
     Unfinished {
         /// Bytes moved.
@@ -160,14 +160,6 @@ pub enum InvalidAnswer {
     /// The bytes break a rule.
     #[error(transparent)]
     Response(#[from] InvalidResponse),
-    /// Fewer bytes than the command moves, though the device says it passed.
-    #[error("{moved} of {expected} bytes came")]
-    Short {
-        /// Bytes that came.
-        moved: usize,
-        /// Bytes the command moves.
-        expected: usize,
-    },
     /// A block size no disk has.
     #[error("a block of {0} bytes: a power of two from 512 to 65536 was expected")]
     BlockSize(u32),

@@ -1,5 +1,6 @@
 //! One command over Bulk-Only Transport: its three stages in flight together, and the way back after an error.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use usbfs2_host::{Buffer, Bulk, Completion, Endpoint, In, Interface, Out, TransferError, Waiting};
@@ -14,6 +15,8 @@ use crate::statistics::Statistics;
 
 /// How long the device may take over a class request or to end a data stage it has reported on.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the device may be silent before the OUT pipe is looked at, which may say why.
+const LOOK_AT_OUT_AFTER: Duration = Duration::from_millis(100);
 
 /// The data stage of a command.
 #[derive(Debug)]
@@ -85,6 +88,8 @@ pub(crate) struct Transport {
     wrapper: Buffer,
     data: Buffer,
     status: Buffer,
+    /// Of the command in progress, what the OUT pipe has completed: the wrapper, then the data.
+    sent: VecDeque<Completion>,
     pub(crate) statistics: Statistics,
 }
 
@@ -103,6 +108,7 @@ impl Transport {
             wrapper: Buffer::new(),
             data: Buffer::new(),
             status: Buffer::new(),
+            sent: VecDeque::with_capacity(2),
             statistics: Statistics::default(),
         }
     }
@@ -202,6 +208,7 @@ impl Transport {
     }
 
     fn submit(&mut self, wrapper: &CommandBlockWrapper, data: &Data<'_>) {
+        self.sent.clear();
         let mut command = with_room(&mut self.wrapper, CommandBlockWrapper::LENGTH);
         command.extend_from_slice(&wrapper.to_bytes());
         let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
@@ -281,16 +288,51 @@ impl Transport {
         }
     }
 
+    /// The next completion of the IN pipe, or why there will be none: a device that has refused the
+    /// command has nothing to say about it.
     async fn next_in(
         &mut self,
         waiting: Waiting,
-        deadline: Instant,
+        mut deadline: Instant,
         stage: Stage,
     ) -> Result<Completion, Failure> {
-        self.bulk_in
-            .complete(waiting, Some(deadline))
-            .await
-            .ok_or_else(|| Failure::new(stage, TransferError::TimedOut))
+        loop {
+            let look_at = deadline.min(Instant::now() + LOOK_AT_OUT_AFTER);
+            if let Some(completion) = self.bulk_in.complete(waiting, Some(look_at)).await {
+                return Ok(completion);
+            }
+            if self.look_at_out()? {
+                deadline = deadline.min(Instant::now() + REQUEST_TIMEOUT);
+            }
+            if Instant::now() >= deadline {
+                let stage = if self.sent.is_empty() {
+                    Stage::Command
+                } else {
+                    stage
+                };
+                return Err(Failure::new(stage, TransferError::TimedOut));
+            }
+        }
+    }
+
+    /// Keeps what the OUT pipe has completed. Says whether the device has just ended the data with a
+    /// stall, so that its status cannot be far.
+    fn look_at_out(&mut self) -> Result<bool, Failure> {
+        let mut ended = false;
+        while let Some(completion) = self.bulk_out.wait(Some(Duration::ZERO)) {
+            let stage = if self.sent.is_empty() {
+                Stage::Command
+            } else {
+                Stage::Data
+            };
+            match (stage, completion.status) {
+                (_, Ok(())) => {}
+                (Stage::Data, Err(TransferError::Stall)) => ended = true,
+                (stage, Err(fault)) => return Err(Failure::new(stage, fault)),
+            }
+            self.sent.push_back(completion);
+        }
+        Ok(ended)
     }
 
     async fn next_out(
@@ -299,6 +341,9 @@ impl Transport {
         deadline: Instant,
         stage: Stage,
     ) -> Result<Completion, Failure> {
+        if let Some(completion) = self.sent.pop_front() {
+            return Ok(completion);
+        }
         self.bulk_out
             .complete(waiting, Some(deadline))
             .await

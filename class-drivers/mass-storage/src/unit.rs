@@ -9,7 +9,7 @@ use futures::lock::Mutex;
 use usbfs2_host::Waiting;
 use usbfs2_protocol::scsi::{Command, Sense, SenseKey};
 
-use crate::error::{DiskError, InvalidAnswer, Stage};
+use crate::error::{DiskError, Stage, TransportFault};
 use crate::transport::{Data, Failure, Outcome, Transport};
 
 /// How often a command is tried whose transport fails, or that meets a unit attention.
@@ -49,7 +49,34 @@ impl Unit {
         &self,
         waiting: Waiting,
         command: &Command,
+        data: Data<'_>,
+        on_medium_change: OnMediumChange,
+    ) -> Result<usize, DiskError> {
+        self.run_moving(waiting, command, data, 0, on_medium_change)
+            .await
+    }
+
+    /// As [`run`](Self::run), for a command that must move all of its data. One that moves less, with a
+    /// packet lost on the way, is tried again.
+    pub(crate) async fn run_whole(
+        &self,
+        waiting: Waiting,
+        command: &Command,
+        data: Data<'_>,
+        on_medium_change: OnMediumChange,
+    ) -> Result<(), DiskError> {
+        let expected = data.length();
+        self.run_moving(waiting, command, data, expected, on_medium_change)
+            .await?;
+        Ok(())
+    }
+
+    async fn run_moving(
+        &self,
+        waiting: Waiting,
+        command: &Command,
         mut data: Data<'_>,
+        expected: usize,
         on_medium_change: OnMediumChange,
     ) -> Result<usize, DiskError> {
         let mut transport = self.transport.lock().await;
@@ -61,7 +88,16 @@ impl Unit {
                 .attempt(&mut transport, waiting, command, &mut data)
                 .await;
             let sense = match outcome {
-                Ok(Ended::Passed(moved)) => return Ok(moved),
+                Ok(Ended::Passed(moved)) if moved >= expected => return Ok(moved),
+                // Its status was of this command, so the pipes are in step and need no recovery.
+                Ok(Ended::Passed(moved)) => {
+                    failed += 1;
+                    transport.statistics.failures += 1;
+                    let fault = TransportFault::Unfinished { moved, expected };
+                    let stage = Stage::Data;
+                    give_up(command, Failure { stage, fault }, failed)?;
+                    continue;
+                }
                 Ok(Ended::Failed(sense)) => sense,
                 Err(failure) => {
                     failed += 1;
@@ -100,26 +136,6 @@ impl Unit {
                 _ => return Err(error),
             }
         }
-    }
-
-    /// As [`run`](Self::run), for a command that must move all of its data.
-    pub(crate) async fn run_whole(
-        &self,
-        waiting: Waiting,
-        command: &Command,
-        data: Data<'_>,
-        on_medium_change: OnMediumChange,
-    ) -> Result<(), DiskError> {
-        let expected = data.length();
-        let moved = self.run(waiting, command, data, on_medium_change).await?;
-        if moved == expected {
-            return Ok(());
-        }
-        let reason = InvalidAnswer::Short { moved, expected };
-        Err(DiskError::Answer {
-            command: command.name(),
-            reason,
-        })
     }
 
     /// One try, and the sense when the unit fails it.
