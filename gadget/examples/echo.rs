@@ -9,6 +9,7 @@
 //! Says when a host has configured it, and ends when standard input does.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{env, io};
@@ -70,7 +71,17 @@ impl Function for Echo {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = GadgetfsOptions::default();
     let mut arguments = env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {

@@ -2,7 +2,7 @@
 
 use usbfs2_protocol::{Direction, TransferType};
 
-/// The endpoints dummy_hcd has had since Linux 3.x, in its own order. The isochronous ones of its table
+/// dummy_hcd's endpoints, read from 6.12, in its own order. The isochronous ones of its table
 /// are commented out in the kernel: dummy_hcd carries no isochronous transfer.
 const DUMMY_HCD: [&str; 24] = [
     "ep1in-bulk",
@@ -143,11 +143,14 @@ impl Udc {
         }
     }
 
-    /// The in-process bus: every number in both directions, of any type.
+    /// The in-process bus: every number in both directions, of any type but isochronous.
     #[must_use]
     pub fn loopback() -> Self {
         let names = (1..=15).flat_map(|number| [format!("ep{number}in"), format!("ep{number}out")]);
-        Self::from_endpoint_names("loopback", names)
+        Self {
+            carries_isochronous: false,
+            ..Self::from_endpoint_names("the in-process bus", names)
+        }
     }
 
     /// A controller of which only the endpoints' names are known, as gadgetfs lists them. Names that

@@ -33,10 +33,14 @@ pub(crate) fn check(model: &GadgetModel, target: &Target) -> Vec<Problem> {
                     kind: ProblemKind::SpeedNotOffered { speed: *speed },
                 });
             }
-            let missing = endpoints(model, &Udc::loopback()).err();
-            problems.extend(missing.unwrap_or_default());
+            let udc = Udc::loopback();
+            problems.extend(endpoints(model, &udc).err().unwrap_or_default());
+            problems.extend(isochronous(model, &udc));
         }
-        Target::Gadgetfs(udc) => gadgetfs(model, udc, &mut problems),
+        Target::Gadgetfs(udc) => {
+            gadgetfs(model, udc, &mut problems);
+            problems.extend(isochronous(model, udc));
+        }
     }
     problems
 }
@@ -66,6 +70,25 @@ pub(crate) fn endpoints(model: &GadgetModel, udc: &Udc) -> Result<Layout, Vec<Pr
             })
             .collect()
     })
+}
+
+/// The isochronous endpoints, where the controller has no such transfers.
+fn isochronous(model: &GadgetModel, udc: &Udc) -> Vec<Problem> {
+    if udc.carries_isochronous() {
+        return Vec::new();
+    }
+    let functions = model.functions.iter();
+    let endpoints =
+        functions.flat_map(|function| function.endpoints().map(move |one| (function, one)));
+    endpoints
+        .filter(|(_, endpoint)| endpoint.request.transfer_type == TransferType::Isochronous)
+        .map(|(function, endpoint)| Problem {
+            place: endpoint_place(function, endpoint),
+            kind: ProblemKind::NoIsochronous {
+                udc: udc.name().to_owned(),
+            },
+        })
+        .collect()
 }
 
 fn gadgetfs(model: &GadgetModel, udc: &Udc, problems: &mut Vec<Problem>) {
@@ -104,17 +127,6 @@ fn gadgetfs(model: &GadgetModel, udc: &Udc, problems: &mut Vec<Problem>) {
     }
 
     for function in &model.functions {
-        for endpoint in function.endpoints() {
-            let is_isochronous = endpoint.request.transfer_type == TransferType::Isochronous;
-            if is_isochronous && !udc.carries_isochronous() {
-                problems.push(Problem {
-                    place: endpoint_place(function, endpoint),
-                    kind: ProblemKind::NoIsochronous {
-                        udc: udc.name().to_owned(),
-                    },
-                });
-            }
-        }
         for interface in &function.interfaces {
             for (descriptor_type, bytes) in &interface.descriptors {
                 if bytes.len() > GADGETFS_CONTROL_BUFFER {

@@ -56,8 +56,14 @@ pub(crate) fn start(gadget: &Gadget, options: &GadgetfsOptions) -> Result<Runnin
     let has_high_speed = gadget.model.supports(Speed::High);
     let place = mount.controller().to_owned();
     let directory = mount.path().to_owned();
-    let control = ControlFile::new(file, stop.clone(), directory, udc, has_high_speed)
-        .map_err(|error| mount.failed("reading", error))?;
+    let control =
+        ControlFile::new(file, stop.clone(), directory, udc, has_high_speed).map_err(|error| {
+            match Errno::from_io_error(&error) {
+                // Descriptors accepted, but there was no controller to connect.
+                Some(Errno::INVAL) => StartError::NoController,
+                _ => mount.failed("reading", error),
+            }
+        })?;
     Device::start(gadget.clone(), layout, control, place, Box::new(stop))
         .map_err(StartError::Thread)
 }
@@ -78,7 +84,12 @@ fn learn(mount: &Mount) -> Result<Udc, StartError> {
     let names = mount.entries();
     // Disconnects.
     drop(file);
-    Ok(Udc::from_endpoint_names(mount.controller(), names?))
+    let udc = Udc::from_endpoint_names(mount.controller(), names?);
+    if udc.endpoints().is_empty() {
+        // Descriptors accepted, but there was no controller to connect.
+        return Err(StartError::NoController);
+    }
+    Ok(udc)
 }
 
 /// As [`learn`], at the place the options name.
