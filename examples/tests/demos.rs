@@ -1,0 +1,129 @@
+//! Runs every Rust example the way that needs no hardware, and looks at what it prints.
+
+use std::process::{Command, Output};
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    // anyhow would add its own to the complaint.
+    command.args(arguments).env_remove("RUST_BACKTRACE");
+    command.output().unwrap()
+}
+
+/// What a run that succeeded printed.
+fn printed(program: &str, arguments: &[&str]) -> String {
+    let output = run(program, arguments);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{}: {errors}", output.status);
+    assert_eq!(errors, "");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one line a run that failed complained in.
+fn complaint(program: &str, arguments: &[&str]) -> String {
+    let output = run(program, arguments);
+    assert!(!output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    errors
+}
+
+#[test]
+fn list_shows_a_disk_with_its_endpoints() {
+    let expected = "\
+through loopback: an in-process bus was given
+1-1 1209:0002 usbfs2 Example disk
+  configuration 1
+    interface 0 alternate 0 class 08/06/50, driver none
+      0x81 bulk IN, 512 bytes a packet
+      0x01 bulk OUT, 512 bytes a packet
+";
+    assert_eq!(printed(env!("CARGO_BIN_EXE_list"), &["--demo"]), expected);
+}
+
+#[test]
+fn disk_read_prints_the_first_sectors() {
+    let expected = "\
+usbfs2 Disk: 2048 blocks of 512 bytes
+00000000  54 68 65 20 66 69 72 73 74 20 73 65 63 74 6f 72  The first sector
+00000010  20 6f 66 20 61 20 64 69 73 6b 20 74 68 61 74 20   of a disk that 
+00000020  69 73 20 6e 6f 74 20 74 68 65 72 65 2e 00 00 00  is not there....
+";
+    assert_eq!(
+        printed(env!("CARGO_BIN_EXE_disk_read"), &["--demo"]),
+        expected
+    );
+}
+
+#[test]
+fn hid_monitor_prints_key_events_and_lights_num_lock() {
+    let expected = r"down 0xe1
+down 0x0b 'H'
+up 0xe1
+up 0x0b
+down 0x0c 'i'
+up 0x0c
+down 0xe1
+down 0x1e '!'
+up 0xe1
+up 0x1e
+down 0x29 '\u{1b}'
+lights of the keyboard: Leds(NUM_LOCK)
+";
+    let printed = printed(env!("CARGO_BIN_EXE_hid_monitor"), &["--demo"]);
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn hotplug_sees_the_cable_pulled_and_plugged() {
+    let expected = "\
+1-1 is here: Example keyboard
+1-1 is gone
+1-1 is here: Example keyboard
+1-1 is gone
+";
+    assert_eq!(
+        printed(env!("CARGO_BIN_EXE_hotplug"), &["--demo"]),
+        expected
+    );
+}
+
+#[test]
+fn own_gadget_echoes_shouts_and_counts() {
+    let expected = "\
+it says: is anybody there?
+it says: IS ANYBODY THERE?
+it counts: 34 bytes
+";
+    assert_eq!(printed(env!("CARGO_BIN_EXE_own_gadget"), &[]), expected);
+}
+
+#[test]
+fn asynchronous_reads_keyboard_and_disk_on_two_executors() {
+    let expected = "\
+on futures, press Enter to end a line
+\"both at once\" came while 4194304 bytes were read
+on tokio, within a minute
+\"and once more\" came while 4194304 bytes were read
+";
+    assert_eq!(
+        printed(env!("CARGO_BIN_EXE_asynchronous"), &["--demo"]),
+        expected
+    );
+}
+
+#[test]
+fn examples_say_which_arguments_they_take() {
+    for (program, arguments) in [
+        (env!("CARGO_BIN_EXE_list"), &["--wrong"][..]),
+        (env!("CARGO_BIN_EXE_disk_read"), &[]),
+        (env!("CARGO_BIN_EXE_hid_monitor"), &[]),
+        (env!("CARGO_BIN_EXE_hotplug"), &["--wrong"]),
+        (env!("CARGO_BIN_EXE_own_gadget"), &["--wrong"]),
+        (env!("CARGO_BIN_EXE_asynchronous"), &["1-1"]),
+    ] {
+        let complaint = complaint(program, arguments);
+        let says_what_to_give = complaint.to_lowercase().contains("give ");
+        assert!(says_what_to_give, "{program}: {complaint}");
+    }
+}
