@@ -25,14 +25,17 @@ pub trait Function: Send + Sync + 'static {
     /// the host waits, and on gadgetfs a request that outlives the host's patience (5 s on Linux) spoils
     /// the one after it. Data beyond `wLength` is cut off.
     ///
-    /// gadgetfs cannot stall an OUT request that carried data: `Stall` then only ends in a log line.
+    /// gadgetfs acknowledges OUT requests with data before they get here. So `Stall` only ends in a log line
+    /// then, and the kernel drops a request that the host follows up with another before endpoint 0's
+    /// thread could read it: where that would hurt, have the host read back what it wrote.
     fn control(&self, request: &ControlRequest) -> ControlResponse {
         let _ = request;
         ControlResponse::Stall
     }
 
     /// Moves the function's data. Called after each SET_CONFIGURATION, and after each SET_INTERFACE of
-    /// one of the function's interfaces, with the endpoints of the current alternate settings.
+    /// one of the function's interfaces, with the endpoints of the current alternate settings. A run
+    /// whose endpoints are disabled again before it could start is left out.
     ///
     /// Returns when the endpoints report [`EndpointError::Disabled`], which ends the run without being
     /// a failure: `?` on every endpoint call is right. A function without endpoints returns at once, or
@@ -40,8 +43,8 @@ pub trait Function: Send + Sync + 'static {
     ///
     /// # Errors
     /// Any other error, and a panic, is reported by [`Running::failures`](crate::Running::failures) and
-    /// in the log. The endpoints stay silent until the host configures the device anew; the gadget's
-    /// other functions carry on.
+    /// in the log. The function's endpoints are disabled until the host configures the device anew; the
+    /// gadget's other functions carry on.
     fn run(&self, endpoints: Endpoints) -> Result<(), FunctionError>;
 
     /// The endpoints have just been disabled: the host is gone, reset the device, or deconfigured it.

@@ -35,6 +35,7 @@ fn fifty_plugs_are_fifty_runs() {
 fn deconfiguring_ends_the_run_and_configuring_starts_another() {
     let (echo, builder) = gadget();
     let setting = Setting::new(builder, Speed::High);
+    exchange(&setting.host, b"running");
     for _ in 0..10 {
         setting.host.set_configuration(0, PATIENCE).unwrap();
         setting
@@ -79,6 +80,7 @@ fn suspend_and_resume_keep_the_configuration() {
 fn dropping_a_running_gadget_unplugs_it_and_ends_its_runs() {
     let (echo, builder) = gadget();
     let setting = Setting::new(builder, Speed::High);
+    exchange(&setting.host, b"running");
     drop(setting.running);
     assert_eq!(echo.runs_ended.load(Ordering::SeqCst), 1);
     assert!(!setting.host.is_plugged());
