@@ -96,9 +96,12 @@ bool usbfs2_device_connected(struct usbfs2_device *dev)
 		return false;
 	if (!dev->hub)
 		return true;
+	/* The extended status answers another request (USB 3.1 10.16.2.6). */
 	ret = usb_control_msg_recv(dev->hub, 0, USB_REQ_GET_STATUS,
 				   USB_DIR_IN | USB_RT_PORT, 0,
-				   dev->udev->portnum, &status, sizeof(status),
+				   dev->udev->portnum, &status,
+				   offsetof(struct usb_port_status,
+					    dwExtPortStatus),
 				   USBFS2_HUB_TIMEOUT_MS, GFP_NOIO);
 	if (ret)
 		return ret != -ENODEV;

@@ -51,7 +51,10 @@ static enum outcome outcome_of(int status, const struct usb_device *udev,
 		*error = -EPROTO;
 		break;
 	}
-	return attached ? SUSPECT : UNPLUGGED;
+	if (attached)
+		return SUSPECT;
+	*error = -ENODEV;
+	return UNPLUGGED;
 }
 
 static size_t bytes_of(const struct usbfs2_request *req)
