@@ -36,6 +36,10 @@ pub(crate) fn tests() -> Vec<Test> {
             thirty_two_reads_complete_in_order,
         ),
         Test::new(
+            "aio::a_small_read_behind_a_large_one_completes_after_it",
+            a_small_read_behind_a_large_one_completes_after_it,
+        ),
+        Test::new(
             "aio::io_destroy_ends_what_waits_for_the_device",
             io_destroy_ends_what_waits_for_the_device,
         ),
@@ -201,6 +205,26 @@ fn thirty_two_reads_complete_in_order() -> Result<()> {
         ensure!(
             packets.into_iter().all(|packet| packet == expected),
             "a packet does not hold the pattern"
+        );
+    }
+    Ok(())
+}
+
+fn a_small_read_behind_a_large_one_completes_after_it() -> Result<()> {
+    // As a disk's data and its status: a reader takes completions in the order it submitted.
+    let plugged = setup::source_sink()?;
+    let file = Arc::new(plugged.interface.open_in()?);
+    for round in 0..50 {
+        let mut context = Context::new(16)?;
+        let lengths = [122_880, 512].into_iter().cycle().take(16);
+        let tokens = lengths
+            .map(|length| context.read(&file, 0, length))
+            .collect::<Result<Vec<_>, _>>()?;
+        let completed = context.wait(16, wait::DEADLINE)?;
+        let order = completed.iter().map(|one| one.token).collect::<Vec<_>>();
+        ensure!(
+            order == tokens,
+            "round {round}: reads completed in the order {order:?}"
         );
     }
     Ok(())
