@@ -18,23 +18,25 @@ mod world;
 
 use std::process::ExitCode;
 
+use world::KernelHost;
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some(runner::ONE) => runner::run_one(&arguments.next().unwrap_or_default(), kernel_tests()),
         Some(faults::HOLD) => faults::hold(&arguments.collect::<Vec<_>>()),
         _ if runner::in_vm() => runner::run_all(kernel_tests()),
-        _ => runner::run_on_loopback(scenarios::all()),
+        _ => runner::run_on_loopback(scenarios::on_loopback()),
     }
 }
 
 /// The tests that need the module and `dummy_hcd`, and the scenarios over them.
 fn kernel_tests() -> Vec<runner::Test> {
-    let scenarios = scenarios::all();
-    let mut tests = scenarios
-        .into_iter()
-        .map(runner::Test::from)
-        .collect::<Vec<_>>();
+    let mut tests = Vec::new();
+    for host in KernelHost::ALL {
+        let scenarios = scenarios::everywhere().into_iter();
+        tests.extend(scenarios.map(|(name, run)| runner::Test::scenario(host, name, run)));
+    }
     for topic in [
         endpoint_files::tests(),
         bad_input::tests(),

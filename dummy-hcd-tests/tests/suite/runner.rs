@@ -1,5 +1,6 @@
 //! Runs tests, each in a process of its own.
 
+use std::borrow::Cow;
 use std::io::{Read as _, Seek as _};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -9,18 +10,17 @@ use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::composite::KernelGadget;
 use dummy_hcd_tests::{kernel_log, usbfs2};
 use libtest_mimic::{Arguments, Failed, Trial};
-use usbfs2_loopback::Bus;
 
 use crate::scenarios::Scenario;
-use crate::world::World;
+use crate::world::{KernelHost, World};
 
 /// The argument that makes this program one test's process.
 pub(crate) const ONE: &str = "--run-one";
 
 /// One test.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Test {
-    name: &'static str,
+    name: Cow<'static, str>,
     body: Body,
     deadline: Duration,
 }
@@ -28,14 +28,14 @@ pub(crate) struct Test {
 #[derive(Debug, Clone, Copy)]
 enum Body {
     Kernel(fn() -> Result<()>),
-    Scenario(Scenario),
+    Scenario(KernelHost, Scenario),
 }
 
 impl Test {
     /// A test that takes seconds.
     pub(crate) const fn new(name: &'static str, run: fn() -> Result<()>) -> Self {
         Self {
-            name,
+            name: Cow::Borrowed(name),
             body: Body::Kernel(run),
             deadline: Duration::from_secs(90),
         }
@@ -44,26 +44,25 @@ impl Test {
     /// A test of many rounds, or of programs that take their time.
     pub(crate) const fn long(name: &'static str, run: fn() -> Result<()>) -> Self {
         Self {
-            name,
+            name: Cow::Borrowed(name),
             body: Body::Kernel(run),
             deadline: Duration::from_secs(600),
+        }
+    }
+
+    /// A scenario, seen by one of the kernel's hosts.
+    pub(crate) fn scenario(host: KernelHost, name: &str, run: Scenario) -> Self {
+        Self {
+            name: Cow::Owned(format!("{}::{name}", host.name())),
+            body: Body::Scenario(host, run),
+            deadline: Duration::from_secs(120),
         }
     }
 
     fn run(&self) -> Result<()> {
         match self.body {
             Body::Kernel(run) => run(),
-            Body::Scenario(run) => run(&World::Kernel),
-        }
-    }
-}
-
-impl From<(&'static str, Scenario)> for Test {
-    fn from((name, scenario): (&'static str, Scenario)) -> Self {
-        Self {
-            name,
-            body: Body::Scenario(scenario),
-            deadline: Duration::from_secs(120),
+            Body::Scenario(host, run) => run(&World::Kernel(host)),
         }
     }
 }
@@ -73,14 +72,9 @@ pub(crate) fn in_vm() -> bool {
     env::var_os("USBFS2_WORLD").is_some_and(|world| world == "kernel")
 }
 
-/// Runs the scenarios the command line selects, each on a bus of its own.
-pub(crate) fn run_on_loopback(scenarios: Vec<(&'static str, Scenario)>) -> ExitCode {
-    let trials = scenarios.into_iter().map(|(name, scenario)| {
-        Trial::test(name, move || {
-            scenario(&World::Loopback(Bus::new())).map_err(|error| format!("{error:#}").into())
-        })
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+/// Runs what the command line selects of the tests that need no kernel.
+pub(crate) fn run_on_loopback(trials: Vec<Trial>) -> ExitCode {
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
 /// Runs what the command line selects in the VM.
@@ -90,7 +84,7 @@ pub(crate) fn run_all(tests: Vec<Test>) -> ExitCode {
     arguments.test_threads = Some(1);
     let trials = tests
         .into_iter()
-        .map(|test| Trial::test(test.name, move || report(&test, supervise(&test))))
+        .map(|test| Trial::test(test.name.clone(), move || report(&test, supervise(&test))))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -124,7 +118,7 @@ fn supervise(test: &Test) -> Result<()> {
     let mut output = tempfile::tempfile()?;
     let since = Instant::now();
     let mut child = Command::new(env::current_exe()?)
-        .args([ONE, test.name])
+        .args([ONE, &test.name])
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output.try_clone()?)

@@ -1,9 +1,13 @@
-//! The two worlds a scenario runs in, behind one face.
+//! The worlds a scenario runs in, behind one face.
+
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use dummy_hcd_tests::{cable, usbfs2, wait};
+use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::{usbfs2, wait};
 use usbfs2_gadget::{DeviceIds, Gadget, GadgetBuilder, GadgetfsOptions, Running};
-use usbfs2_host::{Device, Host, Speed};
+use usbfs2_host::{Device, DeviceId, Host, Speed};
 use usbfs2_loopback::Bus;
 
 /// A vendor-specific product no kernel driver knows by its numbers.
@@ -18,14 +22,30 @@ pub(crate) const IDS: DeviceIds = DeviceIds {
 pub(crate) enum World {
     /// On a bus in this process.
     Loopback(Bus),
-    /// Over gadgetfs, dummy_hcd and the module.
-    Kernel,
+    /// Over gadgetfs and dummy_hcd.
+    Kernel(KernelHost),
 }
 
-/// A gadget that runs, and the host's view of it. Unplugged when dropped.
-pub(crate) struct Connected {
-    pub(crate) device: Device,
-    pub(crate) running: Running,
+/// The host's way to the devices of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KernelHost {
+    /// The endpoint files of the module.
+    Usbfs2,
+    /// The kernel's classic usbfs.
+    Usbfs,
+}
+
+impl KernelHost {
+    /// Every way, for tests that run once on each.
+    pub(crate) const ALL: [Self; 2] = [Self::Usbfs2, Self::Usbfs];
+
+    /// What names of tests begin with.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Usbfs2 => "usbfs2",
+            Self::Usbfs => "usbfs",
+        }
+    }
 }
 
 impl World {
@@ -39,32 +59,139 @@ impl World {
 
     /// Starts `gadget` and opens it from the host's end.
     pub(crate) fn connect(&self, gadget: &Gadget) -> Result<Connected> {
-        let (running, host) = match self {
-            Self::Loopback(bus) => (gadget.start_on(bus, Speed::High)?, Host::on(bus)),
-            Self::Kernel => (
-                gadget.start_gadgetfs(&GadgetfsOptions::default())?,
-                Host::usbfs2(usbfs2::MOUNT.as_ref())?,
-            ),
+        let running = match self {
+            Self::Loopback(bus) => gadget.start_on(bus, Speed::High)?,
+            Self::Kernel(_) => gadget.start_gadgetfs(&GadgetfsOptions::default())?,
         };
-        let id = wait::until("the host lists the gadget", || {
-            let devices = host.devices().ok()?;
-            let ours = devices.iter().find(|info| {
-                info.vendor_id() == Some(IDS.vendor) && info.product_id() == Some(IDS.product)
-            })?;
-            ours.active_configuration()?;
-            Some(ours.id().clone())
+        let host = match self {
+            Self::Loopback(bus) => Host::on(bus),
+            Self::Kernel(KernelHost::Usbfs2) => Host::usbfs2(usbfs2::MOUNT.as_ref())?,
+            Self::Kernel(KernelHost::Usbfs) => Host::usbfs()?,
+        };
+        let device =
+            open(&host).with_context(|| format!("the gadget said {:?}", running.failures()))?;
+        let cable = match self {
+            Self::Loopback(bus) => Cable::Bus(bus.cable(running.port_name())?),
+            Self::Kernel(_) => Cable::Port(port_switch(device.info().id())?),
+        };
+        Ok(Connected {
+            device,
+            host,
+            cable,
+            running,
         })
-        .with_context(|| format!("the gadget said {:?}", running.failures()))?;
-        let device = wait::until("the gadget can be opened", || host.open(&id).ok())?;
-        Ok(Connected { device, running })
     }
 
-    /// Pulls the cable of `connected`.
-    pub(crate) fn pull(&self, connected: &Connected) -> Result<()> {
+    /// Waits until a driver of the kernel's has interface `number`, where there is a kernel.
+    pub(crate) fn wait_for_kernel_driver(&self, number: u8, driver: &str) -> Result<()> {
         match self {
-            Self::Loopback(bus) => bus.cable(connected.running.port_name())?.pull(),
-            Self::Kernel => cable::pull(0)?,
+            Self::Loopback(_) => {}
+            Self::Kernel(_) => SysfsDevice::wait(0)?.wait_driver(number, driver)?,
         }
         Ok(())
     }
+
+    /// How many packets of an interrupt IN endpoint the device's controller accepts before the host asks.
+    pub(crate) fn packets_taken_ahead(&self) -> usize {
+        match self {
+            Self::Loopback(_) => 0,
+            // dummy_hcd's emulated FIFO (dummy_queue, Linux 6.12).
+            Self::Kernel(_) => 1,
+        }
+    }
+}
+
+/// A gadget that runs, and the host's view of it. Unplugged when dropped.
+pub(crate) struct Connected {
+    // The host lets go before the gadget goes.
+    pub(crate) device: Device,
+    host: Host,
+    cable: Cable,
+    pub(crate) running: Running,
+}
+
+impl Connected {
+    /// The cable, for whoever pulls it.
+    pub(crate) fn cable(&self) -> &Cable {
+        &self.cable
+    }
+
+    /// Opens the device once more, as another program would.
+    pub(crate) fn open_again(&self) -> Result<Device> {
+        open(&self.host)
+    }
+
+    /// Plugs the cable in and opens the device, which is a new one.
+    pub(crate) fn plug(&mut self) -> Result<()> {
+        self.cable.plug()?;
+        self.device = open(&self.host)
+            .with_context(|| format!("the gadget said {:?}", self.running.failures()))?;
+        Ok(())
+    }
+}
+
+/// The cable between host and gadget.
+#[derive(Debug, Clone)]
+pub(crate) enum Cable {
+    Bus(usbfs2_loopback::Cable),
+    /// The file that switches the power of the hub's port: without it, a device is gone.
+    Port(PathBuf),
+}
+
+impl Cable {
+    /// Pulls the cable out; the host has noticed when this returns.
+    pub(crate) fn pull(&self) -> Result<()> {
+        match self {
+            Self::Bus(cable) => cable.pull(),
+            Self::Port(switch) => write(switch, "1")?,
+        }
+        Ok(())
+    }
+
+    fn plug(&self) -> Result<()> {
+        match self {
+            Self::Bus(cable) => cable.plug(),
+            Self::Port(switch) => write(switch, "0")?,
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        // The port is the machine's: the next test finds it as this one did.
+        if let Cable::Port(switch) = &self.cable
+            && let Err(error) = write(switch, "0")
+        {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+/// Waits until the host lists the gadget, and opens it.
+fn open(host: &Host) -> Result<Device> {
+    let id = wait::until("the host lists the gadget", || {
+        let devices = host.devices().ok()?;
+        let ours = devices.iter().find(|info| {
+            info.vendor_id() == Some(IDS.vendor) && info.product_id() == Some(IDS.product)
+        })?;
+        ours.active_configuration()?;
+        Some(ours.id().clone())
+    })?;
+    Ok(wait::until("the gadget can be opened", || {
+        host.open(&id).ok()
+    })?)
+}
+
+/// The switch of the port a device hangs on (Documentation/ABI/testing/sysfs-bus-usb, Linux 6.0).
+fn port_switch(id: &DeviceId) -> Result<PathBuf> {
+    let port = Path::new("/sys/bus/usb/devices")
+        .join(id.as_str())
+        .join("port");
+    let port = fs::canonicalize(&port).with_context(|| format!("follow {}", port.display()))?;
+    Ok(port.join("disable"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("write {text} to {}", path.display()))
 }

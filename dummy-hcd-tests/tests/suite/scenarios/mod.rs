@@ -1,22 +1,43 @@
-//! Our host on our gadgets: written once, run on the in-process bus and over the kernel.
+//! Our host on our gadgets: written once, run on the in-process bus and, in the VM, over both of the
+//! kernel's ways to a device.
 
+mod composite;
 mod disk;
 mod identity;
 mod keyboard;
+mod random;
 
 use anyhow::Result;
+use libtest_mimic::{Failed, Trial};
+use usbfs2_loopback::Bus;
 
 use crate::world::World;
 
 /// What a scenario does in its world.
 pub(crate) type Scenario = fn(&World) -> Result<()>;
 
-/// Every scenario by its name.
-pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
+/// The scenarios that run in every world, by their names.
+pub(crate) fn everywhere() -> Vec<(&'static str, Scenario)> {
     [
         identity::scenarios(),
         keyboard::scenarios(),
         disk::scenarios(),
+        composite::scenarios(),
     ]
     .concat()
+}
+
+/// The tests on the in-process bus: every scenario on a bus of its own, and those that nothing else can.
+pub(crate) fn on_loopback() -> Vec<Trial> {
+    let scenarios = [everywhere(), keyboard::scenarios_without_a_fifo()].concat();
+    let scenarios = scenarios
+        .into_iter()
+        .map(|(name, scenario)| trial(name, move || scenario(&World::Loopback(Bus::new()))));
+    scenarios.collect()
+}
+
+fn trial(name: &str, run: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(format!("loopback::{name}"), move || {
+        run().map_err(|error| Failed::from(format!("{error:#}")))
+    })
 }

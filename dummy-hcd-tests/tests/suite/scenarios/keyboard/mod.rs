@@ -1,0 +1,70 @@
+//! The HID driver on the keyboard gadget.
+
+mod cable;
+mod claim;
+mod requests;
+mod typing;
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use dummy_hcd_tests::wait::DEADLINE;
+use usbfs2_gadget::functions::Keyboard;
+use usbfs2_gadget::functions::keyboard::KeyboardOptions;
+use usbfs2_hid::{HidDevice, Keys};
+
+use super::Scenario;
+use crate::world::{Connected, World};
+
+pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
+    [
+        typing::scenarios(),
+        requests::scenarios(),
+        claim::scenarios(),
+        cable::scenarios(),
+    ]
+    .concat()
+}
+
+/// Scenarios that need a controller that takes no report ahead of the host, which only the in-process
+/// bus has.
+pub(super) fn scenarios_without_a_fifo() -> Vec<(&'static str, Scenario)> {
+    cable::scenarios_without_a_fifo()
+}
+
+/// A keyboard that is plugged in.
+struct Desk {
+    keyboard: Arc<Keyboard>,
+    connected: Connected,
+}
+
+impl Desk {
+    fn new(world: &World) -> Result<Self> {
+        Self::with(world, KeyboardOptions::default())
+    }
+
+    fn with(world: &World, options: KeyboardOptions) -> Result<Self> {
+        let keyboard = Keyboard::with_options(options);
+        let gadget = World::gadget().function(keyboard.clone()).build()?;
+        let connected = world.connect(&gadget)?;
+        Ok(Self {
+            keyboard,
+            connected,
+        })
+    }
+
+    fn open(&self) -> Result<HidDevice> {
+        Ok(HidDevice::open_blocking(&self.connected.device)?)
+    }
+}
+
+/// The next `count` characters typed.
+pub(super) fn read_text(keys: &mut Keys, count: usize) -> Result<String> {
+    let mut text = String::new();
+    while text.chars().count() < count {
+        let event = keys.next_timeout(DEADLINE)?;
+        let event = event.with_context(|| format!("silence after {text:?}"))?;
+        text.extend(event.text);
+    }
+    Ok(text)
+}
