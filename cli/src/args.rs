@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// USB in user space: drive devices, be a device, and try both without hardware.
@@ -27,12 +27,12 @@ pub(crate) enum Command {
     /// Disks and memory sticks (Bulk-Only Transport).
     #[command(subcommand)]
     Disk(DiskCommand),
-    /// Be a device, on this machine's USB device controller (through gadgetfs; needs root).
+    /// Be a device, on this machine's USB device controller (needs root).
     #[command(subcommand)]
     Gadget(GadgetCommand),
     /// Say what is missing on this machine and how to get it.
     Doctor(JsonArgs),
-    /// Make the tour: a keyboard types, a disk stores, the cable is pulled, nothing is lost.
+    /// Make a tour: a keyboard types, a disk stores, the cable is pulled, nothing is lost.
     Demo(DemoArgs),
     /// Print shell completions.
     Completions {
@@ -60,6 +60,9 @@ pub(crate) struct ListArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum HidCommand {
     /// Print key events or reports as they come, until Ctrl-C.
+    ///
+    /// Nothing else hears the device meanwhile. Ctrl-C on the monitored keyboard ends the command too, but
+    /// not with --raw, which knows nothing of keys: give it a --count where there is no other keyboard.
     Monitor(HidMonitorArgs),
     /// Send one output or feature report, or set a keyboard's LEDs.
     Send(HidSendArgs),
@@ -84,15 +87,34 @@ pub(crate) struct HidMonitorArgs {
 pub(crate) struct HidSendArgs {
     /// Where the device is (`1-1`), or its vendor and product (`046d:c31c`); by default the first HID device.
     pub(crate) device: Option<String>,
-    /// Light exactly these LEDs of a keyboard: num, caps, scroll, compose, kana; or none.
+    /// Light exactly these LEDs of a keyboard.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(crate) leds: Option<Vec<String>>,
+    pub(crate) leds: Option<Vec<Led>>,
     /// Send an output report, in hexadecimal; its first byte is the report ID, 00 where there are none.
-    #[arg(long, value_name = "HEX")]
-    pub(crate) output: Option<String>,
+    #[arg(long, value_name = "HEX", value_parser = parse_report)]
+    pub(crate) output: Option<Report>,
     /// Send a feature report, in hexadecimal; its first byte is the report ID, 00 where there are none.
-    #[arg(long, value_name = "HEX")]
-    pub(crate) feature: Option<String>,
+    #[arg(long, value_name = "HEX", value_parser = parse_report)]
+    pub(crate) feature: Option<Report>,
+}
+
+/// A light of a keyboard.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Led {
+    Num,
+    Caps,
+    Scroll,
+    Compose,
+    Kana,
+    None,
+}
+
+/// A report as users write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// 0 where the device numbers no reports.
+    pub(crate) id: u8,
+    pub(crate) data: Vec<u8>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,13 +135,13 @@ pub(crate) enum DiskCommand {
         #[command(flatten)]
         range: RangeArgs,
     },
-    /// Copy a file onto a disk. What was there is lost.
+    /// Copy a file onto a disk, over what is there.
     Write {
         #[command(flatten)]
         disk: DiskArgs,
         /// The file to read.
         file: PathBuf,
-        /// Where on the disk to begin, in bytes.
+        /// Where on the disk to begin, in bytes; K, M, G and T stand for powers of 1024.
         #[arg(long, default_value_t = 0, value_name = "BYTES", value_parser = parse_size)]
         offset: u64,
     },
@@ -129,7 +151,7 @@ pub(crate) enum DiskCommand {
         disk: DiskArgs,
         /// The file to compare with.
         file: PathBuf,
-        /// Where on the disk to begin, in bytes.
+        /// Where on the disk to begin, in bytes; K, M, G and T stand for powers of 1024.
         #[arg(long, default_value_t = 0, value_name = "BYTES", value_parser = parse_size)]
         offset: u64,
     },
@@ -149,7 +171,7 @@ pub(crate) struct RangeArgs {
     /// Where on the disk to begin, in bytes; K, M, G and T stand for powers of 1024.
     #[arg(long, default_value_t = 0, value_name = "BYTES", value_parser = parse_size)]
     pub(crate) offset: u64,
-    /// How much to copy, in bytes; to the end of the disk by default.
+    /// How much to copy, in bytes, as for --offset; to the end of the disk by default.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub(crate) length: Option<u64>,
 }
@@ -158,7 +180,7 @@ pub(crate) struct RangeArgs {
 pub(crate) enum GadgetCommand {
     /// Be a boot keyboard that types a text each time a host configures it.
     Keyboard {
-        /// The text to type; standard input by default.
+        /// The text to type, in characters of a US keyboard; standard input by default.
         #[arg(long, value_name = "FILE")]
         text: Option<PathBuf>,
     },
@@ -168,7 +190,7 @@ pub(crate) enum GadgetCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct GadgetDiskArgs {
-    /// The file that is the medium. It is made, sparse, when --size is given and it is not there.
+    /// The file that is the medium. With --size it is made, sparse, where it is not there.
     #[arg(long, value_name = "FILE")]
     pub(crate) image: PathBuf,
     /// The size of a new image, in bytes; K, M, G and T stand for powers of 1024.
@@ -184,13 +206,13 @@ pub(crate) struct GadgetDiskArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// The text the keyboard types; this project's README by default.
+    /// The text to type, in characters of a US keyboard; this project's README by default.
     #[arg(long, value_name = "FILE")]
     pub(crate) text: Option<PathBuf>,
-    /// A disk image with a FAT file system to use a copy of, instead of a freshly made one.
+    /// A disk image with a FAT file system and 64 MiB of room, to use a copy of instead of a new one.
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Option<PathBuf>,
-    /// Make the tour over the kernel module, gadgetfs and dummy_hcd, in a VM unless this is one.
+    /// Make it over the kernel module, gadgetfs and dummy_hcd: here where they are, else in a VM.
     #[arg(long)]
     pub(crate) kernel: bool,
 }
@@ -215,6 +237,25 @@ fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is more than 2^64 bytes"))
 }
 
+/// A report ID and the bytes after it: `00 01ff`.
+fn parse_report(hex: &str) -> Result<Report, String> {
+    const RULE: &str =
+        "give an even number of hexadecimal digits, the report ID first (00 where there are none)";
+    let digits: Option<Vec<u8>> = hex
+        .chars()
+        .filter(|character| !character.is_whitespace())
+        .map(|character| u8::try_from(character.to_digit(16)?).ok())
+        .collect();
+    let (pairs, []) = digits.as_deref().ok_or(RULE)?.as_chunks() else {
+        return Err(RULE.into());
+    };
+    let mut bytes = pairs.iter().map(|[high, low]| high << 4 | low);
+    Ok(Report {
+        id: bytes.next().ok_or(RULE)?,
+        data: bytes.collect(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -235,5 +276,15 @@ mod tests {
         assert!(parse_size("K").is_err());
         assert!(parse_size("64KB").is_err());
         assert!(parse_size("99999999999T").is_err());
+    }
+
+    #[test]
+    fn a_report_is_its_id_and_bytes() {
+        let report = |id, data| Ok(Report { id, data });
+        assert_eq!(parse_report("01 02ff"), report(1, vec![2, 0xff]));
+        assert_eq!(parse_report("00"), report(0, vec![]));
+        for wrong in ["", "012", "0g", "01 +f"] {
+            assert!(parse_report(wrong).is_err(), "{wrong}");
+        }
     }
 }

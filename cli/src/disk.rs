@@ -10,7 +10,8 @@ use usbfs2_host::Host;
 use usbfs2_mass_storage::{BlockDevice, MassStorage};
 
 use crate::args::{DiskArgs, DiskCommand, JsonArgs, RangeArgs};
-use crate::{interrupt, progress, select};
+use crate::output::say;
+use crate::{image, interrupt, progress, select};
 
 /// Moved at a time; the driver splits it to what the disk takes.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -50,11 +51,11 @@ fn info(host: &Host, args: &DiskArgs, output: &JsonArgs) -> Result<()> {
             "bytes": disk.size(),
             "max_transfer_bytes": disk.max_transfer_bytes(),
         });
-        println!("{}", serde_json::to_string_pretty(&facts)?);
+        say!("{}", serde_json::to_string_pretty(&facts)?)?;
         return Ok(());
     }
-    println!("{vendor} {product} {revision}");
-    println!(
+    say!("{vendor} {product} {revision}")?;
+    say!(
         "{} ({} blocks of {} bytes), {}{}",
         indicatif::BinaryBytes(disk.size()),
         disk.block_count(),
@@ -65,11 +66,11 @@ fn info(host: &Host, args: &DiskArgs, output: &JsonArgs) -> Result<()> {
             "writable"
         },
         if inquiry.removable { ", removable" } else { "" },
-    );
-    println!(
+    )?;
+    say!(
         "up to {} a command",
         indicatif::BinaryBytes(disk.max_transfer_bytes() as u64)
-    );
+    )?;
     Ok(())
 }
 
@@ -104,7 +105,7 @@ fn write(disk: &mut BlockDevice, path: &Path, offset: u64) -> Result<()> {
         !disk.read_only(),
         "the disk is write-protected: slide its switch, or use another"
     );
-    let (mut input, length) = open_input(path)?;
+    let (mut input, length) = image::open(path)?;
     check_fits(disk, length, offset)?;
     let mut piece = vec![0; PIECE_BYTES];
     for_pieces(length, "writing", |done, size| {
@@ -119,7 +120,7 @@ fn write(disk: &mut BlockDevice, path: &Path, offset: u64) -> Result<()> {
 }
 
 fn verify(disk: &mut BlockDevice, path: &Path, offset: u64) -> Result<()> {
-    let (mut input, length) = open_input(path)?;
+    let (mut input, length) = image::open(path)?;
     check_fits(disk, length, offset)?;
     let mut expected = vec![0; PIECE_BYTES];
     let mut found = vec![0; PIECE_BYTES];
@@ -140,14 +141,8 @@ fn verify(disk: &mut BlockDevice, path: &Path, offset: u64) -> Result<()> {
         }
         Ok(())
     })?;
-    eprintln!("{length} bytes are equal");
+    say!("{length} bytes are equal")?;
     Ok(())
-}
-
-fn open_input(path: &Path) -> Result<(File, u64)> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let length = file.metadata()?.len();
-    Ok((file, length))
 }
 
 fn check_fits(disk: &BlockDevice, length: u64, offset: u64) -> Result<()> {

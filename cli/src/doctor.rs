@@ -5,80 +5,100 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
-use usbfs2_host::Host;
+use usbfs2_host::{Host, HostError};
 
 use crate::args::JsonArgs;
+use crate::output::say;
+
+/// What a part of the stack is good for, in the words of a heading.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Purpose {
+    DriveDevices,
+    BeADevice,
+    DemoKernel,
+}
+
+impl Purpose {
+    fn heading(self) -> &'static str {
+        match self {
+            Self::DriveDevices => "To drive devices (either file system will do):",
+            Self::BeADevice => "To be a device:",
+            Self::DemoKernel => {
+                "For `usbfs2 demo --kernel`, which brings all of the above in a VM:"
+            }
+        }
+    }
+}
 
 /// One thing the stack can use.
 #[derive(Serialize)]
 struct Finding {
+    purpose: Purpose,
     what: &'static str,
     present: bool,
     /// What was seen.
     detail: String,
     /// What to do, where it is missing.
-    remedy: Option<&'static str>,
+    remedy: Option<String>,
 }
 
 /// Prints every finding. It fails only when the machine cannot be looked at: what is missing limits
 /// what can be done, and `demo` needs none of it.
 pub(crate) fn run(args: &JsonArgs) -> Result<()> {
     let findings = [
-        native_aio(),
-        module(),
-        mount(),
         usbfs(),
+        mount(),
+        module(),
+        native_aio(),
         device_controller(),
         gadgetfs(),
         vm(),
     ];
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        say!("{}", serde_json::to_string_pretty(&findings)?)?;
         return Ok(());
     }
+    let mut purpose = None;
     for finding in &findings {
-        let mark = if finding.present {
-            "ok     "
-        } else {
-            "missing"
-        };
-        println!("{mark}  {:<24} {}", finding.what, finding.detail);
-        if let Some(remedy) = finding.remedy {
-            println!("         {:<24} {remedy}", "");
+        if purpose.replace(finding.purpose) != Some(finding.purpose) {
+            say!("{}", finding.purpose.heading())?;
+        }
+        let mark = if finding.present { "ok" } else { "missing" };
+        say!("  {mark:<8} {:<22} {}", finding.what, finding.detail)?;
+        if let Some(remedy) = &finding.remedy {
+            say!("           -> {remedy}")?;
         }
     }
+    say!()?;
     match Host::system() {
-        Ok(host) => println!("\nHost programs use {}: {}.", host.backend(), host.reason()),
-        Err(error) => println!("\nHost programs have no way to real devices here: {error}."),
+        Ok(host) => say!(
+            "Programs reach devices through {}: {}.",
+            host.backend(),
+            host.reason()
+        )?,
+        Err(HostError::NoUsb) => say!("Programs reach no devices on this machine as it is.")?,
+        Err(error) => say!("Programs reach no devices on this machine: {error}.")?,
     }
-    println!("`usbfs2 demo` needs nothing of the above.");
+    say!("`usbfs2 demo` needs nothing of all this.")?;
     Ok(())
 }
 
-fn native_aio() -> Finding {
-    let outcome = aio_rs::Context::new(1);
+fn usbfs() -> Finding {
+    let present = Path::new("/dev/bus/usb").is_dir();
     Finding {
-        what: "asynchronous I/O",
-        present: outcome.is_ok(),
-        detail: match &outcome {
-            Ok(_) => "the kernel has Linux AIO".into(),
-            Err(error) => error.to_string(),
-        },
-        remedy: outcome.err().map(|_| {
-            "the kernel needs CONFIG_AIO, and room under /proc/sys/fs/aio-max-nr: sysctl fs.aio-max-nr=1048576"
-        }),
-    }
-}
-
-fn module() -> Finding {
-    let present = listed(Path::new("/proc/filesystems"), "usbfs2");
-    Finding {
-        what: "kernel module usbfs2",
+        purpose: Purpose::DriveDevices,
+        what: "classic usbfs",
         present,
-        detail: if present { "loaded" } else { "not loaded" }.into(),
-        remedy: (!present).then_some(
-            "in a clone: make -C usbfs2-module && make -C usbfs2-module modules_install && modprobe usbfs2",
-        ),
+        detail: if present {
+            "at /dev/bus/usb"
+        } else {
+            "no /dev/bus/usb"
+        }
+        .into(),
+        remedy: (!present).then(|| {
+            "needs a kernel with a USB host controller, and devtmpfs or udev on /dev".into()
+        }),
     }
 }
 
@@ -91,11 +111,13 @@ fn mount() -> Finding {
         })
     });
     Finding {
+        purpose: Purpose::DriveDevices,
         what: "usbfs2 file system",
         present: at.is_some(),
-        remedy: at
-            .is_none()
-            .then_some("mkdir -p /dev/usbfs2 && mount -t usbfs2 usbfs2 /dev/usbfs2"),
+        remedy: at.is_none().then(|| {
+            "with the module, as root: mkdir -p /dev/usbfs2 && mount -t usbfs2 usbfs2 /dev/usbfs2"
+                .into()
+        }),
         detail: at.map_or_else(
             || "not mounted".into(),
             |place| format!("mounted at {place}"),
@@ -103,18 +125,47 @@ fn mount() -> Finding {
     }
 }
 
-fn usbfs() -> Finding {
-    let present = Path::new("/dev/bus/usb").is_dir();
+fn module() -> Finding {
+    let present = listed(Path::new("/proc/filesystems"), "usbfs2");
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = release.trim();
+    let build = "in a clone, as root: make -C usbfs2-module && make -C usbfs2-module modules_install && modprobe usbfs2";
+    let has_headers = Path::new("/lib/modules")
+        .join(release)
+        .join("build")
+        .exists();
     Finding {
-        what: "classic usbfs",
+        purpose: Purpose::DriveDevices,
+        what: "usbfs2 kernel module",
         present,
-        detail: if present {
-            "/dev/bus/usb"
-        } else {
-            "no /dev/bus/usb"
-        }
-        .into(),
-        remedy: (!present).then_some("the kernel needs a USB host controller and devtmpfs or udev"),
+        detail: match (present, has_headers) {
+            (true, _) => "loaded".into(),
+            (false, true) => "not loaded".into(),
+            (false, false) => format!("not loaded, and no headers of kernel {release} to build it"),
+        },
+        remedy: (!present).then(|| {
+            if has_headers {
+                build.into()
+            } else {
+                format!("as root: apt-get install linux-headers-{release} make gcc; then {build}")
+            }
+        }),
+    }
+}
+
+fn native_aio() -> Finding {
+    let outcome = aio_rs::Context::new(1);
+    Finding {
+        purpose: Purpose::DriveDevices,
+        what: "Linux AIO",
+        present: outcome.is_ok(),
+        detail: match &outcome {
+            Ok(_) => "works; usbfs2 is used through it".into(),
+            Err(error) => error.to_string(),
+        },
+        remedy: outcome.err().map(|_| {
+            "needs CONFIG_AIO in the kernel, and room: as root, sysctl fs.aio-max-nr=1048576".into()
+        }),
     }
 }
 
@@ -126,11 +177,13 @@ fn device_controller() -> Finding {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     Finding {
+        purpose: Purpose::BeADevice,
         what: "USB device controller",
         present: !names.is_empty(),
-        remedy: names.is_empty().then_some(
-            "to be a device: a board with a UDC, or modprobe dummy_hcd to try it on this machine",
-        ),
+        remedy: names.is_empty().then(|| {
+            "needs a board with one (a UDC); to try it on this machine, as root: modprobe dummy_hcd"
+                .into()
+        }),
         detail: if names.is_empty() {
             "none in /sys/class/udc".into()
         } else {
@@ -142,16 +195,13 @@ fn device_controller() -> Finding {
 fn gadgetfs() -> Finding {
     let present = listed(Path::new("/proc/filesystems"), "gadgetfs");
     Finding {
+        purpose: Purpose::BeADevice,
         what: "gadgetfs",
         present,
-        detail: if present {
-            "available"
-        } else {
-            "not in the running kernel"
-        }
-        .into(),
-        remedy: (!present)
-            .then_some("modprobe gadgetfs (CONFIG_USB_GADGETFS; Debian's kernels have it)"),
+        detail: if present { "loaded" } else { "not loaded" }.into(),
+        remedy: (!present).then(|| {
+            "as root: modprobe gadgetfs (CONFIG_USB_GADGETFS, which Debian's kernels have)".into()
+        }),
     }
 }
 
@@ -162,11 +212,12 @@ fn vm() -> Finding {
             .find(|file| file.is_file())
     });
     Finding {
+        purpose: Purpose::DemoKernel,
         what: "QEMU",
         present: qemu.is_some(),
-        remedy: qemu
-            .is_none()
-            .then_some("for `demo --kernel`: apt-get install qemu-system-x86, which `cargo xtask test` does by itself"),
+        remedy: qemu.is_none().then(|| {
+            "as root: apt-get install qemu-system-x86, as `cargo xtask test` does by itself".into()
+        }),
         detail: qemu.map_or_else(|| "not installed".into(), |file| file.display().to_string()),
     }
 }

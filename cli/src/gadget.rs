@@ -1,21 +1,24 @@
 //! `usbfs2 gadget`.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use usbfs2_gadget::functions::Keyboard;
 use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions};
-use usbfs2_gadget::scsi::FileMedium;
+use usbfs2_gadget::scsi::{FileMedium, MediumError};
 use usbfs2_gadget::{DeviceIds, Gadget, GadgetBuilder, GadgetfsOptions, Running, State};
 
 use crate::args::{GadgetCommand, GadgetDiskArgs};
 use crate::interrupt;
+use crate::output::note;
 
 /// How often the state is looked at, and Ctrl-C.
 const GLANCE: Duration = Duration::from_millis(100);
+/// What the disk is a whole number of.
+const BLOCK_BYTES: u64 = 512;
 
 /// Is a device until Ctrl-C.
 pub(crate) fn run(command: &GadgetCommand) -> Result<()> {
@@ -42,6 +45,9 @@ fn keyboard(text: Option<&Path>) -> Result<()> {
         }
         None => {
             let mut text = String::new();
+            if io::stdin().is_terminal() {
+                note!("type the text, then Ctrl-D");
+            }
             io::stdin()
                 .read_to_string(&mut text)
                 .context("cannot read the text from standard input")?;
@@ -52,24 +58,23 @@ fn keyboard(text: Option<&Path>) -> Result<()> {
     let gadget = builder(0x0001, "Keyboard")
         .function(keyboard.clone())
         .build()?;
-    attend(&gadget, |state| {
-        if state == State::Configured && keyboard.pending() == 0 {
-            keyboard.type_text(&text)?;
+    // Before the first host is there, so that a text that cannot be typed ends here; it waits.
+    keyboard.type_text(&text)?;
+    let mut waits = true;
+    attend(&gadget, |before, now| {
+        // A host that wakes up has had its text.
+        if now == State::Configured && before != Some(State::Suspended) {
+            if !waits && keyboard.pending() == 0 {
+                keyboard.type_text(&text)?;
+            }
+            waits = false;
         }
         Ok(())
     })
 }
 
 fn disk(args: &GadgetDiskArgs) -> Result<()> {
-    let medium = match args.size {
-        Some(size) if !args.image.exists() => FileMedium::create(&args.image, size)?,
-        Some(_) => bail!(
-            "{} is there already: leave --size out to use it",
-            args.image.display()
-        ),
-        None if args.read_only => FileMedium::open_read_only(&args.image)?,
-        None => FileMedium::open(&args.image)?,
-    };
+    let medium = medium(args)?;
     let options = DiskOptions {
         read_only: args.read_only,
         removable: args.removable,
@@ -79,26 +84,60 @@ fn disk(args: &GadgetDiskArgs) -> Result<()> {
         .serial_number("000000000001")
         .function(Disk::new(medium, options)?)
         .build()?;
-    attend(&gadget, |_| Ok(()))
+    attend(&gadget, |_, _| Ok(()))
 }
 
-/// Runs a gadget until Ctrl-C, says what its state is, and calls `on_state` at each change.
-fn attend(gadget: &Gadget, mut on_state: impl FnMut(State) -> Result<()>) -> Result<()> {
+fn medium(args: &GadgetDiskArgs) -> Result<FileMedium> {
+    let path = &args.image;
+    if let Some(size) = args.size {
+        ensure!(
+            size > 0 && size % BLOCK_BYTES == 0,
+            "--size {size} is no disk: give a multiple of {BLOCK_BYTES}, such as 64M"
+        );
+        match path.metadata() {
+            Err(_) => return Ok(FileMedium::create(path, size)?),
+            // Of an earlier run, as a rule.
+            Ok(there) => ensure!(
+                there.len() == size,
+                "{} is there already and has {} bytes: leave --size out to use it",
+                path.display(),
+                there.len()
+            ),
+        }
+    }
+    if args.read_only {
+        return Ok(FileMedium::open_read_only(path)?);
+    }
+    FileMedium::open(path).map_err(|error| match error {
+        MediumError::NotWritable { path } => anyhow!(
+            "{} may not be written: make it writable, or give --read-only",
+            path.display()
+        ),
+        error => error.into(),
+    })
+}
+
+/// Runs a gadget until Ctrl-C, says what its state is, and calls `on_state` at each change with the state
+/// before and the one now.
+fn attend(
+    gadget: &Gadget,
+    mut on_state: impl FnMut(Option<State>, State) -> Result<()>,
+) -> Result<()> {
     interrupt::catch()?;
     let running: Running = gadget.start_gadgetfs(&GadgetfsOptions::default())?;
-    eprintln!("on {}; Ctrl-C unplugs", running.port_name());
+    note!("on {}; Ctrl-C unplugs", running.port_name());
     let mut last = None;
     let mut reported = 0;
     while !interrupt::requested() {
         let state = running.state();
         if last != Some(state) {
-            eprintln!("{state}");
-            on_state(state)?;
+            note!("{state}");
+            on_state(last, state)?;
             last = Some(state);
         }
         let failures = running.failures();
         for failure in &failures[reported.min(failures.len())..] {
-            eprintln!("usbfs2: {failure}");
+            note!("usbfs2: {failure}");
         }
         reported = failures.len();
         if state == State::Stopped {

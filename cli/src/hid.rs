@@ -1,16 +1,16 @@
 //! `usbfs2 hid`.
 
-use std::io::Write;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::Result;
 use serde_json::{Value, json};
-use usbfs2_hid::{HidDevice, InputReport, KeyEvent, Leds, ReportType};
+use usbfs2_hid::{HidDevice, InputReport, KeyEvent, Leds, Modifiers, ReportType};
 use usbfs2_host::Host;
 use usbfs2_protocol::hid::usage;
 use usbfs2_protocol::standard::class;
 
-use crate::args::{HidCommand, HidMonitorArgs, HidSendArgs};
+use crate::args::{HidCommand, HidMonitorArgs, HidSendArgs, Led, Report};
+use crate::output::{note, say};
 use crate::{interrupt, select};
 
 /// How often Ctrl-C is looked for while nothing is typed.
@@ -40,39 +40,59 @@ fn monitor(host: &Host, args: &HidMonitorArgs) -> Result<()> {
         let mut reports = device.reports()?;
         print_events(args.count, || {
             let report = reports.next_timeout(GLANCE)?;
-            Ok(report.map(|report| raw_line(&report, json)))
+            Ok(report.map_or(Next::Nothing, |report| Next::Line(raw_line(&report, json))))
         })?;
         reports.overflows()
     } else {
         let mut keys = device.keys()?;
+        // The keyboard may be the only one, and nobody else hears it now.
+        let mut ended = false;
         print_events(args.count, || {
-            let event = keys.next_timeout(GLANCE)?;
-            Ok(event.map(|event| key_line(&event, json)))
+            if ended {
+                return Ok(Next::End);
+            }
+            let Some(event) = keys.next_timeout(GLANCE)? else {
+                return Ok(Next::Nothing);
+            };
+            ended = is_control_c(&event);
+            Ok(Next::Line(key_line(&event, json)))
         })?;
         keys.overflows()
     };
     if overflows > 0 {
-        eprintln!(
+        note!(
             "usbfs2: reports came faster than they were printed, {overflows} times: some may be missing"
         );
     }
     Ok(())
 }
 
-fn print_events(
-    count: Option<u64>,
-    mut next: impl FnMut() -> Result<Option<String>>,
-) -> Result<()> {
-    let mut output = std::io::stdout().lock();
+/// What to print next.
+enum Next {
+    Line(String),
+    Nothing,
+    End,
+}
+
+fn print_events(count: Option<u64>, mut next: impl FnMut() -> Result<Next>) -> Result<()> {
     let mut printed = 0;
     while !interrupt::requested() && count.is_none_or(|count| printed < count) {
-        if let Some(line) = next()? {
-            writeln!(output, "{line}")?;
-            output.flush()?;
-            printed += 1;
+        match next()? {
+            Next::Line(line) => {
+                say!("{line}")?;
+                printed += 1;
+            }
+            Next::Nothing => {}
+            Next::End => break,
         }
     }
     Ok(())
+}
+
+fn is_control_c(event: &KeyEvent) -> bool {
+    const C: u8 = usage::A + 2;
+    let control = Modifiers::LEFT_CONTROL | Modifiers::RIGHT_CONTROL;
+    event.pressed && event.usage == C && event.modifiers.intersects(control)
 }
 
 fn raw_line(report: &InputReport, json: bool) -> String {
@@ -113,71 +133,27 @@ fn key_line(event: &KeyEvent, json: bool) -> String {
 
 fn send(host: &Host, args: &HidSendArgs) -> Result<()> {
     let device = open(host, args.device.as_deref())?;
-    if let Some(names) = &args.leds {
-        device.set_leds_blocking(leds(names)?)?;
+    if let Some(leds) = &args.leds {
+        device.set_leds_blocking(leds.iter().map(|&led| light(led)).collect())?;
     }
-    if let Some(report) = &args.output {
-        let (id, data) = report_bytes(report)?;
-        device.send_output_blocking(id, &data)?;
+    if let Some(Report { id, data }) = &args.output {
+        device.send_output_blocking(*id, data)?;
     }
-    if let Some(report) = &args.feature {
-        let (id, data) = report_bytes(report)?;
-        let numbered: Vec<u8> = (id != 0).then_some(id).into_iter().chain(data).collect();
-        device.set_report_blocking(ReportType::Feature, id, &numbered)?;
+    if let Some(Report { id, data }) = &args.feature {
+        let id_byte = (*id != 0).then_some(*id);
+        let report: Vec<u8> = id_byte.into_iter().chain(data.iter().copied()).collect();
+        device.set_report_blocking(ReportType::Feature, *id, &report)?;
     }
     Ok(())
 }
 
-fn leds(names: &[String]) -> Result<Leds> {
-    let mut leds = Leds::empty();
-    for name in names {
-        leds |= match name.as_str() {
-            "num" => Leds::NUM_LOCK,
-            "caps" => Leds::CAPS_LOCK,
-            "scroll" => Leds::SCROLL_LOCK,
-            "compose" => Leds::COMPOSE,
-            "kana" => Leds::KANA,
-            "none" => Leds::empty(),
-            _ => bail!(
-                "no LED `{name}`: a keyboard has num, caps, scroll, compose and kana; none lights none"
-            ),
-        };
-    }
-    Ok(leds)
-}
-
-/// A report ID and the bytes after it.
-fn report_bytes(hex: &str) -> Result<(u8, Vec<u8>)> {
-    let digits: Vec<char> = hex.chars().filter(|c| !c.is_whitespace()).collect();
-    ensure!(
-        digits.len() >= 2 && digits.len() % 2 == 0,
-        "a report is an even number of hexadecimal digits, its ID first (00 where there are none)"
-    );
-    let mut bytes = digits.chunks(2).map(|pair| {
-        let pair: String = pair.iter().collect();
-        u8::from_str_radix(&pair, 16).with_context(|| format!("`{pair}` is no hexadecimal byte"))
-    });
-    let id = bytes.next().context("the report is empty")??;
-    Ok((id, bytes.collect::<Result<_>>()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_is_its_id_and_bytes() {
-        assert_eq!(report_bytes("01 02ff").unwrap(), (1, vec![2, 0xff]));
-        assert_eq!(report_bytes("00").unwrap(), (0, vec![]));
-        assert!(report_bytes("").is_err());
-        assert!(report_bytes("012").is_err());
-        assert!(report_bytes("0g").is_err());
-    }
-
-    #[test]
-    fn leds_have_names() {
-        let names = ["num".to_owned(), "caps".to_owned()];
-        assert_eq!(leds(&names).unwrap(), Leds::NUM_LOCK | Leds::CAPS_LOCK);
-        assert!(leds(&["blink".to_owned()]).is_err());
+fn light(led: Led) -> Leds {
+    match led {
+        Led::Num => Leds::NUM_LOCK,
+        Led::Caps => Leds::CAPS_LOCK,
+        Led::Scroll => Leds::SCROLL_LOCK,
+        Led::Compose => Leds::COMPOSE,
+        Led::Kana => Leds::KANA,
+        Led::None => Leds::empty(),
     }
 }

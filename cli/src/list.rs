@@ -1,5 +1,7 @@
 //! `usbfs2 list`.
 
+use std::io;
+
 use anyhow::Result;
 use serde::Serialize;
 use usbfs2_host::{DeviceInfo, Host};
@@ -7,22 +9,23 @@ use usbfs2_protocol::descriptor::{AlternateSetting, Configuration};
 use usbfs2_protocol::standard::class;
 
 use crate::args::ListArgs;
+use crate::output::{note, say};
 
 /// Prints what is plugged in.
 pub(crate) fn run(host: &Host, args: &ListArgs) -> Result<()> {
     let devices = host.devices()?;
     if args.output.json {
         let rows: Vec<Row> = devices.iter().map(Row::of).collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        say!("{}", serde_json::to_string_pretty(&rows)?)?;
         return Ok(());
     }
     if devices.is_empty() {
-        eprintln!("No device is plugged in ({}).", host.reason());
+        note!("no device is plugged in ({})", host.reason());
     }
     for info in &devices {
-        println!("{}", headline(info));
+        say!("{}", headline(info))?;
         if args.verbose {
-            print_tree(info);
+            print_tree(info)?;
         }
     }
     Ok(())
@@ -49,24 +52,25 @@ fn headline(info: &DeviceInfo) -> String {
     .to_owned()
 }
 
-fn print_tree(info: &DeviceInfo) {
+fn print_tree(info: &DeviceInfo) -> io::Result<()> {
     if let Err(error) = info.device_descriptor() {
-        println!("  device descriptor: {error}");
+        say!("  device descriptor: {error}")?;
     }
     if let Some(serial) = info.serial_number() {
-        println!("  serial number {serial}");
+        say!("  serial number {serial}")?;
     }
     for configuration in info.configurations() {
         match configuration {
-            Ok(configuration) => print_configuration(info, configuration),
-            Err(error) => println!("  configuration: {error}"),
+            Ok(configuration) => print_configuration(info, configuration)?,
+            Err(error) => say!("  configuration: {error}")?,
         }
     }
+    Ok(())
 }
 
-fn print_configuration(info: &DeviceInfo, configuration: &Configuration) {
+fn print_configuration(info: &DeviceInfo, configuration: &Configuration) -> io::Result<()> {
     let active = info.active_configuration() == Some(configuration.value);
-    println!(
+    say!(
         "  configuration {}{}{}{}",
         configuration.value,
         if active { ", active" } else { "" },
@@ -80,7 +84,7 @@ fn print_configuration(info: &DeviceInfo, configuration: &Configuration) {
         } else {
             ""
         },
-    );
+    )?;
     for interface in &configuration.interfaces {
         let driver = if active {
             info.driver(interface.number)
@@ -88,14 +92,15 @@ fn print_configuration(info: &DeviceInfo, configuration: &Configuration) {
             None
         };
         for setting in &interface.alternate_settings {
-            print_setting(setting, driver);
+            print_setting(setting, driver)?;
         }
     }
+    Ok(())
 }
 
-fn print_setting(setting: &AlternateSetting, driver: Option<&str>) {
+fn print_setting(setting: &AlternateSetting, driver: Option<&str>) -> io::Result<()> {
     let driver = driver.map_or_else(String::new, |name| format!(", driver {name}"));
-    println!(
+    say!(
         "    interface {} alternate {}: {} ({:02x}/{:02x}/{:02x}){driver}",
         setting.interface_number,
         setting.alternate_setting,
@@ -103,17 +108,18 @@ fn print_setting(setting: &AlternateSetting, driver: Option<&str>) {
         setting.class,
         setting.subclass,
         setting.protocol,
-    );
+    )?;
     for endpoint in &setting.endpoints {
-        println!(
+        say!(
             "      endpoint {} {} {}, {} bytes a packet, interval {}",
             endpoint.address,
             endpoint.transfer_type(),
             endpoint.address.direction(),
             endpoint.max_packet_size(),
             endpoint.interval,
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// A device for scripts.

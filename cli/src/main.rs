@@ -1,24 +1,29 @@
 //! The `usbfs2` command.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod demo;
 mod disk;
 mod doctor;
 mod gadget;
 mod hid;
+mod image;
 mod interrupt;
 mod list;
+mod output;
 mod progress;
 mod select;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{CommandFactory, Parser};
-use usbfs2_host::Host;
+use usbfs2_host::{Host, HostError};
 
 use crate::args::{Cli, Command};
+use crate::output::note;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -26,7 +31,7 @@ fn main() -> ExitCode {
         // The reader of our output, `head` say, has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("usbfs2: {error:#}");
+            note!("usbfs2: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -34,22 +39,33 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::List(args) => list::run(&Host::system()?, &args),
-        Command::Hid(command) => hid::run(&Host::system()?, &command),
-        Command::Disk(command) => disk::run(&Host::system()?, &command),
+        Command::List(args) => list::run(&host()?, &args),
+        Command::Hid(command) => hid::run(&host()?, &command),
+        Command::Disk(command) => disk::run(&host()?, &command),
         Command::Gadget(command) => gadget::run(&command),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => {
-            let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "usbfs2", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "usbfs2", &mut script);
+            io::stdout().write_all(&script)?;
             Ok(())
         }
     }
 }
 
+fn host() -> Result<Host> {
+    match Host::system() {
+        Err(HostError::NoUsb) => bail!(
+            "this machine offers no USB to programs: `usbfs2 doctor` says what is missing and how to get it"
+        ),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Whether our own output broke. A halted endpoint is also of the kind `BrokenPipe`, but not the system's.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    error.downcast_ref::<io::Error>().is_some_and(|error| {
+        error.kind() == ErrorKind::BrokenPipe && error.raw_os_error().is_some()
+    })
 }

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(crate) fn bytes(total: u64, what: &str) -> ProgressBar {
     let bar = ProgressBar::new(total).with_message(what.to_owned());
     if let Ok(style) = ProgressStyle::with_template(
-        "{msg:>12} {bar:32} {binary_bytes:>10} of {binary_total_bytes} {binary_bytes_per_sec:>12}, {eta} left",
+        "{msg:>12} {wide_bar} {binary_bytes:>10} of {binary_total_bytes} {binary_bytes_per_sec:>12}, {eta} left",
     ) {
         bar.set_style(style.progress_chars("=> "));
     }

@@ -1,8 +1,8 @@
 //! The tour's disk: a file system, 64 MiB out and in, and a cable pulled in the middle.
 
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, Seek};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,7 +17,8 @@ use usbfs2_mass_storage::{DiskCursor, DiskError, MassStorage, Statistics};
 use super::files::{self, COPY_BYTES};
 use super::summary::Row;
 use super::world::{Plugged, World};
-use crate::progress;
+use crate::output::say;
+use crate::{image, progress};
 
 const VENDOR: u16 = 0x1209;
 const PRODUCT: u16 = 0x0002;
@@ -25,18 +26,52 @@ const MEDIUM_BYTES: u64 = 128 * 1024 * 1024;
 /// The cable is pulled once this much is on the disk: in the middle of the copy.
 const PULL_AT: u64 = COPY_BYTES / 2;
 
+/// The file that the disk keeps its blocks in.
+pub(super) struct Medium {
+    file: NamedTempFile,
+    /// Where its file system comes from; the disk gets a new one without it.
+    image: Option<PathBuf>,
+}
+
+impl Medium {
+    /// A copy of the user's image, so that theirs stays as it is, or a new file.
+    pub(super) fn new(image: Option<&Path>) -> Result<Self> {
+        let mut file = NamedTempFile::new().context("cannot make a temporary file for the disk")?;
+        match image {
+            Some(path) => {
+                let (mut source, _) = image::open(path)?;
+                files::check(&source)
+                    .with_context(|| format!("cannot use the image {}", path.display()))?;
+                source.rewind()?;
+                io::copy(&mut source, &mut file).with_context(|| {
+                    format!(
+                        "cannot copy {} to {} (TMPDIR names another place)",
+                        path.display(),
+                        file.path().display()
+                    )
+                })?;
+            }
+            None => file.as_file().set_len(MEDIUM_BYTES)?,
+        }
+        Ok(Self {
+            file,
+            image: image.map(Path::to_owned),
+        })
+    }
+}
+
 /// Plugs the disk in and puts it through its paces.
-pub(super) fn tour(world: &World, image: Option<&Path>) -> Result<Row> {
-    let medium_file = medium(image)?;
-    let gadget = gadget(medium_file.path())?;
+pub(super) fn tour(world: &World, medium: &Medium) -> Result<Row> {
+    let gadget = gadget(medium.file.path())?;
     let mut plugged = world.plug(&gadget, (VENDOR, PRODUCT))?;
     let mut survivor = Survivor {
         plugged: &mut plugged,
         total: Statistics::default(),
         errors: Vec::new(),
     };
-    if image.is_none() {
-        survivor.format()?;
+    match &medium.image {
+        Some(image) => say!("Disk: a copy of {}.", image.display())?,
+        None => survivor.format()?,
     }
     survivor.copy_out()?;
     let expected = files::expected_digest();
@@ -45,40 +80,24 @@ pub(super) fn tour(world: &World, image: Option<&Path>) -> Result<Row> {
         read_back == expected,
         "the copy differs: sha256 {read_back}, not {expected}"
     );
-    println!("Disk: read back equal, sha256 {}...", &expected[..16]);
+    say!("Disk: read back equal, sha256 {}...", &expected[..16])?;
     let Survivor { total, errors, .. } = survivor;
     plugged.unplug()?;
     // The other end of the cable has the last word: what is on the medium itself.
     let bar = progress::bytes(COPY_BYTES, "medium");
-    let files = files::mount(BufStream::new(
-        File::open(medium_file.path()).map(ReadOnly)?,
-    ))?;
+    let files = files::mount_read_only(File::open(medium.file.path())?)?;
     ensure!(
         files::read(&files, &bar)? == expected,
         "the medium differs from what was copied"
     );
     bar.finish_and_clear();
-    println!("Disk: the medium itself holds the same.");
+    say!("Disk: the medium itself holds the same.")?;
     Ok(Row {
         device: "disk",
         transfers: total.commands,
         bytes: total.bytes_in + total.bytes_out,
         errors,
     })
-}
-
-/// A file for the medium: a copy of the user's image, so that theirs stays as it is, or a new one.
-fn medium(image: Option<&Path>) -> Result<NamedTempFile> {
-    let mut file = NamedTempFile::new().context("cannot make a temporary file for the disk")?;
-    match image {
-        Some(image) => {
-            let cannot_read = || format!("cannot read the image {}", image.display());
-            let mut source = File::open(image).with_context(cannot_read)?;
-            io::copy(&mut source, &mut file).with_context(cannot_read)?;
-        }
-        None => file.as_file().set_len(MEDIUM_BYTES)?,
-    }
-    Ok(file)
 }
 
 fn gadget(path: &Path) -> Result<Gadget> {
@@ -113,10 +132,10 @@ impl Survivor<'_, '_> {
 
     fn format(&mut self) -> Result<()> {
         let (storage, mut disk) = self.open()?;
-        println!(
+        say!(
             "Disk: a new FAT file system on {}.",
             indicatif::BinaryBytes(MEDIUM_BYTES)
-        );
+        )?;
         // Large clusters: fatfs moves one a command.
         let options = FormatVolumeOptions::new()
             .bytes_per_cluster(32 * 1024)
@@ -134,9 +153,6 @@ impl Survivor<'_, '_> {
         loop {
             let (storage, disk) = self.open()?;
             let files = files::mount(disk)?;
-            if !pulled {
-                files::check_room(&files)?;
-            }
             let plugged = &mut *self.plugged;
             let outcome = files::write(&files, &bar, |done| {
                 if done >= PULL_AT && !pulled {
@@ -151,12 +167,12 @@ impl Survivor<'_, '_> {
                 Ok(()) => break,
                 Err(error) if is_disconnect(&error) && pulled && self.errors.is_empty() => {
                     bar.suspend(|| {
-                        println!("Disk: cable pulled in the middle of the copy: {error:#}.")
-                    });
+                        say!("Disk: cable pulled in the middle of the copy: {error:#}.")
+                    })?;
                     self.errors.push("cable pulled while writing".into());
                     drop(storage);
                     self.plugged.plug_cable()?;
-                    bar.suspend(|| println!("Disk: plugged back in, going on where it was safe."));
+                    bar.suspend(|| say!("Disk: plugged back in, going on where it was safe."))?;
                 }
                 Err(error) => return Err(error),
             }
@@ -165,7 +181,7 @@ impl Survivor<'_, '_> {
         if self.errors.is_empty() {
             bail!("the cable was pulled and nobody noticed");
         }
-        println!("Disk: {} copied out.", indicatif::BinaryBytes(COPY_BYTES));
+        say!("Disk: {} copied out.", indicatif::BinaryBytes(COPY_BYTES))?;
         Ok(())
     }
 
@@ -196,29 +212,4 @@ fn is_disconnect(error: &anyhow::Error) -> bool {
             .and_then(io::Error::get_ref);
         within.and_then(|inner| inner.downcast_ref()) == Some(&DiskError::Disconnected)
     })
-}
-
-/// The medium, looked at from the device's end: nothing may write to it.
-struct ReadOnly(File);
-
-impl io::Read for ReadOnly {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.0.read(bytes)
-    }
-}
-
-impl io::Seek for ReadOnly {
-    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
-    }
-}
-
-impl io::Write for ReadOnly {
-    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -10,6 +10,7 @@ use usbfs2_hid::{HidDevice, Leds};
 
 use super::summary::Row;
 use super::world::{AT_ONCE, World};
+use crate::output::say;
 use crate::{interrupt, progress};
 
 const VENDOR: u16 = 0x1209;
@@ -19,13 +20,43 @@ const README: &str = include_str!("../../../README.md");
 /// Bytes of a boot keyboard's report.
 const REPORT_BYTES: u64 = 8;
 
+/// A text that can be typed.
+pub(super) struct Text {
+    text: String,
+    /// The reports it takes.
+    reports: u64,
+}
+
+impl Text {
+    /// The user's text, or the README.
+    pub(super) fn new(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else {
+            return Self::rehearse(README.to_owned());
+        };
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read the text {}", path.display()))?;
+        ensure!(
+            !text.is_empty(),
+            "{} is empty: there is nothing to type",
+            path.display()
+        );
+        Self::rehearse(text).with_context(|| format!("cannot type {}", path.display()))
+    }
+
+    /// Types it on a keyboard that is not plugged in, which keeps the reports.
+    fn rehearse(text: String) -> Result<Self> {
+        let keyboard = Keyboard::new();
+        keyboard.type_text(&text)?;
+        Ok(Self {
+            reports: keyboard.pending() as u64,
+            text,
+        })
+    }
+}
+
 /// Plugs the keyboard in, types, and compares.
-pub(super) fn tour(world: &World, text: Option<&Path>) -> Result<Row> {
-    let text = match text {
-        Some(path) => fs::read_to_string(path)
-            .with_context(|| format!("cannot read the text {}", path.display()))?,
-        None => README.to_owned(),
-    };
+pub(super) fn tour(world: &World, text: &Text) -> Result<Row> {
+    let Text { text, reports } = text;
     let keyboard = Keyboard::new();
     let gadget = Gadget::builder(DeviceIds {
         vendor: VENDOR,
@@ -47,10 +78,9 @@ pub(super) fn tour(world: &World, text: Option<&Path>) -> Result<Row> {
         bail!("the host switched the keyboard's num lock light on, and it stayed off");
     }
     let mut keys = device.keys()?;
-    keyboard.type_text(&text)?;
+    keyboard.type_text(text)?;
     let bar = progress::bytes(text.len() as u64, "typing");
     let mut read = String::new();
-    let mut events: u64 = 0;
     while read.len() < text.len() {
         if interrupt::requested() {
             bail!("interrupted");
@@ -62,29 +92,28 @@ pub(super) fn tour(world: &World, text: Option<&Path>) -> Result<Row> {
                 text.len()
             );
         };
-        events += 1;
         read.extend(event.text);
         bar.set_position(read.len() as u64);
     }
     bar.finish_and_clear();
     ensure!(
-        read == text,
+        read == *text,
         "what was read differs from what was typed: {}",
-        difference(&text, &read)
+        difference(text, &read)
     );
-    println!(
+    say!(
         "Keyboard: {} characters typed and read back equal; num lock lit.",
         text.chars().count()
-    );
+    )?;
     let first_line = text.lines().next().unwrap_or_default();
-    println!("Keyboard: it began \"{first_line}\".");
+    say!("Keyboard: it began \"{first_line}\".")?;
     drop(keys);
     drop(device);
     plugged.unplug()?;
     Ok(Row {
         device: "keyboard",
-        transfers: events,
-        bytes: events * REPORT_BYTES,
+        transfers: *reports,
+        bytes: reports * REPORT_BYTES,
         errors: Vec::new(),
     })
 }

@@ -11,6 +11,9 @@ use anyhow::Result;
 
 use crate::args::DemoArgs;
 use crate::interrupt;
+use crate::output::say;
+use disk::Medium;
+use keyboard::Text;
 use summary::Summary;
 use world::World;
 
@@ -20,17 +23,20 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         return kernel::run_in_vm(args);
     }
     interrupt::catch()?;
+    // What is wrong with the user's files is said before anything is plugged in.
+    let text = Text::new(args.text.as_deref())?;
+    let medium = Medium::new(args.image.as_deref())?;
     let world = if args.kernel {
         World::kernel()?
     } else {
         World::in_process()
     };
-    println!("{}\n", world.describe());
+    say!("{}\n", world.describe())?;
     let mut summary = Summary::default();
-    summary.add(keyboard::tour(&world, args.text.as_deref())?);
-    println!();
-    summary.add(disk::tour(&world, args.image.as_deref())?);
-    println!("\n{summary}");
-    println!("Everything that was sent arrived.");
+    summary.add(keyboard::tour(&world, &text)?);
+    say!()?;
+    summary.add(disk::tour(&world, &medium)?);
+    say!("\n{summary}")?;
+    say!("Everything that was sent arrived.")?;
     Ok(())
 }
