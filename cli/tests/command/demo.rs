@@ -1,7 +1,7 @@
 //! `usbfs2 demo` from end to end.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -78,37 +78,43 @@ fn the_tour_types_a_given_text_and_fills_a_copy_of_a_given_image() {
     assert!(fs::read(&image).unwrap() == before, "the image was changed");
 }
 
+/// In a terminal, which `script` (of Debian's essential bsdutils) makes.
 #[test]
-fn ctrl_c_ends_the_tour_and_leaves_nothing_behind() {
+fn a_terminal_shows_progress_and_its_ctrl_c_leaves_nothing_behind() {
     let folder = TempDir::new().unwrap();
-    let mut tour = Command::new(USBFS2)
-        .arg("demo")
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--flush", "--return", "/dev/null", "--command"])
+        .arg(format!("stty cols 80 rows 24; exec '{USBFS2}' demo"))
         .env("TMPDIR", folder.path())
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(tour.stdout.take().unwrap()).lines();
-    let formatted = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("FAT")));
-    assert!(formatted.is_some());
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut screen = BufReader::new(terminal.stdout.take().unwrap());
+
+    // The bar is drawn again and again on one line.
+    let bar = loop {
+        let mut drawn = Vec::new();
+        let read = screen.read_until(b'\r', &mut drawn).unwrap();
+        assert_ne!(read, 0, "the tour ended and no bar was seen");
+        let drawn = String::from_utf8(drawn).unwrap();
+        if let Some(at) = drawn.find("copying out =") {
+            break drawn[at..].trim_end().to_owned();
+        }
+    };
+    assert!(bar.contains("MiB of 64.00 MiB"), "{bar}");
+    assert!(bar.contains("MiB/s, ") && bar.ends_with("s left"), "{bar}");
+    assert!(bar.chars().count() < 80, "{bar}");
+
     let files = || folder.path().read_dir().unwrap().count();
     assert_eq!(files(), 1);
-
-    let interrupt = format!("kill -INT {}", tour.id());
-    let sent = Command::new("sh")
-        .args(["-c", &interrupt])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-    for line in lines {
-        let line = line.unwrap();
-        assert!(!line.contains("arrived"), "{line}");
-    }
-    let output = tour.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        String::from_utf8(output.stderr).unwrap(),
-        "usbfs2: interrupted\n"
-    );
+    const CONTROL_C: u8 = 3;
+    keys.write_all(&[CONTROL_C]).unwrap();
+    let mut rest = String::new();
+    screen.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("usbfs2: interrupted\r\n"), "{rest}");
+    assert_eq!(terminal.wait().unwrap().code(), Some(1));
     assert_eq!(files(), 0);
 }
