@@ -12,7 +12,7 @@ use usbfs2_protocol::scsi::{Command, Sense, SenseKey};
 use crate::error::{DiskError, Stage, TransportFault};
 use crate::transport::{Data, Failure, Outcome, Transport};
 
-/// How often a command is tried whose transport fails, or that meets a unit attention.
+/// How often a command is tried whose transport fails, that is aborted, or that meets a unit attention.
 const ATTEMPTS: u32 = 3;
 /// How long one try may take: what the kernel's disk driver allows.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -82,6 +82,7 @@ impl Unit {
         let mut transport = self.transport.lock().await;
         let mut failed = 0;
         let mut attentions = 0;
+        let mut aborted = 0;
         let ready_by = Instant::now() + READY_TIMEOUT;
         loop {
             let outcome = self
@@ -133,6 +134,13 @@ impl Unit {
                     pause(waiting, READY_INTERVAL).await;
                 }
                 SenseKey::DataProtect => return Err(DiskError::ReadOnly),
+                // Cut off on the way, or failed without a reason: the next try may pass (SPC-3 4.5.6).
+                SenseKey::AbortedCommand | SenseKey::NoSense => {
+                    aborted += 1;
+                    if aborted >= ATTEMPTS {
+                        return Err(error);
+                    }
+                }
                 _ => return Err(error),
             }
         }
