@@ -3,6 +3,7 @@
 
 mod composite;
 mod disk;
+mod disk_faults;
 mod identity;
 mod keyboard;
 mod random;
@@ -29,11 +30,13 @@ pub(crate) fn everywhere() -> Vec<(&'static str, Scenario)> {
 
 /// The tests on the in-process bus: every scenario on a bus of its own, and those that nothing else can.
 pub(crate) fn on_loopback() -> Vec<Trial> {
-    let scenarios = [everywhere(), keyboard::scenarios_without_a_fifo()].concat();
+    let scenarios = [everywhere(), keyboard::scenarios_of_a_host_alone()].concat();
     let scenarios = scenarios
         .into_iter()
         .map(|(name, scenario)| trial(name, move || scenario(&World::Loopback(Bus::new()))));
-    scenarios.collect()
+    let faults = disk_faults::scenarios().into_iter();
+    let faults = faults.map(|(name, scenario)| trial(name, move || scenario(&Bus::new())));
+    scenarios.chain(faults).collect()
 }
 
 fn trial(name: &str, run: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {

@@ -23,17 +23,23 @@ pub(super) fn scenarios() -> Vec<(&'static str, Scenario)> {
             a_request_after_the_cable_was_pulled,
         ),
         (
-            "keyboard::what_is_typed_while_the_cable_is_out_arrives_after_it_is_in",
-            what_is_typed_while_the_cable_is_out,
+            "keyboard::a_keyboard_that_was_plugged_in_again_types_on",
+            a_keyboard_plugged_in_again,
         ),
     ]
 }
 
-pub(super) fn scenarios_without_a_fifo() -> Vec<(&'static str, Scenario)> {
-    vec![(
-        "keyboard::a_text_goes_on_where_the_cable_was_pulled",
-        a_text_goes_on_where_the_cable_was_pulled,
-    )]
+pub(super) fn scenarios_of_a_host_alone() -> Vec<(&'static str, Scenario)> {
+    vec![
+        (
+            "keyboard::what_is_typed_while_the_cable_is_out_arrives_after_it_is_in",
+            what_is_typed_while_the_cable_is_out,
+        ),
+        (
+            "keyboard::a_text_goes_on_where_the_cable_was_pulled",
+            a_text_goes_on_where_the_cable_was_pulled,
+        ),
+    ]
 }
 
 fn a_pulled_cable_is_told_once(world: &World) -> Result<()> {
@@ -76,6 +82,22 @@ fn a_request_after_the_cable_was_pulled(world: &World) -> Result<()> {
         Err(HidError::Disconnected) => Ok(()),
         other => bail!("{other:?} instead of Disconnected"),
     }
+}
+
+fn a_keyboard_plugged_in_again(world: &World) -> Result<()> {
+    let mut desk = Desk::new(world)?;
+    for round in ["first, ", "second, ", "third\n"] {
+        let hid = desk.open()?;
+        hid.set_leds_blocking(Leds::CAPS_LOCK)?;
+        let mut keys = hid.keys()?;
+        desk.keyboard.type_text(round)?;
+        let read = read_text(&mut keys, round.len())?;
+        ensure!(read == round, "{read:?} instead of {round:?}");
+        desk.connected.cable().pull()?;
+        drop((keys, hid));
+        desk.connected.plug()?;
+    }
+    Ok(())
 }
 
 fn what_is_typed_while_the_cable_is_out(world: &World) -> Result<()> {

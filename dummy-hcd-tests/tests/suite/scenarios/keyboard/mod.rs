@@ -26,10 +26,10 @@ pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
     .concat()
 }
 
-/// Scenarios that need a controller that takes no report ahead of the host, which only the in-process
-/// bus has.
-pub(super) fn scenarios_without_a_fifo() -> Vec<(&'static str, Scenario)> {
-    cable::scenarios_without_a_fifo()
+/// Scenarios that need a host whose kernel does not read a keyboard before a program can, and a
+/// controller that takes no report ahead of the host: the in-process bus.
+pub(super) fn scenarios_of_a_host_alone() -> Vec<(&'static str, Scenario)> {
+    cable::scenarios_of_a_host_alone()
 }
 
 /// A keyboard that is plugged in.

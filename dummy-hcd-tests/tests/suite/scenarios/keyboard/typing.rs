@@ -132,7 +132,8 @@ fn reports_that_fill_every_transfer(world: &World) -> Result<()> {
     let taken = DEPTH + world.packets_taken_ahead();
     wait::until("the keyboard has to hold reports back", || {
         (desk.keyboard.pending() <= 20 - taken).then_some(())
-    })?;
+    })
+    .with_context(|| format!("it holds {} of 20 back", desk.keyboard.pending()))?;
     let mut keys_down = Vec::new();
     for _ in 0..20 {
         let report = reports.next_timeout(DEADLINE)?.context("silence")?;
