@@ -1,14 +1,15 @@
 //! The kernel's own drivers on our gadgets, over gadgetfs.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::device::SysfsDevice;
-use dummy_hcd_tests::wait;
+use dummy_hcd_tests::wait::{self, DEADLINE};
+use usbfs2_gadget::functions::keyboard::Leds;
 use usbfs2_gadget::functions::mass_storage::DiskOptions;
 use usbfs2_gadget::functions::{Disk, Keyboard};
 use usbfs2_gadget::scsi::FileMedium;
@@ -26,6 +27,10 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new(
             "kernel_drivers::usbhid_gets_events_from_our_keyboard",
             usbhid_on_our_keyboard,
+        ),
+        Test::new(
+            "kernel_drivers::usbhid_lights_our_keyboard",
+            usbhid_lights_our_keyboard,
         ),
     ]
 }
@@ -119,6 +124,32 @@ fn usbhid_on_our_keyboard() -> Result<()> {
         }
     }
     ensure!(values == [1, 0], "an a went {values:?}, not down and up");
+    Ok(())
+}
+
+fn usbhid_lights_our_keyboard() -> Result<()> {
+    const EV_LED: u16 = 0x11;
+    const LED_NUML: u16 = 0;
+    const LED_CAPSL: u16 = 1;
+    let keyboard = Keyboard::new();
+    let gadget = World::gadget().function(keyboard.clone()).build()?;
+    let (_running, device) = start(&gadget, "usbhid")?;
+    let path = wait::until("the keyboard has an event device", || event_device(&device))?;
+    let mut events = OpenOptions::new().write(true).open(path)?;
+    for (code, value, leds) in [
+        (LED_CAPSL, 1, Leds::CAPS_LOCK),
+        (LED_NUML, 1, Leds::CAPS_LOCK | Leds::NUM_LOCK),
+        (LED_CAPSL, 0, Leds::NUM_LOCK),
+    ] {
+        let mut event = [0; EVENT_BYTES];
+        event[16..18].copy_from_slice(&EV_LED.to_ne_bytes());
+        event[18..20].copy_from_slice(&code.to_ne_bytes());
+        event[20..24].copy_from_slice(&i32::to_ne_bytes(value));
+        events.write_all(&event)?;
+        keyboard
+            .wait_for_leds(Some(DEADLINE), |now| now == leds)
+            .with_context(|| format!("the keyboard shows {:?}, not {leds:?}", keyboard.leds()))?;
+    }
     Ok(())
 }
 

@@ -57,17 +57,22 @@ impl World {
             .serial_number("42")
     }
 
+    /// The host's end.
+    pub(crate) fn host(&self) -> Result<Host> {
+        Ok(match self {
+            Self::Loopback(bus) => Host::on(bus),
+            Self::Kernel(KernelHost::Usbfs2) => Host::usbfs2(usbfs2::MOUNT.as_ref())?,
+            Self::Kernel(KernelHost::Usbfs) => Host::usbfs()?,
+        })
+    }
+
     /// Starts `gadget` and opens it from the host's end.
     pub(crate) fn connect(&self, gadget: &Gadget) -> Result<Connected> {
         let running = match self {
             Self::Loopback(bus) => gadget.start_on(bus, Speed::High)?,
             Self::Kernel(_) => gadget.start_gadgetfs(&GadgetfsOptions::default())?,
         };
-        let host = match self {
-            Self::Loopback(bus) => Host::on(bus),
-            Self::Kernel(KernelHost::Usbfs2) => Host::usbfs2(usbfs2::MOUNT.as_ref())?,
-            Self::Kernel(KernelHost::Usbfs) => Host::usbfs()?,
-        };
+        let host = self.host()?;
         let device =
             open(&host).with_context(|| format!("the gadget said {:?}", running.failures()))?;
         let cable = match self {
@@ -89,15 +94,6 @@ impl World {
             Self::Kernel(_) => SysfsDevice::wait(0)?.wait_driver(number, driver)?,
         }
         Ok(())
-    }
-
-    /// How many packets of an interrupt IN endpoint the device's controller accepts before the host asks.
-    pub(crate) fn packets_taken_ahead(&self) -> usize {
-        match self {
-            Self::Loopback(_) => 0,
-            // dummy_hcd's emulated FIFO (dummy_queue, Linux 6.12).
-            Self::Kernel(_) => 1,
-        }
     }
 }
 
