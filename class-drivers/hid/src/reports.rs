@@ -48,6 +48,9 @@ pub struct Reports {
     /// Transfers that have filled since the last refill.
     filled: usize,
     overflows: u64,
+    /// Transfers in flight that were submitted before the last recovery: an error of theirs is of the
+    /// same halt, and counts once.
+    stale: usize,
     backoff: Backoff,
     /// Runs while the bus is left alone after an error.
     timer: Option<Timer>,
@@ -77,6 +80,7 @@ impl Reports {
             spare,
             filled: 0,
             overflows: 0,
+            stale: 0,
             backoff: Backoff::default(),
             timer: None,
             error: None,
@@ -137,6 +141,8 @@ impl Reports {
     /// Handles one completion. Says how long to leave the bus alone, when it was an error that may pass.
     fn take(&mut self, completion: Completion) -> Option<Duration> {
         let Completion { buffer, status, .. } = completion;
+        let is_stale = self.stale > 0;
+        self.stale = self.stale.saturating_sub(1);
         match status {
             Ok(()) => {
                 self.backoff.succeeded();
@@ -152,6 +158,7 @@ impl Reports {
             Err(TransferError::Cancelled) => {}
             // What is queued behind a final error fails alike: the first is told.
             Err(_) if self.ended => {}
+            Err(error) if is_stale && error != TransferError::Disconnected => {}
             Err(error) => match self.recover(error) {
                 Ok(pause) => {
                     self.spare.push(buffer);
@@ -177,6 +184,7 @@ impl Reports {
         self.endpoint
             .clear_halt()
             .map_err(HidError::request("CLEAR_FEATURE(ENDPOINT_HALT)"))?;
+        self.stale = self.endpoint.pending();
         Ok(pause)
     }
 
