@@ -6,6 +6,7 @@ mod disk;
 mod disk_faults;
 mod identity;
 mod keyboard;
+mod keyboard_faults;
 mod random;
 
 use anyhow::Result;
@@ -16,6 +17,9 @@ use crate::world::World;
 
 /// What a scenario does in its world.
 pub(crate) type Scenario = fn(&World) -> Result<()>;
+
+/// What a scenario does that needs the in-process bus itself, to put faults on the wire.
+type FaultScenario = fn(&Bus) -> Result<()>;
 
 /// The scenarios that run in every world, by their names.
 pub(crate) fn everywhere() -> Vec<(&'static str, Scenario)> {
@@ -34,8 +38,10 @@ pub(crate) fn on_loopback() -> Vec<Trial> {
     let scenarios = scenarios
         .into_iter()
         .map(|(name, scenario)| trial(name, move || scenario(&World::Loopback(Bus::new()))));
-    let faults = disk_faults::scenarios().into_iter();
-    let faults = faults.map(|(name, scenario)| trial(name, move || scenario(&Bus::new())));
+    let faults = [disk_faults::scenarios(), keyboard_faults::scenarios()].concat();
+    let faults = faults
+        .into_iter()
+        .map(|(name, scenario)| trial(name, move || scenario(&Bus::new())));
     scenarios.chain(faults).collect()
 }
 

@@ -7,11 +7,7 @@ mod scripted;
 mod survived;
 mod unplugged;
 
-use anyhow::Result;
-use usbfs2_loopback::Bus;
-
-/// What a scenario does that needs the in-process bus itself.
-pub(super) type FaultScenario = fn(&Bus) -> Result<()>;
+use super::FaultScenario;
 
 pub(super) fn scenarios() -> Vec<(&'static str, FaultScenario)> {
     [

@@ -33,9 +33,9 @@ pub(super) fn scenarios_of_a_host_alone() -> Vec<(&'static str, Scenario)> {
 }
 
 /// A keyboard that is plugged in.
-struct Desk {
-    keyboard: Arc<Keyboard>,
-    connected: Connected,
+pub(super) struct Desk {
+    pub(super) keyboard: Arc<Keyboard>,
+    pub(super) connected: Connected,
 }
 
 impl Desk {
@@ -43,7 +43,7 @@ impl Desk {
         Self::with(world, KeyboardOptions::default())
     }
 
-    fn with(world: &World, options: KeyboardOptions) -> Result<Self> {
+    pub(super) fn with(world: &World, options: KeyboardOptions) -> Result<Self> {
         let keyboard = Keyboard::with_options(options);
         let gadget = World::gadget().function(keyboard.clone()).build()?;
         let connected = world.connect(&gadget)?;
@@ -53,7 +53,7 @@ impl Desk {
         })
     }
 
-    fn open(&self) -> Result<HidDevice> {
+    pub(super) fn open(&self) -> Result<HidDevice> {
         Ok(HidDevice::open_blocking(&self.connected.device)?)
     }
 }
