@@ -6,7 +6,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
@@ -31,6 +32,9 @@ const ENDPOINT_TAG: u32 = 1;
 /// How often to look for the data stage of an OUT request, which poll() does not announce. It is on its
 /// way already, so it is there at the first or second look.
 const DATA_STAGE_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How long a host takes to collect an answer, at most: many microframes.
+const ANSWER_TIME: Duration = Duration::from_millis(5);
 
 /// Makes the thread of endpoint 0 end.
 #[derive(Debug, Clone)]
@@ -68,6 +72,12 @@ pub(super) struct ControlFile {
     speed: Speed,
     /// Events read but not told yet.
     events: VecDeque<FileEvent>,
+    /// The request whose event comes next has been dealt with unseen, by `leave_request`.
+    next_is_void: bool,
+    /// The request told last needs no answer any more.
+    is_answered: bool,
+    /// When the last answer was given to the kernel.
+    answered_at: Option<Instant>,
 }
 
 impl ControlFile {
@@ -90,6 +100,9 @@ impl ControlFile {
             has_high_speed,
             speed: Speed::Full,
             events: VecDeque::new(),
+            next_is_void: false,
+            is_answered: false,
+            answered_at: None,
         };
         // The kernel stalls what it does not answer itself until somebody has read once.
         control.read_event()?;
@@ -178,10 +191,61 @@ impl ControlFile {
     ///
     /// A request given up by the host makes room for the next, which the kernel then takes for the one
     /// being answered, although it tells its event only afterwards. This stalls it, or acknowledges it if
-    /// nothing is to be read; the answer to its event then comes to nothing. Without a request to answer,
-    /// reading nothing does nothing.
+    /// nothing is to be read. Without a request to answer, reading nothing does nothing.
     fn leave_request(&mut self) {
-        while let Err(Errno::IDRM | Errno::INTR) = rustix::io::read(&self.file, &mut [0; 0]) {}
+        loop {
+            match rustix::io::read(&self.file, &mut [0; 0]) {
+                Err(Errno::IDRM | Errno::INTR) => {}
+                Ok(_) | Err(Errno::L2HLT) => {
+                    self.next_is_void = true;
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Takes a setup event; `None` when there is nothing to tell.
+    fn take_setup(&mut self, setup: SetupPacket) -> Option<Event> {
+        let is_void = std::mem::take(&mut self.next_is_void);
+        let data = match (setup.direction(), setup.length) {
+            (Direction::In, _) if is_void => {
+                // Its stall has been sent. Data for a host that no longer asks would lie in the kernel until
+                // the next request, or be there when the file is closed, which gadgetfs does not survive.
+                self.stall(&setup);
+                return None;
+            }
+            (Direction::In, _) | (Direction::Out, 0) => Vec::new(),
+            (Direction::Out, _) => self.data_stage(&setup)?,
+        };
+        self.is_answered = is_void;
+        if is_void {
+            self.stall(&setup);
+        }
+        Some(Event::Setup { setup, data })
+    }
+
+    /// Ends a request that the host does not wait for. A stall leaves nothing behind.
+    fn stall(&mut self, setup: &SetupPacket) {
+        let result = match setup.direction() {
+            Direction::In => rustix::io::read(&self.file, &mut [0; 0]),
+            Direction::Out if setup.is_standard(request::SET_CONFIGURATION) => {
+                rustix::io::read(&self.file, &mut [0; 0])
+            }
+            Direction::Out => rustix::io::write(&self.file, &[]),
+        };
+        log::debug!("{setup} came too late: {result:?}");
+    }
+}
+
+impl Drop for ControlFile {
+    /// gadgetfs frees its request without taking it back from the controller first, so let the host collect
+    /// the last answer before the file is closed.
+    fn drop(&mut self) {
+        let since = self.answered_at.map(|answered_at| answered_at.elapsed());
+        if let Some(left) = since.and_then(|since| ANSWER_TIME.checked_sub(since)) {
+            thread::sleep(left);
+        }
     }
 }
 
@@ -200,18 +264,18 @@ impl Controller for ControlFile {
         loop {
             match self.events.pop_front() {
                 Some(FileEvent::Connect(speed)) => {
+                    self.next_is_void = false;
                     self.speed = speed;
                     return Event::Reset;
                 }
-                Some(FileEvent::Disconnect) => return Event::Disconnect,
+                Some(FileEvent::Disconnect) => {
+                    self.next_is_void = false;
+                    return Event::Disconnect;
+                }
                 Some(FileEvent::Suspend) => return Event::Suspend,
                 Some(FileEvent::Setup(setup)) => {
-                    if setup.direction() == Direction::In || setup.length == 0 {
-                        let data = Vec::new();
-                        return Event::Setup { setup, data };
-                    }
-                    if let Some(data) = self.data_stage(&setup) {
-                        return Event::Setup { setup, data };
+                    if let Some(event) = self.take_setup(setup) {
+                        return event;
                     }
                 }
                 Some(FileEvent::Nop) => {}
@@ -228,6 +292,10 @@ impl Controller for ControlFile {
     }
 
     fn respond(&mut self, setup: &SetupPacket, response: ControlResponse) {
+        if self.is_answered {
+            return;
+        }
+        self.answered_at = Some(Instant::now());
         // Reading nothing acknowledges an OUT request and stalls an IN request, writing the reverse.
         let result = match (setup.direction(), response) {
             (Direction::In, ControlResponse::Data(bytes)) => self.file.write(&bytes),
