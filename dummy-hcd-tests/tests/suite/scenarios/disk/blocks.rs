@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use usbfs2_gadget::functions::mass_storage::DiskOptions;
-use usbfs2_host::block_on;
-use usbfs2_mass_storage::{BlockDevice, DiskError};
+use usbfs2_host::{Device, block_on};
+use usbfs2_mass_storage::{BlockDevice, DiskError, MassStorage};
 
 use super::{Bay, Probe, Scenario, pattern};
 use crate::scenarios::random::Random;
@@ -95,6 +95,16 @@ enum Face {
 }
 
 impl Face {
+    fn open(self, device: &Device) -> Result<BlockDevice> {
+        Ok(match self {
+            Self::Blocking => MassStorage::open_blocking(device)?.block_device_blocking(0)?,
+            Self::Async => block_on(async {
+                let storage = MassStorage::open(device).await?;
+                anyhow::Ok(storage.block_device(0).await?)
+            })?,
+        })
+    }
+
     fn read(self, unit: &mut BlockDevice, offset: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
         match self {
             Self::Blocking => unit.read_at_blocking(offset, bytes),
@@ -136,7 +146,7 @@ fn random_operations_on_large_blocks(world: &World) -> Result<()> {
 fn random_operations(world: &World, face: Face, options: DiskOptions) -> Result<()> {
     let probe = Probe::new(SIZE);
     let bay = Bay::new(world, probe.clone(), options)?;
-    let mut unit = bay.open()?;
+    let mut unit = face.open(&bay.connected.device)?;
     let mut model = vec![0; SIZE];
     let mut random = Random::new(7);
     for step in 0..100 {

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod cable;
+mod cancelled;
 mod claim;
 mod medium;
 mod probe;
@@ -25,6 +26,7 @@ pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
         medium::scenarios(),
         claim::scenarios(),
         cable::scenarios(),
+        cancelled::scenarios(),
     ]
     .concat()
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::wait::DEADLINE;
 use usbfs2_gadget::functions::keyboard::{IdleRate, KeyboardOptions, usage};
 use usbfs2_hid::{HidDevice, HidError, Leds, Protocol, ReportType};
-use usbfs2_host::TransferError;
+use usbfs2_host::{TransferError, block_on};
 use usbfs2_protocol::hid::{BOOT_KEYBOARD_REPORT_DESCRIPTOR, Request};
 
 use super::{Desk, Scenario};
@@ -22,6 +22,7 @@ pub(super) fn scenarios() -> Vec<(&'static str, Scenario)> {
             "keyboard::lights_set_by_request_reach_the_keyboard_and_are_read_back",
             lights_by_request,
         ),
+        ("keyboard::requests_can_be_awaited", requests_can_be_awaited),
         (
             "keyboard::lights_set_through_an_endpoint_reach_the_keyboard",
             lights_through_an_endpoint,
@@ -76,6 +77,29 @@ fn lights_by_request(world: &World) -> Result<()> {
         ensure!(read == [leds.bits()], "{read:?} read back for {leds:?}");
     }
     Ok(())
+}
+
+fn requests_can_be_awaited(world: &World) -> Result<()> {
+    let desk = Desk::new(world)?;
+    block_on(async {
+        let hid = HidDevice::open(&desk.connected.device).await?;
+        let leds = Leds::NUM_LOCK;
+        hid.set_report(ReportType::Output, 0, &[leds.bits()])
+            .await?;
+        lights_are(&desk, leds)?;
+        let read = hid.get_report(ReportType::Output, 0, 1).await?;
+        ensure!(read == [leds.bits()], "{read:?} read back for {leds:?}");
+        hid.set_idle(0, Duration::from_millis(400)).await?;
+        hid.set_protocol(Protocol::Boot).await?;
+        let keyboard = &desk.keyboard;
+        ensure!(
+            (keyboard.idle_rate(), keyboard.protocol()) == (IdleRate(100), Protocol::Boot),
+            "the keyboard has {:?} and {:?}",
+            keyboard.idle_rate(),
+            keyboard.protocol()
+        );
+        Ok(())
+    })
 }
 
 fn lights_through_an_endpoint(world: &World) -> Result<()> {
