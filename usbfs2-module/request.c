@@ -177,6 +177,12 @@ static void cancel_and_wait(struct usbfs2_request *req)
 /* What usb_submit_urb says, in the terms of this interface. */
 static int submit_error(const struct usbfs2_request *req, int error)
 {
+	const struct usbfs2_pipe *pipe = req->pipe;
+
+	if (pipe->dev->udev->state == USB_STATE_NOTATTACHED ||
+	    READ_ONCE(pipe->state) == USBFS2_GONE || READ_ONCE(pipe->unplugged))
+		return -ENODEV;
+
 	switch (error) {
 	case -EPERM:		/* blocked: cancelled before it started */
 	case -EHOSTUNREACH:	/* the system is going to sleep */
@@ -190,8 +196,7 @@ static int submit_error(const struct usbfs2_request *req, int error)
 	case -EPIPE:		/* some controllers answer for a halted one */
 		return -EPIPE;
 	default:
-		return req->pipe->dev->udev->state == USB_STATE_NOTATTACHED ?
-		       -ENODEV : -EINVAL;
+		return -EINVAL;
 	}
 }
 

@@ -129,8 +129,12 @@ int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
 					     GFP_KERNEL_ACCOUNT);
 		user->pieces = kvmalloc_array(count, sizeof(*user->pieces),
 					      GFP_KERNEL_ACCOUNT);
-		if (!user->pages || !user->pieces)
+		if (!user->pages || !user->pieces) {
+			kvfree(user->pages);
+			kvfree(user->pieces);
+			user->pages = NULL;
 			return -ENOMEM;
+		}
 		user->may_sleep = is_vmalloc_addr(user->pages) ||
 				  is_vmalloc_addr(user->pieces);
 	}

@@ -153,7 +153,7 @@ void usbfs2_verdict_work(struct work_struct *work)
 	spin_lock_irqsave(&pipe->lock, flags);
 	pipe->judging = false;
 	if (!connected)
-		pipe->unplugged = true;
+		WRITE_ONCE(pipe->unplugged, true);
 	list_splice_init(&pipe->held, &judged);
 	list_for_each_entry(req, &judged, held) {
 		if (!connected)
