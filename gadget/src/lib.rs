@@ -1,4 +1,143 @@
 //! The device end of USB in user space: gadgets made of functions.
+//!
+//! A [`Function`] does one job, such as a keyboard's: it declares interfaces and endpoints, answers
+//! control requests, and moves data on a thread of its own. A [`Gadget`] is a device made of functions. It
+//! runs unchanged on the in-process bus ([`Gadget::start_on`]) and, through gadgetfs, on the machine's
+//! device controller ([`Gadget::start_gadgetfs`]).
+//!
+//! Ready-made functions are in [`functions`]:
+//!
+//! ```
+//! use usbfs2_gadget::functions::Keyboard;
+//! use usbfs2_gadget::{DeviceIds, Gadget, Speed, State};
+//! use usbfs2_loopback::Bus;
+//! # use std::time::Duration;
+//!
+//! let keyboard = Keyboard::new();
+//! let gadget = Gadget::builder(DeviceIds { vendor: 0x1d6b, product: 0x0104, release: 0x0100 })
+//!     .manufacturer("usbfs2")
+//!     .product("Keyboard")
+//!     .function(keyboard.clone())
+//!     .build()?;
+//!
+//! let bus = Bus::new();
+//! let running = gadget.start_on(&bus, Speed::High)?;
+//! // The host end: here the bus itself enumerates, as a host library would.
+//! let device = bus.devices().remove(0);
+//! device.enumerate(Duration::from_secs(5))?;
+//! running.wait_for_state(State::Configured, Duration::from_secs(5))?;
+//! keyboard.type_text("hello")?;
+//! running.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A function of one's own
+//!
+//! Addresses are assigned when the gadget starts, from the endpoints the controller really has; the function
+//! takes its endpoints by the order in which it declared them. `?` on every endpoint call is right:
+//! [`EndpointError::Disabled`] is how a run ends when the host goes away, and with the next configuration
+//! comes the next run.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use usbfs2_gadget::{
+//!     Buffer, DeviceIds, Direction, EndpointRequest, Endpoints, Function, FunctionBuilder,
+//!     FunctionError, Gadget, InterfaceClass, Speed,
+//! };
+//! use usbfs2_loopback::{Bus, CompletionQueue, Target, Transfer};
+//! # use std::time::Duration;
+//!
+//! /// Sends back what it receives.
+//! struct Echo;
+//!
+//! impl Function for Echo {
+//!     fn name(&self) -> &str {
+//!         "echo"
+//!     }
+//!
+//!     fn describe(&self, builder: &mut FunctionBuilder<'_>) {
+//!         let mut interface = builder.interface(InterfaceClass::VENDOR);
+//!         interface.endpoint(EndpointRequest::bulk(Direction::Out));
+//!         interface.endpoint(EndpointRequest::bulk(Direction::In));
+//!     }
+//!
+//!     fn run(&self, mut endpoints: Endpoints) -> Result<(), FunctionError> {
+//!         let mut output = endpoints.take(0)?;
+//!         let mut input = endpoints.take(1)?;
+//!         let mut buffer = Buffer::with_capacity(16 * 1024);
+//!         loop {
+//!             buffer = output.read(buffer)?;
+//!             buffer = input.write(buffer)?;
+//!         }
+//!     }
+//! }
+//!
+//! let ids = DeviceIds { vendor: 0x1209, product: 0x0001, release: 0x0100 };
+//! let gadget = Gadget::builder(ids).function(Arc::new(Echo)).build()?;
+//! let bus = Bus::new();
+//! let running = gadget.start_on(&bus, Speed::High)?;
+//!
+//! let host = bus.devices().remove(0);
+//! host.enumerate(Duration::from_secs(5))?;
+//! let queue = CompletionQueue::new(&bus);
+//! let [out, input] = [0x01, 0x81].map(|byte| Target::Endpoint(byte.try_into().unwrap()));
+//! host.submit(&queue, out, Transfer::send(b"hello".to_vec()));
+//! host.submit(&queue, input, Transfer::receive(512));
+//! let sent = queue.wait(Some(Duration::from_secs(5))).ok_or("nothing sent")?;
+//! let received = queue.wait(Some(Duration::from_secs(5))).ok_or("nothing received")?;
+//! assert_eq!(received.buffer, b"hello");
+//! # assert_eq!(sent.status, Ok(()));
+//! # drop(running);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What can go wrong, told before it does
+//!
+//! The builder numbers interfaces, strings and endpoints, so duplicates cannot be said.
+//! [`GadgetBuilder::build`] refuses what no host would take, and [`Gadget::check`] explains what a given
+//! backend and controller would refuse or silently change. Each [`Problem`] says what to do about it.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use usbfs2_gadget::*;
+//! # struct Silent;
+//! # impl Function for Silent {
+//! #     fn name(&self) -> &str { "silent" }
+//! #     fn describe(&self, builder: &mut FunctionBuilder<'_>) {
+//! #         builder.interface(InterfaceClass::VENDOR);
+//! #     }
+//! #     fn run(&self, _endpoints: Endpoints) -> Result<(), FunctionError> { Ok(()) }
+//! # }
+//! # let ids = DeviceIds { vendor: 0x1209, product: 0x0001, release: 0x0100 };
+//! let builder = Gadget::builder(ids).function(Arc::new(Silent)).remote_wakeup(true);
+//! let problems = builder.build()?.check(&Target::Gadgetfs(Udc::dummy_hcd()));
+//! assert_eq!(
+//!     problems[0].to_string(),
+//!     "gadget: gadgetfs refuses remote wake-up: use remote_wakeup(false)"
+//! );
+//! # Ok::<(), DescriptorProblems>(())
+//! ```
+//!
+//! # Threads
+//!
+//! A started gadget has one thread for endpoint 0, which calls [`Function::control`], and one for each
+//! function, which calls [`Function::run`]; on gadgetfs each enabled endpoint has one more. A function that
+//! fails, panics or dawdles is reported by [`Running::failures`] and holds up neither endpoint 0 nor
+//! the others. [`Running::stop`], and dropping it, waits for all of them.
+//!
+//! # gadgetfs
+//!
+//! gadgetfs needs root, or files that root has handed over; it is mounted where it is not, and stays mounted.
+//! It gives a gadget full and high speed, one configuration and 256 bytes at a time on endpoint 0. Three of
+//! its ways shape this crate and are worth knowing:
+//!
+//! - Its asynchronous I/O cannot be cancelled without stopping the machine, so transfers are blocking calls of
+//!   a thread, ended by the signal `SIGRTMAX - 1`, one at a time for each endpoint. What is submitted beyond
+//!   waits in user space: prefer few large transfers (up to 4 MiB, from kernel memory in one piece, so
+//!   rather 64 KiB) to many small ones.
+//! - It acknowledges OUT requests with data before the function sees them: see [`Function::control`]. The
+//!   thread of endpoint 0 runs at real-time priority where it may, to be in time.
+//! - It does not tell whether a halt succeeded: see [`Endpoint::set_halt`].
 
 mod check;
 mod control;

@@ -50,8 +50,8 @@ struct PipeState {
     waiting: VecDeque<Buffer>,
     /// The thread has a transfer with the kernel.
     in_flight: bool,
-    /// That transfer is to come back.
-    is_cancelled: bool,
+    /// How many are cancelling: the transfer with the kernel is to come back, and no other to start.
+    cancellers: usize,
     halt: Halt,
     done: VecDeque<Completion>,
 }
@@ -80,7 +80,7 @@ impl GadgetfsPipe {
                 is_ending: false,
                 waiting: VecDeque::new(),
                 in_flight: false,
-                is_cancelled: false,
+                cancellers: 0,
                 halt: Halt::NotAsked,
                 done: VecDeque::new(),
             }),
@@ -121,9 +121,8 @@ impl Shared {
                 drop(state);
                 self.halt(file);
                 state = self.lock();
-            } else if let Some(mut buffer) = state.waiting.pop_front() {
+            } else if let Some(mut buffer) = state.next_to_start() {
                 state.in_flight = true;
-                state.is_cancelled = false;
                 drop(state);
                 let outcome = self.transfer(file, &mut buffer);
                 state = self.lock();
@@ -153,7 +152,7 @@ impl Shared {
                 Direction::In => rustix::io::write(file, buffer),
                 Direction::Out => rustix::io::read(file, &mut buffer.whole_mut()[..length]),
             };
-            let is_disturbed = outcome == Err(Errno::INTR) && !self.lock().is_cancelled;
+            let is_disturbed = outcome == Err(Errno::INTR) && self.lock().cancellers == 0;
             if is_disturbed {
                 // For a halt, or the process was stopped and continued (SIGSTOP, a debugger). What had
                 // moved is lost, which for a transfer that the host has not begun is nothing.
@@ -191,13 +190,13 @@ impl Shared {
     where
         Self: 'a,
     {
-        let waiting = std::mem::take(&mut state.waiting);
-        state.is_cancelled = true;
+        state.cancellers += 1;
         self.changed.notify_all();
         while state.in_flight {
             state = self.interrupt(state);
         }
-        for buffer in waiting {
+        state.cancellers -= 1;
+        for buffer in std::mem::take(&mut state.waiting) {
             state.complete(buffer, Err(EndpointError::Cancelled));
         }
         self.changed.notify_all();
@@ -231,6 +230,13 @@ impl Shared {
 }
 
 impl PipeState {
+    fn next_to_start(&mut self) -> Option<Buffer> {
+        if self.cancellers > 0 {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
     fn complete(&mut self, buffer: Buffer, outcome: Result<usize, EndpointError>) {
         let actual_length = *outcome.as_ref().unwrap_or(&0);
         let status = outcome.map(drop).map_err(|error| match error {
