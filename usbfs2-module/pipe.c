@@ -21,9 +21,11 @@ struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev)
 	pipe->state = USBFS2_RUNNING;
 	INIT_LIST_HEAD(&pipe->queue);
 	INIT_LIST_HEAD(&pipe->held);
+	INIT_LIST_HEAD(&pipe->finished);
 	init_waitqueue_head(&pipe->drained);
 	mutex_init(&pipe->recovery);
 	INIT_WORK(&pipe->verdict, usbfs2_verdict_work);
+	INIT_WORK(&pipe->delivery, usbfs2_delivery_work);
 	return pipe;
 }
 

@@ -10,6 +10,11 @@
  * An accepted request is finished exactly once, by whoever gets its URB back:
  * the completion handler (perhaps by way of verdict.c), or the submitter when
  * usb_submit_urb refused it.
+ *
+ * Results reach the submitter in the order in which the controller gave the
+ * URBs of the pipe back: a disk's status must not overtake its data. Most are
+ * delivered in the completion handler. Once one cannot be (a large copy, a
+ * verdict), those behind it queue on pipe->finished until that list is empty.
  */
 #include <linux/aio.h>
 #include <linux/slab.h>
@@ -33,7 +38,7 @@ static void request_free(struct usbfs2_request *req)
 
 static void release_work(struct work_struct *work)
 {
-	request_free(container_of(work, struct usbfs2_request, deliver));
+	request_free(container_of(work, struct usbfs2_request, release));
 }
 
 void usbfs2_request_put(struct usbfs2_request *req)
@@ -41,8 +46,8 @@ void usbfs2_request_put(struct usbfs2_request *req)
 	if (!refcount_dec_and_test(&req->ref))
 		return;
 	if (req->user.pages && req->user.may_sleep) {
-		INIT_WORK(&req->deliver, release_work);
-		queue_work(usbfs2_workqueue, &req->deliver);
+		INIT_WORK(&req->release, release_work);
+		queue_work(usbfs2_workqueue, &req->release);
 		return;
 	}
 	request_free(req);
@@ -90,6 +95,8 @@ put:
 
 static void deliver(struct usbfs2_request *req)
 {
+	if (req->user.pages && req->result > 0)
+		usbfs2_user_pages_fill(&req->user, &req->buffer, req->result);
 	/*
 	 * Completing takes the kiocb off the list that cancel functions are
 	 * called from, so only after it may the request go.
@@ -101,27 +108,70 @@ static void deliver(struct usbfs2_request *req)
 	usbfs2_pipe_retire(req->pipe, req);
 }
 
-static void deliver_work(struct work_struct *work)
+static struct usbfs2_request *next_finished(struct usbfs2_pipe *pipe)
 {
-	struct usbfs2_request *req = container_of(work, struct usbfs2_request,
-						  deliver);
+	struct usbfs2_request *req;
+	unsigned long flags;
 
-	usbfs2_user_pages_fill(&req->user, &req->buffer, req->result);
-	usbfs2_user_pages_release(&req->user);
-	deliver(req);
+	spin_lock_irqsave(&pipe->lock, flags);
+	req = list_first_entry_or_null(&pipe->finished, struct usbfs2_request,
+				       held);
+	if (req)
+		list_del_init(&req->held);
+	else
+		/* Pairs with finish(): whoever sees it comes after the last. */
+		smp_store_release(&pipe->delivering, false);
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	return req;
+}
+
+void usbfs2_deliver_finished(struct usbfs2_pipe *pipe)
+{
+	struct usbfs2_request *req;
+
+	while ((req = next_finished(pipe)))
+		deliver(req);
+}
+
+void usbfs2_delivery_work(struct work_struct *work)
+{
+	struct usbfs2_pipe *pipe = container_of(work, struct usbfs2_pipe,
+						delivery);
+
+	usbfs2_deliver_finished(pipe);
+	usbfs2_pipe_put(pipe);
 }
 
 void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result)
 {
+	const bool large = req->user.pages && result > USBFS2_ATOMIC_COPY;
+	struct usbfs2_pipe *pipe = req->pipe;
+	unsigned long flags;
+	bool start;
+
 	req->result = result;
-	if (req->user.pages && result > USBFS2_ATOMIC_COPY) {
-		INIT_WORK(&req->deliver, deliver_work);
-		queue_work(usbfs2_workqueue, &req->deliver);
+	/*
+	 * No lock, although others change delivering: a controller gives the
+	 * URBs of an endpoint back one after the other, so what the handler of
+	 * an earlier one queued is seen here.
+	 */
+	if (!large && !smp_load_acquire(&pipe->delivering)) {
+		deliver(req);
 		return;
 	}
-	if (req->user.pages && result > 0)
-		usbfs2_user_pages_fill(&req->user, &req->buffer, result);
-	deliver(req);
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	/* Its URB is back: nobody need unlink it. */
+	req->cancelled = true;
+	list_add_tail(&req->held, &pipe->finished);
+	start = !pipe->delivering;
+	if (start) {
+		pipe->delivering = true;
+		kref_get(&pipe->ref);
+	}
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	if (start)
+		queue_work(usbfs2_workqueue, &pipe->delivery);
 }
 
 static void unlink_work(struct work_struct *work)

@@ -311,9 +311,12 @@ struct usbfs2_pipe {
 	u64 accepted;			/* P: lock; operations so far */
 	struct list_head queue;		/* P: lock; not complete */
 	struct list_head held;		/* P: lock; awaiting the verdict */
+	struct list_head finished;	/* P: lock; awaiting their delivery */
+	bool delivering;		/* P: lock; somebody works on finished */
 	wait_queue_head_t drained;
 	struct mutex recovery;		/* one at a time */
 	struct work_struct verdict;
+	struct work_struct delivery;
 };
 
 struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev);
@@ -394,7 +397,7 @@ void usbfs2_user_pages_release(struct usbfs2_user_pages *user);
 
 struct usbfs2_request {
 	struct list_head link;		/* P: pipe->lock; on pipe->queue */
-	struct list_head held;		/* P: pipe->lock; on pipe->held */
+	struct list_head held;		/* P: pipe->lock; on pipe->held or ->finished */
 	struct list_head doomed;	/* of the one who set cancelled */
 	refcount_t ref;
 	bool in;
@@ -409,7 +412,7 @@ struct usbfs2_request {
 	ssize_t result;
 	struct completion done;
 	struct work_struct unlink;
-	struct work_struct deliver;	/* later: release */
+	struct work_struct release;
 	struct usbfs2_buffer buffer;
 	struct usbfs2_user_pages user;
 	struct usb_ctrlrequest setup;
@@ -425,8 +428,14 @@ void usbfs2_request_put(struct usbfs2_request *req);
  */
 ssize_t usbfs2_request_run(struct usbfs2_request *req, struct kiocb *iocb,
 			   struct iov_iter *iter);
-/* Delivers the result; exactly once for each accepted request. */
+/*
+ * Delivers the result; exactly once for each accepted request, and in the order
+ * of the calls.
+ */
 void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result);
+/* Delivers pipe->finished; for whoever set pipe->delivering. */
+void usbfs2_deliver_finished(struct usbfs2_pipe *pipe);
+void usbfs2_delivery_work(struct work_struct *work);
 
 /* ---- files ---- */
 

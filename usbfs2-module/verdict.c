@@ -10,7 +10,7 @@
  *
  * A pulled cable looks like a bus error on some controllers until the hub is
  * asked, which takes a work item. Until that verdict is in, the requests that
- * ended because of the error are held.
+ * ended because of the error, and those behind them, are held.
  */
 #include "usbfs2.h"
 
@@ -73,7 +73,7 @@ static ssize_t result_of(struct usbfs2_request *req)
 	size_t bytes = bytes_of(req);
 
 	if (!pipe->endpoint)
-		return req->error;
+		return req->error ?: bytes;
 	if (req->culprit) {
 		if (!bytes)
 			return req->error;
@@ -98,7 +98,9 @@ void usbfs2_request_given_back(struct usbfs2_request *req, int status)
 	ssize_t result = 0;
 
 	outcome = outcome_of(status, pipe->dev->udev, &req->error);
-	if (outcome == DONE && READ_ONCE(pipe->state) != USBFS2_STOPPED) {
+	/* Pairs with the verdict: seen to be over, its requests are in line. */
+	if (outcome == DONE && READ_ONCE(pipe->state) != USBFS2_STOPPED &&
+	    !smp_load_acquire(&pipe->judging)) {
 		if (pipe->endpoint && READ_ONCE(pipe->endpoint->failed))
 			WRITE_ONCE(pipe->endpoint->failed, false);
 		usbfs2_request_finish(req, bytes_of(req));
@@ -143,26 +145,28 @@ void usbfs2_verdict_work(struct work_struct *work)
 {
 	struct usbfs2_pipe *pipe = container_of(work, struct usbfs2_pipe,
 						verdict);
-	struct usbfs2_request *req, *next;
+	struct usbfs2_request *req;
+	bool connected, start;
 	unsigned long flags;
-	LIST_HEAD(judged);
-	bool connected;
 
 	connected = usbfs2_device_connected(pipe->dev);
 
 	spin_lock_irqsave(&pipe->lock, flags);
-	pipe->judging = false;
 	if (!connected)
 		WRITE_ONCE(pipe->unplugged, true);
-	list_splice_init(&pipe->held, &judged);
-	list_for_each_entry(req, &judged, held) {
-		if (!connected)
+	list_for_each_entry(req, &pipe->held, held) {
+		if (!connected && req->error)
 			req->error = -ENODEV;
 		req->result = result_of(req);
 	}
+	list_splice_tail_init(&pipe->held, &pipe->finished);
+	start = !pipe->delivering;
+	pipe->delivering = true;
+	/* Whoever sees that judging is over also sees to queue behind these. */
+	smp_store_release(&pipe->judging, false);
 	spin_unlock_irqrestore(&pipe->lock, flags);
 
-	list_for_each_entry_safe(req, next, &judged, held)
-		usbfs2_request_finish(req, req->result);
+	if (start)
+		usbfs2_deliver_finished(pipe);
 	usbfs2_pipe_put(pipe);
 }
