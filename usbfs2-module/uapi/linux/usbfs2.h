@@ -6,6 +6,7 @@
 #ifndef _UAPI_LINUX_USBFS2_H
 #define _UAPI_LINUX_USBFS2_H
 
+#include <linux/const.h>
 #include <linux/types.h>
 
 /* f_type of statfs(2): "usb2" */
@@ -35,7 +36,7 @@
  */
 
 /* OUT: end a transfer of whole packets with a zero-length packet. */
-#define USBFS2_ZERO_PACKET	(1ULL << 0)
+#define USBFS2_ZERO_PACKET	_BITULL(0)
 
 /*
  * The result of one part of an operation that carries several: bytes moved
