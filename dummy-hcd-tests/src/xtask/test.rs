@@ -2,8 +2,8 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{Read, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -37,6 +37,9 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
 
     check_module(&mut tally, &cache::directory()?, &options.kernel)?;
     run_suite(&mut tally, options)?;
+    if options.filter.is_empty() {
+        make_tours(&mut tally, options)?;
+    }
     Ok(tally.finish())
 }
 
@@ -74,24 +77,22 @@ fn no_complaints(complaints: &str) -> Result<()> {
 }
 
 fn run_suite(tally: &mut Tally, options: &TestOptions) -> Result<()> {
-    let suite = build_suite()?;
+    progress::say("building the suite for the VM");
+    let arguments = [
+        "test",
+        "-p",
+        "dummy-hcd-tests",
+        "--test",
+        "suite",
+        "--no-run",
+    ];
+    let suite = build(&arguments, "suite")?;
     let tee = Tee::default();
-    let mut command = vec!["env".to_owned(), "USBFS2_WORLD=kernel".to_owned()];
-    command.push(
-        suite
-            .to_str()
-            .context("the target directory's path is UTF-8")?
-            .to_owned(),
-    );
+    let mut command = vec!["env".to_owned(), "USBFS2_WORLD=kernel".to_owned(), suite];
     command.extend(options.filter.iter().cloned());
-    let options = VmOptions {
-        kernel: options.kernel.clone(),
-        command,
-        ..VmOptions::default()
-    };
     // A guest that dies fails its suite; the counts so far and the checks stay worth showing.
-    let succeeded = match vm::run_with(&options, tee.clone()) {
-        Ok(status) => status == 0,
+    let succeeded = match run_in_vm(options, command, tee.clone()) {
+        Ok(()) => true,
         Err(error) => {
             progress::say(&format!("{error:#}"));
             false
@@ -101,33 +102,61 @@ fn run_suite(tally: &mut Tally, options: &TestOptions) -> Result<()> {
     Ok(())
 }
 
-/// Builds the suite and returns its program.
-fn build_suite() -> Result<PathBuf> {
-    progress::say("building the suite for the VM");
+/// Makes the tour of `usbfs2 demo` in both worlds.
+fn make_tours(tally: &mut Tally, options: &TestOptions) -> Result<()> {
+    progress::say("building the command");
+    let program = build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
+    let tour = Command::new(&program)
+        .arg("demo")
+        .stdin(Stdio::null())
+        .status();
+    let tour = tour.context("run the command").and_then(|status| {
+        ensure!(status.success(), "{status}");
+        Ok(())
+    });
+    tally.check("usbfs2 demo", tour);
+    let command = vec![program, "demo".to_owned(), "--kernel".to_owned()];
+    tally.check(
+        "usbfs2 demo --kernel",
+        run_in_vm(options, command, io::stdout()),
+    );
+    Ok(())
+}
+
+fn run_in_vm(
+    options: &TestOptions,
+    command: Vec<String>,
+    sink: impl io::Write + Send + 'static,
+) -> Result<()> {
+    let options = VmOptions {
+        kernel: options.kernel.clone(),
+        command,
+        ..VmOptions::default()
+    };
+    let status = vm::run_with(&options, sink)?;
+    ensure!(status == 0, "exit status {status}");
+    Ok(())
+}
+
+/// Runs cargo and returns the program it made of this target.
+fn build(arguments: &[&str], target: &str) -> Result<String> {
     let output = cargo()
-        .args([
-            "test",
-            "-p",
-            "dummy-hcd-tests",
-            "--test",
-            "suite",
-            "--no-run",
-        ])
+        .args(arguments)
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit())
         .output()
         .context("run cargo")?;
-    ensure!(output.status.success(), "the suite does not compile");
+    ensure!(output.status.success(), "{target} does not compile");
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let message: serde_json::Value =
             serde_json::from_str(line).context("read cargo's messages")?;
-        if message["target"]["name"] == "suite"
+        if message["target"]["name"] == target
             && let Some(path) = message["executable"].as_str()
         {
-            return Ok(path.into());
+            return Ok(path.to_owned());
         }
     }
-    anyhow::bail!("cargo named no program for the suite")
+    anyhow::bail!("cargo named no program for {target}")
 }
 
 /// Runs `cargo test`, shows its output as it comes, and returns it.

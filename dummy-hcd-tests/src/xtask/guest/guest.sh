@@ -48,7 +48,7 @@ echo 60 >/proc/sys/kernel/watchdog_thresh
 echo 1 >/proc/sys/kernel/hung_task_all_cpu_backtrace
 
 # There is no udev to load what a device asks for.
-modprobe -a virtio_console libcomposite usb_storage sd_mod usbhid hid_generic evdev vfat ||
+modprobe -a virtio_console libcomposite gadgetfs usb_storage sd_mod usbhid hid_generic evdev vfat ||
 	fail "cannot load the kernel's own modules"
 mount -t configfs configfs /sys/kernel/config || fail "cannot mount configfs"
 modprobe dummy_hcd num="$BUSES" is_super_speed="$SUPER_SPEED" is_high_speed="$HIGH_SPEED" ||
