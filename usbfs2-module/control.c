@@ -87,7 +87,6 @@ static int check(struct usbfs2_pipe *pipe, struct usb_interface *target,
 static int clear_halt(struct usbfs2_device *dev, u8 address)
 {
 	struct usbfs2_pipe *opener;
-	unsigned int number = address & USB_ENDPOINT_NUMBER_MASK;
 	int ret;
 
 	/* An open endpoint is recovered whole: its queue must be empty. */
@@ -101,10 +100,7 @@ static int clear_halt(struct usbfs2_device *dev, u8 address)
 		usbfs2_pipe_put(opener);
 		return ret;
 	}
-	ret = usb_clear_halt(dev->udev, address & USB_DIR_IN ?
-			     usb_rcvbulkpipe(dev->udev, number) :
-			     usb_sndbulkpipe(dev->udev, number));
-	return min(ret, 0);
+	return usbfs2_clear_halt(dev, address);
 }
 
 /* Device lock held. 1: not for usbcore. */

@@ -102,12 +102,12 @@ static int usbfs2_data_open(struct inode *inode, struct file *file)
 	ret = usbfs2_device_enter(node->dev);
 	if (!ret) {
 		ret = open_data(pipe, node);
+		/* "echo > ep02" truncates too; most often nothing is wrong. */
+		if (!ret && (file->f_flags & O_TRUNC) &&
+		    READ_ONCE(pipe->endpoint->failed))
+			ret = usbfs2_pipe_recover(pipe);
 		usbfs2_device_leave(node->dev);
 	}
-	/* "echo > ep02" truncates too, and most often nothing is wrong. */
-	if (!ret && (file->f_flags & O_TRUNC) &&
-	    READ_ONCE(pipe->endpoint->failed))
-		ret = usbfs2_pipe_recover(pipe);
 	if (ret)
 		usbfs2_pipe_release(inode, file);
 	return ret;
@@ -183,9 +183,17 @@ static int usbfs2_data_fsync(struct file *file, loff_t start, loff_t end,
 static int usbfs2_data_fadvise(struct file *file, loff_t offset, loff_t length,
 			       int advice)
 {
+	struct usbfs2_pipe *pipe = file->private_data;
+	int ret;
+
 	if (advice != POSIX_FADV_DONTNEED)
 		return -EINVAL;
-	return usbfs2_pipe_recover(file->private_data);
+	ret = usbfs2_device_enter(pipe->dev);
+	if (ret)
+		return ret;
+	ret = usbfs2_pipe_recover(pipe);
+	usbfs2_device_leave(pipe->dev);
+	return ret;
 }
 
 const struct file_operations usbfs2_data_fops = {

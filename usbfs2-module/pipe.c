@@ -23,7 +23,6 @@ struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev)
 	INIT_LIST_HEAD(&pipe->held);
 	INIT_LIST_HEAD(&pipe->finished);
 	init_waitqueue_head(&pipe->drained);
-	mutex_init(&pipe->recovery);
 	INIT_WORK(&pipe->verdict, usbfs2_verdict_work);
 	INIT_WORK(&pipe->delivery, usbfs2_delivery_work);
 	return pipe;
@@ -168,17 +167,17 @@ void usbfs2_pipe_forgive(struct usbfs2_pipe *pipe)
 }
 
 /* USB 2.0 5.8.5: both ends' data toggles restart with the halt cleared. */
-static int clear_halt(struct usbfs2_pipe *pipe)
+int usbfs2_clear_halt(struct usbfs2_device *dev, u8 address)
 {
-	struct usb_device *udev = pipe->dev->udev;
-	unsigned int number = pipe->address & USB_ENDPOINT_NUMBER_MASK;
+	unsigned int number = address & USB_ENDPOINT_NUMBER_MASK;
+	struct usb_device *udev = dev->udev;
 	int ret;
 
-	if (pipe->address & USB_DIR_IN)
+	if (address & USB_DIR_IN)
 		ret = usb_clear_halt(udev, usb_rcvbulkpipe(udev, number));
 	else
 		ret = usb_clear_halt(udev, usb_sndbulkpipe(udev, number));
-	if (ret < 0 && !usbfs2_device_connected(pipe->dev))
+	if (ret < 0 && !usbfs2_device_connected(dev))
 		return -ENODEV;
 	return min(ret, 0);
 }
@@ -189,30 +188,23 @@ int usbfs2_pipe_recover(struct usbfs2_pipe *pipe)
 	bool gone;
 	int ret;
 
-	ret = mutex_lock_interruptible(&pipe->recovery);
-	if (ret)
-		return ret;
-
+	device_lock_assert(&pipe->dev->udev->dev);
 	spin_lock_irqsave(&pipe->lock, flags);
 	gone = pipe->state == USBFS2_GONE;
 	if (!gone)
 		pipe->state = USBFS2_PAUSED;
 	spin_unlock_irqrestore(&pipe->lock, flags);
-	if (gone) {
-		ret = -ENODEV;
-		goto unlock;
-	}
+	if (gone)
+		return -ENODEV;
 
 	usbfs2_pipe_cancel(pipe, NULL);
 	ret = wait_event_interruptible(pipe->drained, is_idle(pipe));
 	if (!ret)
-		ret = clear_halt(pipe);
+		ret = usbfs2_clear_halt(pipe->dev, pipe->address);
 	if (!ret)
 		usbfs2_pipe_forgive(pipe);
 	else
 		usbfs2_pipe_halt(pipe, USBFS2_STOPPED);
-unlock:
-	mutex_unlock(&pipe->recovery);
 	return ret;
 }
 

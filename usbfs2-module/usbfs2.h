@@ -24,7 +24,6 @@
  *       inode lock        of one directory
  *         attributes_lock who owns what: inherited by files made later
  *     dev->claim_mutex    claims of a device, their pipes and openers
- *   pipe->recovery        one recovery of a pipe at a time; no device lock inside
  *   kioctx ctx_lock
  *     pipe->lock          (irq) state and queue of a pipe
  *   events_lock           (irq) innermost
@@ -314,7 +313,6 @@ struct usbfs2_pipe {
 	struct list_head finished;	/* P: lock; awaiting their delivery */
 	bool delivering;		/* P: lock; somebody works on finished */
 	wait_queue_head_t drained;
-	struct mutex recovery;		/* one at a time */
 	struct work_struct verdict;
 	struct work_struct delivery;
 };
@@ -340,8 +338,14 @@ void usbfs2_pipe_wait_owner(struct usbfs2_pipe *pipe, fl_owner_t owner);
 void usbfs2_pipe_run(struct usbfs2_pipe *pipe);
 /* A fresh start for an endpoint whose toggle was reset. */
 void usbfs2_pipe_forgive(struct usbfs2_pipe *pipe);
-/* Cancel what is queued, clear the halt, reset the toggle. Interruptible. */
+/*
+ * Cancel what is queued, clear the halt, reset the toggle. Interruptible.
+ * Device lock held, device awake: a new alternate setting or a reset would
+ * free the endpoint under it.
+ */
 int usbfs2_pipe_recover(struct usbfs2_pipe *pipe);
+/* Device lock held, device awake. For an endpoint nothing is queued on. */
+int usbfs2_clear_halt(struct usbfs2_device *dev, u8 address);
 /* Wait, interruptibly, for what owner submitted before the call. */
 int usbfs2_pipe_drain(struct usbfs2_pipe *pipe, fl_owner_t owner);
 
