@@ -8,6 +8,7 @@ int usbfs2_set_alternate(struct usbfs2_device *dev, unsigned int interface,
 			 unsigned int alternate)
 {
 	struct usb_interface *intf;
+	unsigned int before;
 	int ret;
 
 	intf = usb_ifnum_to_if(dev->udev, interface);
@@ -17,15 +18,17 @@ int usbfs2_set_alternate(struct usbfs2_device *dev, unsigned int interface,
 	if (ret)
 		return ret;
 
+	before = intf->cur_altsetting->desc.bAlternateSetting;
 	usbfs2_claim_pause(dev, intf);
 	ret = usb_set_interface(dev->udev, interface, alternate);
-	if (ret) {
-		usbfs2_claim_restart(dev, intf);
-		return usbfs2_device_connected(dev) ? ret : -ENODEV;
-	}
+	/* Refused, it leaves the endpoints there were disabled: enable them. */
+	if (ret)
+		usb_set_interface(dev->udev, interface, before);
 	usbfs2_claim_revalidate(dev, intf);
 	usbfs2_tree_sync_interface(intf);
-	return 0;
+	if (ret && !usbfs2_device_connected(dev))
+		return -ENODEV;
+	return ret;
 }
 
 /* USB 2.0 9.4.7: selecting the configuration again resets its interfaces. */

@@ -296,9 +296,14 @@ static bool still_there(const struct usbfs2_pipe *pipe,
 			const struct usb_interface *intf)
 {
 	const struct usb_endpoint_descriptor *descriptor;
+	const struct usb_host_endpoint *endpoint;
 
 	descriptor = usbfs2_find_endpoint(intf, pipe->address);
-	return descriptor && usb_endpoint_type(descriptor) == pipe->type &&
+	if (!descriptor)
+		return false;
+	/* Not enabled when the device refused the setting or configuration. */
+	endpoint = container_of(descriptor, struct usb_host_endpoint, desc);
+	return endpoint->enabled && usb_endpoint_type(descriptor) == pipe->type &&
 	       usb_endpoint_maxp(descriptor) == pipe->max_packet &&
 	       descriptor->bInterval == pipe->interval;
 }

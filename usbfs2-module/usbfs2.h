@@ -249,7 +249,7 @@ void usbfs2_claim_forget(struct usbfs2_device *dev, struct usb_interface *intf);
 /* For each pipe of the interface's claim, if there is one. Device lock held. */
 void usbfs2_claim_pause(struct usbfs2_device *dev, struct usb_interface *intf);
 void usbfs2_claim_restart(struct usbfs2_device *dev, struct usb_interface *intf);
-/* Endpoints that the new alternate setting has too start afresh. */
+/* Endpoints that the alternate setting selected has too start afresh. */
 void usbfs2_claim_revalidate(struct usbfs2_device *dev,
 			     struct usb_interface *intf);
 bool usbfs2_interface_is_ours(const struct usb_interface *intf);
