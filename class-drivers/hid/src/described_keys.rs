@@ -1,9 +1,9 @@
 //! Keys out of reports of any form, as the report descriptor says.
 
-use hidreport::{ArrayField, Field, Report as _, Usage, VariableField};
-use usbfs2_protocol::hid::KeyChange;
+use std::sync::Arc;
 
-use crate::device::HidDevice;
+use hidreport::{ArrayField, Field, Report as _, ReportDescriptor, Usage, VariableField};
+use usbfs2_protocol::hid::KeyChange;
 
 /// The keyboard page (HID Usage Tables 10).
 const KEYBOARD_PAGE: u16 = 0x07;
@@ -13,14 +13,14 @@ const ERRORS: std::ops::RangeInclusive<u8> = 0x01..=0x03;
 /// The keys that are down, of a keyboard whose reports have the form its descriptor says.
 #[derive(Debug)]
 pub(crate) struct DescribedKeys {
-    device: HidDevice,
+    descriptor: Arc<ReportDescriptor>,
     down: Vec<u8>,
 }
 
 impl DescribedKeys {
-    pub(crate) fn new(device: HidDevice) -> Self {
+    pub(crate) fn new(descriptor: Arc<ReportDescriptor>) -> Self {
         Self {
-            device,
+            descriptor,
             down: Vec::new(),
         }
     }
@@ -48,11 +48,10 @@ impl DescribedKeys {
 
     /// The keys a report says are down; `None` when it says nothing about keys.
     fn keys_in(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let descriptor = self.device.report_descriptor().ok()?;
         if bytes.is_empty() {
             return None;
         }
-        let report = descriptor.find_input_report(bytes)?;
+        let report = self.descriptor.find_input_report(bytes)?;
         // Fields are cut out of the bytes unchecked.
         if bytes.len() < report.size_in_bytes() {
             return None;

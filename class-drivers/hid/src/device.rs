@@ -33,7 +33,7 @@ struct Shared {
     interface: Interface,
     setting: AlternateSetting,
     descriptor_bytes: Vec<u8>,
-    descriptor: Result<ReportDescriptor, ReportDescriptorError>,
+    descriptor: Result<Arc<ReportDescriptor>, ReportDescriptorError>,
     protocol: Mutex<Protocol>,
 }
 
@@ -92,7 +92,7 @@ impl HidDevice {
             .control(waiting, setup, &[], REQUEST_TIMEOUT)
             .await
             .map_err(OpenError::ReadReportDescriptor)?;
-        let descriptor = report_descriptor::parse(&descriptor_bytes);
+        let descriptor = report_descriptor::parse(&descriptor_bytes).map(Arc::new);
         Ok(Self {
             shared: Arc::new(Shared {
                 output: Mutex::new(None),
@@ -123,7 +123,7 @@ impl HidDevice {
     /// # Errors
     /// What is wrong with it. Raw reports and the boot protocol work all the same.
     pub fn report_descriptor(&self) -> Result<&ReportDescriptor, &ReportDescriptorError> {
-        self.shared.descriptor.as_ref()
+        self.shared.descriptor.as_deref()
     }
 
     /// Whether the interface has a boot protocol (HID 4.2).
@@ -169,11 +169,13 @@ impl HidDevice {
     /// As [`reports`](Self::reports); in the report protocol also when the report descriptor makes
     /// no sense.
     pub fn keys(&self) -> Result<Keys, HidError> {
-        let protocol = self.protocol();
-        if protocol == Protocol::Report {
-            self.shared.descriptor.as_ref().map_err(Clone::clone)?;
+        match self.protocol() {
+            Protocol::Boot => Ok(Keys::boot(self.reports()?)),
+            Protocol::Report => {
+                let descriptor = self.shared.descriptor.as_ref().map_err(Clone::clone)?;
+                Ok(Keys::described(self.reports()?, Arc::clone(descriptor)))
+            }
         }
-        Ok(Keys::new(self.reports()?, self.clone(), protocol))
     }
 
     /// Selects the boot or the report protocol (HID 7.2.6).

@@ -2,16 +2,17 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures::Stream;
+use hidreport::ReportDescriptor;
 use usbfs2_protocol::hid::{
-    BootKeyboardReport, KeyChange, Keyboard, Leds, Modifiers, Protocol, us_layout, usage,
+    BootKeyboardReport, KeyChange, Keyboard, Leds, Modifiers, us_layout, usage,
 };
 
 use crate::described_keys::DescribedKeys;
-use crate::device::HidDevice;
 use crate::error::HidError;
 use crate::reports::{InputReport, Reports};
 
@@ -51,13 +52,20 @@ enum Decoder {
 }
 
 impl Keys {
-    pub(crate) fn new(reports: Reports, device: HidDevice, protocol: Protocol) -> Self {
+    /// Of reports in the boot protocol.
+    pub(crate) fn boot(reports: Reports) -> Self {
+        Self::new(reports, Decoder::Boot(Keyboard::new()))
+    }
+
+    /// Of reports as `descriptor` says.
+    pub(crate) fn described(reports: Reports, descriptor: Arc<ReportDescriptor>) -> Self {
+        Self::new(reports, Decoder::Described(DescribedKeys::new(descriptor)))
+    }
+
+    fn new(reports: Reports, decoder: Decoder) -> Self {
         Self {
             reports,
-            decoder: match protocol {
-                Protocol::Boot => Decoder::Boot(Keyboard::new()),
-                Protocol::Report => Decoder::Described(DescribedKeys::new(device)),
-            },
+            decoder,
             modifiers: Modifiers::empty(),
             locks: Leds::empty(),
             events: VecDeque::new(),
