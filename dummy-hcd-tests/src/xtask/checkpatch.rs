@@ -32,6 +32,8 @@ pub(crate) fn run(cache: &Path) -> Result<String> {
             .file_name()
             .is_some_and(|name| name.eq_ignore_ascii_case("compat.h"));
         let output = Command::new("perl")
+            // It leaves a list of names in the directory it is run from.
+            .current_dir(&tree)
             .arg(tree.join("scripts/checkpatch.pl"))
             .arg(format!("--root={}", tree.display()))
             .args(["--no-tree", "--strict", "--terse", "--no-summary"])

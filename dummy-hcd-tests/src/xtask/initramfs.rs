@@ -17,7 +17,7 @@ const INIT: &str = include_str!("guest/init.sh");
 pub(crate) fn write(kernel: &Kernel, path: &Path) -> Result<()> {
     let mut archive = Archive::default();
     for directory in [
-        "bin", "dev", "proc", "sys", "modules", "lower", "upper", "root",
+        "bin", "dev", "proc", "sys", "modules", "lower", "upper", "sysroot",
     ] {
         archive.directory(directory);
     }

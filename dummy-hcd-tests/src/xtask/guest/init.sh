@@ -20,15 +20,15 @@ share=trans=virtio,version=9p2000.L,msize=512000
 $bb mount -t 9p -o "ro,cache=loose,$share" root /lower || die "cannot mount the machine's root"
 $bb mount -t tmpfs -o size=75%,mode=755 upper /upper || die "cannot mount a tmpfs"
 $bb mkdir /upper/files /upper/work
-$bb mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work overlay /root ||
+$bb mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work overlay /sysroot ||
 	die "cannot mount the overlay"
 
 for directory in proc sys dev; do
-	$bb mkdir -p "/root/$directory"
-	$bb mount --move "/$directory" "/root/$directory"
+	$bb mkdir -p "/sysroot/$directory"
+	$bb mount --move "/$directory" "/sysroot/$directory"
 done
-$bb mkdir -p /root/run
-$bb mount -t tmpfs -o mode=755 run /root/run
-$bb mkdir /root/run/usbfs2-vm
-$bb mount -t 9p -o "rw,cache=none,$share" job /root/run/usbfs2-vm || die "cannot mount the job's directory"
-exec $bb switch_root /root /bin/sh /run/usbfs2-vm/guest.sh
+$bb mkdir -p /sysroot/run
+$bb mount -t tmpfs -o mode=755 run /sysroot/run
+$bb mkdir /sysroot/run/usbfs2-vm
+$bb mount -t 9p -o "rw,cache=none,$share" job /sysroot/run/usbfs2-vm || die "cannot mount the job's directory"
+exec $bb switch_root /sysroot /bin/sh /run/usbfs2-vm/guest.sh
