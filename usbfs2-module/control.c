@@ -103,29 +103,42 @@ static int clear_halt(struct usbfs2_device *dev, u8 address)
 	return usbfs2_clear_halt(dev, address);
 }
 
-/* Device lock held. 1: not for usbcore. */
-static int route(struct usbfs2_device *dev, struct usb_interface *target,
-		 const struct usb_ctrlrequest *setup)
+/* Whether usbcore must know, and so does it for us. */
+static bool usbcore_does(const struct usb_ctrlrequest *setup)
+{
+	if (is_request(setup, USB_RECIP_DEVICE, USB_REQ_SET_CONFIGURATION) ||
+	    is_request(setup, USB_RECIP_INTERFACE, USB_REQ_SET_INTERFACE))
+		return true;
+	/* It keeps no toggle for endpoint 0. */
+	return is_request(setup, USB_RECIP_ENDPOINT, USB_REQ_CLEAR_FEATURE) &&
+	       le16_to_cpu(setup->wValue) == USB_ENDPOINT_HALT &&
+	       (le16_to_cpu(setup->wIndex) & USB_ENDPOINT_NUMBER_MASK);
+}
+
+/* Device lock held. */
+static int route(struct usbfs2_device *dev, const struct usb_ctrlrequest *setup)
 {
 	const u16 value = le16_to_cpu(setup->wValue);
 	const u16 index = le16_to_cpu(setup->wIndex);
 
-	/* None of the three has a data stage. */
-	if (setup->wLength)
-		return 1;
-	if (is_request(setup, USB_RECIP_DEVICE, USB_REQ_SET_CONFIGURATION))
+	switch (setup->bRequest) {
+	case USB_REQ_SET_CONFIGURATION:
 		return usbfs2_set_configuration(dev, value & 0xff);
-	if (is_request(setup, USB_RECIP_INTERFACE, USB_REQ_SET_INTERFACE))
+	case USB_REQ_SET_INTERFACE:
 		return usbfs2_set_alternate(dev, index & 0xff, value);
-	if (target && value == USB_ENDPOINT_HALT &&
-	    is_request(setup, USB_RECIP_ENDPOINT, USB_REQ_CLEAR_FEATURE))
+	default:
 		return clear_halt(dev, index & 0xff);
-	return 1;
+	}
 }
 
-/* Takes the device lock, but not for as long as the device takes to answer. */
-static int admit(struct usbfs2_pipe *pipe, const struct usb_ctrlrequest *setup)
+/*
+ * Takes the device lock, but not for as long as the device takes to answer.
+ * What is checked still holds when the request is submitted. 1: usbcore did it.
+ */
+static int start(struct usbfs2_request *req)
 {
+	const struct usb_ctrlrequest *setup = &req->setup;
+	struct usbfs2_pipe *pipe = req->pipe;
 	struct usb_interface *target;
 	int ret;
 
@@ -134,8 +147,10 @@ static int admit(struct usbfs2_pipe *pipe, const struct usb_ctrlrequest *setup)
 		return ret;
 	target = target_of(pipe->dev->udev, setup);
 	ret = check(pipe, target, setup);
-	if (!ret)
-		ret = route(pipe->dev, target, setup);
+	if (!ret && usbcore_does(setup))
+		ret = route(pipe->dev, setup) ?: 1;
+	else if (!ret)
+		ret = usbfs2_request_start(req);
 	usbfs2_device_leave(pipe->dev);
 	return ret;
 }
@@ -154,14 +169,14 @@ static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 		.wLength = cpu_to_le16(length),
 	};
 	struct usbfs2_request *req;
-	int ret;
+	ssize_t ret;
 
 	if ((offset & ~USBFS2_SETUP_MASK) || length > U16_MAX ||
 	    in != !!(setup.bRequestType & USB_DIR_IN))
 		return -EINVAL;
-	ret = admit(pipe, &setup);
-	if (ret <= 0)
-		return ret;
+	/* None of these has a data stage, and one would get it past usbcore. */
+	if (usbcore_does(&setup) && length)
+		return -EINVAL;
 
 	req = usbfs2_request_new(pipe, in, length);
 	if (IS_ERR(req))
@@ -171,7 +186,15 @@ static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 	/* Without a data stage the status stage is IN (USB 2.0 8.5.3). */
 	req->urb->pipe = in && length ? usb_rcvctrlpipe(udev, 0) :
 					usb_sndctrlpipe(udev, 0);
-	return usbfs2_request_run(req, iocb, iter);
+	ret = usbfs2_request_prepare(req, iocb, iter);
+	if (!ret)
+		ret = start(req);
+	if (!ret)
+		ret = usbfs2_request_wait(req, iocb, iter);
+	else if (ret > 0)
+		ret = 0;
+	usbfs2_request_put(req);
+	return ret;
 }
 
 static ssize_t usbfs2_control_read_iter(struct kiocb *iocb, struct iov_iter *to)

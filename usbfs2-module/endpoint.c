@@ -144,6 +144,7 @@ static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 	const u64 known = in ? 0 : USBFS2_ZERO_PACKET;
 	size_t length = iov_iter_count(iter);
 	struct usbfs2_request *req;
+	ssize_t ret;
 
 	if (in != !!(pipe->address & USB_DIR_IN))
 		return -EINVAL;
@@ -156,7 +157,13 @@ static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 	if (IS_ERR(req))
 		return PTR_ERR(req);
 	fill_urb(req->urb, pipe, flags);
-	return usbfs2_request_run(req, iocb, iter);
+	ret = usbfs2_request_prepare(req, iocb, iter);
+	if (!ret)
+		ret = usbfs2_request_start(req);
+	if (!ret)
+		ret = usbfs2_request_wait(req, iocb, iter);
+	usbfs2_request_put(req);
+	return ret;
 }
 
 static ssize_t usbfs2_data_read_iter(struct kiocb *iocb, struct iov_iter *to)

@@ -250,48 +250,49 @@ static int submit_error(const struct usbfs2_request *req, int error)
 	}
 }
 
-static void submit(struct usbfs2_request *req)
+int usbfs2_request_prepare(struct usbfs2_request *req, struct kiocb *iocb,
+			   struct iov_iter *iter)
+{
+	if (!req->in && !usbfs2_buffer_from_iter(&req->buffer, iter))
+		return -EFAULT;
+	if (iocb->ki_flags & IOCB_AIO_RW) {
+		req->iocb = iocb;
+		INIT_WORK(&req->unlink, unlink_work);
+		return req->in ? usbfs2_user_pages_pin(&req->user, iter) : 0;
+	}
+	/* fcntl() may have set O_NONBLOCK behind ->open's back. */
+	if ((iocb->ki_flags & IOCB_NOWAIT) ||
+	    (iocb->ki_filp->f_flags & O_NONBLOCK))
+		return -EAGAIN;
+	return 0;
+}
+
+int usbfs2_request_start(struct usbfs2_request *req)
 {
 	int ret;
 
+	ret = usbfs2_pipe_accept(req->pipe, req);
+	if (ret)
+		return ret;
+	if (req->iocb) {
+		req->iocb->private = req;
+		kiocb_set_cancel_fn(req->iocb, cancel_kiocb);
+	}
+	/* From here on a kiocb left queued is not ours: it may be complete. */
 	ret = usb_submit_urb(req->urb, GFP_KERNEL);
 	if (ret)
 		usbfs2_request_finish(req, submit_error(req, ret));
+	return 0;
 }
 
-static ssize_t run_queued(struct usbfs2_request *req, struct kiocb *iocb,
-			  struct iov_iter *iter)
-{
-	ssize_t ret = 0;
-
-	if (req->in)
-		ret = usbfs2_user_pages_pin(&req->user, iter);
-	if (!ret) {
-		req->iocb = iocb;
-		INIT_WORK(&req->unlink, unlink_work);
-		ret = usbfs2_pipe_accept(req->pipe, req);
-	}
-	if (!ret) {
-		iocb->private = req;
-		kiocb_set_cancel_fn(iocb, cancel_kiocb);
-		/* From here on the kiocb is not ours: it may be complete. */
-		submit(req);
-		ret = -EIOCBQUEUED;
-	}
-	usbfs2_request_put(req);
-	return ret;
-}
-
-static ssize_t run_and_wait(struct usbfs2_request *req, struct kiocb *iocb,
+ssize_t usbfs2_request_wait(struct usbfs2_request *req, struct kiocb *iocb,
 			    struct iov_iter *iter)
 {
 	bool interrupted;
 	ssize_t ret;
 
-	ret = usbfs2_pipe_accept(req->pipe, req);
-	if (ret)
-		goto put;
-	submit(req);
+	if (req->iocb)
+		return -EIOCBQUEUED;
 	interrupted = wait_for_completion_interruptible(&req->done);
 	if (interrupted)
 		cancel_and_wait(req);
@@ -303,25 +304,5 @@ static ssize_t run_and_wait(struct usbfs2_request *req, struct kiocb *iocb,
 	/* A restart is the system call's to make, so not for io_uring. */
 	if (interrupted && ret == -ECANCELED)
 		ret = is_sync_kiocb(iocb) ? -ERESTARTSYS : -EINTR;
-put:
-	usbfs2_request_put(req);
 	return ret;
-}
-
-ssize_t usbfs2_request_run(struct usbfs2_request *req, struct kiocb *iocb,
-			   struct iov_iter *iter)
-{
-	if (!req->in && !usbfs2_buffer_from_iter(&req->buffer, iter)) {
-		usbfs2_request_put(req);
-		return -EFAULT;
-	}
-	if (iocb->ki_flags & IOCB_AIO_RW)
-		return run_queued(req, iocb, iter);
-	/* fcntl() may have set O_NONBLOCK behind ->open's back. */
-	if ((iocb->ki_flags & IOCB_NOWAIT) ||
-	    (iocb->ki_filp->f_flags & O_NONBLOCK)) {
-		usbfs2_request_put(req);
-		return -EAGAIN;
-	}
-	return run_and_wait(req, iocb, iter);
 }

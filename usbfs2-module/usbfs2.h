@@ -427,11 +427,19 @@ struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in,
 					  size_t length);
 void usbfs2_request_put(struct usbfs2_request *req);
 /*
- * Submits and, unless the kiocb is Linux AIO, waits; interruptibly. Consumes
- * the request. Returns what ->read_iter and ->write_iter return.
+ * Copies what is to be written, or pins what is read into if that is Linux AIO.
+ * No lock held: the caller's memory may fault, for as long as it likes.
  */
-ssize_t usbfs2_request_run(struct usbfs2_request *req, struct kiocb *iocb,
+int usbfs2_request_prepare(struct usbfs2_request *req, struct kiocb *iocb,
 			   struct iov_iter *iter);
+/* Accepted and submitted, if 0; then usbfs2_request_wait() has its result. */
+int usbfs2_request_start(struct usbfs2_request *req);
+/*
+ * Waits, interruptibly, but for Linux AIO. No lock held. Returns what
+ * ->read_iter and ->write_iter return.
+ */
+ssize_t usbfs2_request_wait(struct usbfs2_request *req, struct kiocb *iocb,
+			    struct iov_iter *iter);
 /*
  * Delivers the result; exactly once for each accepted request, and in the order
  * of the calls.
