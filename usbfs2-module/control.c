@@ -14,18 +14,31 @@
 
 #include "usbfs2.h"
 
+static bool has_endpoint(const struct usb_host_interface *setting, u8 address)
+{
+	unsigned int i;
+
+	for (i = 0; i < setting->desc.bNumEndpoints; i++)
+		if (setting->endpoint[i].desc.bEndpointAddress == address)
+			return true;
+	return false;
+}
+
+/* In any of its settings: what it says may count once that is selected. */
 static struct usb_interface *interface_of_endpoint(struct usb_device *udev,
 						   u8 address)
 {
-	const struct usb_host_interface *setting;
+	const struct usb_host_config *config = udev->actconfig;
 	struct usb_interface *intf;
 	unsigned int i, j;
 
-	for (i = 0; i < udev->actconfig->desc.bNumInterfaces; i++) {
-		intf = udev->actconfig->interface[i];
-		setting = intf->cur_altsetting;
-		for (j = 0; j < setting->desc.bNumEndpoints; j++)
-			if (setting->endpoint[j].desc.bEndpointAddress == address)
+	for (i = 0; i < config->desc.bNumInterfaces; i++)
+		if (has_endpoint(config->interface[i]->cur_altsetting, address))
+			return config->interface[i];
+	for (i = 0; i < config->desc.bNumInterfaces; i++) {
+		intf = config->interface[i];
+		for (j = 0; j < intf->num_altsetting; j++)
+			if (has_endpoint(&intf->altsetting[j], address))
 				return intf;
 	}
 	return NULL;
@@ -62,6 +75,19 @@ static struct usb_interface *target_of(struct usb_device *udev,
 		return interface_of_endpoint(udev, index & 0xff);
 	}
 	return NULL;
+}
+
+/*
+ * USB 2.0 9.3.4: the other bits of an endpoint's wIndex are zero. A device may
+ * ignore them and so find an endpoint that was not looked for.
+ */
+static bool is_wrong_index(const struct usb_ctrlrequest *setup)
+{
+	const u16 known = USB_ENDPOINT_DIR_MASK | USB_ENDPOINT_NUMBER_MASK;
+
+	return (setup->bRequestType & USB_RECIP_MASK) == USB_RECIP_ENDPOINT &&
+	       (setup->bRequestType & USB_TYPE_MASK) != USB_TYPE_VENDOR &&
+	       (le16_to_cpu(setup->wIndex) & ~known);
 }
 
 static bool is_request(const struct usb_ctrlrequest *setup, u8 request_type,
@@ -176,6 +202,8 @@ static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 		return -EINVAL;
 	/* None of these has a data stage, and one would get it past usbcore. */
 	if (usbcore_does(&setup) && length)
+		return -EINVAL;
+	if (is_wrong_index(&setup))
 		return -EINVAL;
 
 	req = usbfs2_request_new(pipe, in, length);
