@@ -301,8 +301,12 @@ ssize_t usbfs2_request_wait(struct usbfs2_request *req, struct kiocb *iocb,
 	if (ret > 0 && req->in &&
 	    !usbfs2_buffer_to_iter(&req->buffer, ret, iter))
 		ret = -EFAULT;
-	/* A restart is the system call's to make, so not for io_uring. */
+	/*
+	 * A restart is the system call's to make, so not for io_uring. Nor for
+	 * a control transfer: the device may have done what was asked.
+	 */
 	if (interrupted && ret == -ECANCELED)
-		ret = is_sync_kiocb(iocb) ? -ERESTARTSYS : -EINTR;
+		ret = req->pipe->endpoint && is_sync_kiocb(iocb) ?
+		      -ERESTARTSYS : -EINTR;
 	return ret;
 }
