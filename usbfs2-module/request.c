@@ -279,7 +279,8 @@ int usbfs2_request_start(struct usbfs2_request *req)
 		kiocb_set_cancel_fn(req->iocb, cancel_kiocb);
 	}
 	/* From here on a kiocb left queued is not ours: it may be complete. */
-	ret = usb_submit_urb(req->urb, GFP_KERNEL);
+	/* A reset or suspend waits for this, and so may freeing memory for it. */
+	ret = usb_submit_urb(req->urb, GFP_NOIO);
 	if (ret)
 		usbfs2_request_finish(req, submit_error(req, ret));
 	return 0;
