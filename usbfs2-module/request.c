@@ -242,6 +242,8 @@ static int submit_error(const struct usbfs2_request *req, int error)
 	case -ESHUTDOWN:
 		return -ENODEV;
 	case -ENOMEM:
+	case -EAGAIN:		/* no room to map it for the controller */
+	case -ENOSPC:		/* nor in its schedule */
 		return -ENOMEM;
 	case -EPIPE:		/* some controllers answer for a halted one */
 		return -EPIPE;
