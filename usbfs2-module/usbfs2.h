@@ -308,6 +308,7 @@ struct usbfs2_pipe {
 	bool judging;			/* P: lock; see verdict.c */
 	bool unplugged;			/* P: lock; the verdict */
 	u64 accepted;			/* P: lock; operations so far */
+	u64 stopped_at;			/* P: lock; accepted when the error came */
 	struct list_head queue;		/* P: lock; not complete */
 	struct list_head held;		/* P: lock; awaiting the verdict */
 	struct list_head finished;	/* P: lock; awaiting their delivery */

@@ -64,6 +64,15 @@ static size_t bytes_of(const struct usbfs2_request *req)
 }
 
 /*
+ * Those that came before the error were given back before it. No lock: only
+ * completion handlers write stopped_at, and an endpoint's run one by one.
+ */
+static bool is_behind_error(const struct usbfs2_request *req)
+{
+	return req->number < req->pipe->stopped_at;
+}
+
+/*
  * pipe->lock held. Bytes first, except in a control transfer, which succeeds
  * as a whole or not at all.
  */
@@ -71,6 +80,7 @@ static ssize_t result_of(struct usbfs2_request *req)
 {
 	struct usbfs2_pipe *pipe = req->pipe;
 	size_t bytes = bytes_of(req);
+	bool gone;
 
 	if (!pipe->endpoint)
 		return req->error ?: bytes;
@@ -80,13 +90,14 @@ static ssize_t result_of(struct usbfs2_request *req)
 		pipe->error = req->error;
 		return bytes;
 	}
-	/* Behind the error: even a success would leave a hole before it. */
-	if (pipe->state == USBFS2_STOPPED)
-		return pipe->unplugged || req->error == -ENODEV ?
+	gone = pipe->state == USBFS2_GONE;
+	/* Even a success would leave a hole before it. */
+	if (is_behind_error(req))
+		return gone || pipe->unplugged || req->error == -ENODEV ?
 		       -ENODEV : -ECANCELED;
 	if (bytes || !req->error)
 		return bytes;
-	return pipe->state == USBFS2_GONE ? -ENODEV : req->error;
+	return gone ? -ENODEV : req->error;
 }
 
 void usbfs2_request_given_back(struct usbfs2_request *req, int status)
@@ -99,7 +110,7 @@ void usbfs2_request_given_back(struct usbfs2_request *req, int status)
 
 	outcome = outcome_of(status, pipe->dev->udev, &req->error);
 	/* Pairs with the verdict: seen to be over, its requests are in line. */
-	if (outcome == DONE && READ_ONCE(pipe->state) != USBFS2_STOPPED &&
+	if (outcome == DONE && !is_behind_error(req) &&
 	    !smp_load_acquire(&pipe->judging)) {
 		if (pipe->endpoint && READ_ONCE(pipe->endpoint->failed))
 			WRITE_ONCE(pipe->endpoint->failed, false);
@@ -113,6 +124,7 @@ void usbfs2_request_given_back(struct usbfs2_request *req, int status)
 	if (pipe->endpoint && pipe->state == USBFS2_RUNNING &&
 	    (outcome == FAILED || outcome == SUSPECT)) {
 		pipe->state = USBFS2_STOPPED;
+		pipe->stopped_at = pipe->accepted;
 		pipe->error = 0;
 		pipe->unplugged = false;
 		req->culprit = true;
