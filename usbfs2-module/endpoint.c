@@ -183,6 +183,12 @@ static int usbfs2_data_fsync(struct file *file, loff_t start, loff_t end,
 
 	if (pipe->address & USB_DIR_IN)
 		return -EINVAL;
+	/*
+	 * IOCB_CMD_FSYNC, in a kernel worker: whose it is cannot be told, and
+	 * nothing could end the wait or give the worker back meanwhile.
+	 */
+	if (current->flags & PF_KTHREAD)
+		return -EOPNOTSUPP;
 	return usbfs2_pipe_drain(pipe, current->files);
 }
 
