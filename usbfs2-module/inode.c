@@ -211,10 +211,18 @@ void usbfs2_node_free(struct usbfs2_node *node)
 	kfree(node);
 }
 
-/* Made but not linked: its inode owns it. */
+static void give_access(struct usbfs2_node *node,
+			const struct usbfs2_access *access)
+{
+	node->access = *access;
+	node->inode->i_uid = access->uid;
+	node->inode->i_gid = access->gid;
+	node->inode->i_mode = node_mode(node, access);
+}
+
+/* Made but not linked, and nobody's yet: its inode owns it. */
 static struct usbfs2_node *node_new(struct super_block *sb,
-				    enum usbfs2_kind kind,
-				    const struct usbfs2_access *access)
+				    enum usbfs2_kind kind)
 {
 	struct usbfs2_node *node;
 	struct inode *inode;
@@ -223,7 +231,6 @@ static struct usbfs2_node *node_new(struct super_block *sb,
 	if (!node)
 		return NULL;
 	node->kind = kind;
-	node->access = *access;
 	INIT_LIST_HEAD(&node->children);
 	INIT_LIST_HEAD(&node->sibling);
 
@@ -234,9 +241,6 @@ static struct usbfs2_node *node_new(struct super_block *sb,
 	}
 	inode->i_private = node;
 	inode->i_ino = get_next_ino();
-	inode->i_mode = node_mode(node, access);
-	inode->i_uid = access->uid;
-	inode->i_gid = access->gid;
 	inode->i_fop = node_fops(kind);
 	if (is_directory(node)) {
 		inode->i_op = &usbfs2_dir_inode_operations;
@@ -254,9 +258,10 @@ struct usbfs2_node *usbfs2_node_root(struct super_block *sb,
 {
 	struct usbfs2_node *node;
 
-	node = node_new(sb, USBFS2_ROOT, access);
+	node = node_new(sb, USBFS2_ROOT);
 	if (!node)
 		return NULL;
+	give_access(node, access);
 	/* Puts the inode, and so frees the node, when it fails. */
 	sb->s_root = d_make_root(node->inode);
 	if (!sb->s_root)
@@ -272,13 +277,11 @@ struct usbfs2_node *usbfs2_node_add(struct usbfs2_node *parent,
 				    const char *name)
 {
 	struct inode *dir = parent->inode;
-	struct usbfs2_access access;
 	struct usbfs2_node *node;
 	struct dentry *dentry;
 
 	lockdep_assert_held(&usbfs2_tree_mutex);
-	usbfs2_node_access(parent, &access);
-	node = node_new(dir->i_sb, kind, &access);
+	node = node_new(dir->i_sb, kind);
 	if (!node)
 		return NULL;
 	if (dev)
@@ -295,10 +298,12 @@ struct usbfs2_node *usbfs2_node_add(struct usbfs2_node *parent,
 	node->dentry = dentry;
 
 	inode_lock(dir);
-	d_add(dentry, node->inode);
 	spin_lock(&usbfs2_attributes_lock);
+	/* From here on, what is handed down reaches it. */
+	give_access(node, &parent->access);
 	list_add_tail(&node->sibling, &parent->children);
 	spin_unlock(&usbfs2_attributes_lock);
+	d_add(dentry, node->inode);
 	if (is_directory(node)) {
 		inc_nlink(dir);
 		fsnotify_mkdir(dir, dentry);
