@@ -52,7 +52,8 @@ struct usb_interface *usbfs2_find_interface(const struct usbfs2_node *node)
 {
 	struct usb_device *udev = node->dev->udev;
 
-	if (udev->state == USB_STATE_NOTATTACHED || !udev->actconfig ||
+	if (READ_ONCE(node->removed) ||
+	    udev->state == USB_STATE_NOTATTACHED || !udev->actconfig ||
 	    udev->actconfig->desc.bConfigurationValue !=
 	    node->place.configuration)
 		return NULL;

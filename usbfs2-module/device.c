@@ -62,7 +62,8 @@ int usbfs2_device_enter(struct usbfs2_device *dev)
 	ret = device_lock_interruptible(&dev->udev->dev);
 	if (ret)
 		return ret;
-	if (dev->udev->state == USB_STATE_NOTATTACHED) {
+	if (dev->udev->state == USB_STATE_NOTATTACHED ||
+	    !READ_ONCE(dev->dir)) {
 		ret = -ENODEV;
 		goto unlock;
 	}

@@ -322,6 +322,7 @@ static void unlink_nodes(struct usbfs2_node *node)
 	list_for_each_entry_safe(child, next, &node->children, sibling)
 		unlink_nodes(child);
 	list_del_init(&node->sibling);
+	WRITE_ONCE(node->removed, true);
 }
 
 void usbfs2_node_remove(struct usbfs2_node *node)

@@ -215,7 +215,7 @@ static void remove_device(struct usbfs2_device *dev)
 	list_del_init(&dev->link);
 	usbfs2_event("remove %s", dev->dir->name);
 	usbfs2_node_remove(dev->dir);
-	dev->dir = NULL;
+	WRITE_ONCE(dev->dir, NULL);
 	usbfs2_device_put(dev);
 }
 

@@ -92,7 +92,7 @@ struct usbfs2_device *usbfs2_device_get(struct usbfs2_device *dev);
 void usbfs2_device_put(struct usbfs2_device *dev);
 struct usbfs2_endpoint *usbfs2_device_endpoint(struct usbfs2_device *dev,
 					       u8 address);
-/* Device lock, awake device and interruptible; ENODEV once unplugged. */
+/* Device lock, awake device; interruptible. ENODEV once out of the tree. */
 int usbfs2_device_enter(struct usbfs2_device *dev);
 void usbfs2_device_leave(struct usbfs2_device *dev);
 /* Asks the hub; sleeps. False when the cable was pulled. */
@@ -139,6 +139,7 @@ struct usbfs2_node {
 	struct list_head children;	/* P: tree_mutex and attributes_lock */
 	struct list_head sibling;	/* P: as parent->children */
 	struct usbfs2_access access;	/* P: attributes_lock */
+	bool removed;			/* P: as parent->children */
 	struct dentry *dentry;
 	struct inode *inode;
 	char name[32];
@@ -475,7 +476,10 @@ int usbfs2_get_number(unsigned int *number, const char __user *from,
 		      size_t length);
 ssize_t usbfs2_put_number(unsigned int number, char __user *to, size_t size,
 			  loff_t *position);
-/* Device lock held. NULL: not there in the current configuration. */
+/*
+ * Device lock held. NULL: not there in the current configuration, or the file
+ * was removed: who has a path to it yet (O_PATH) may not be its owner now.
+ */
 struct usb_interface *usbfs2_find_interface(const struct usbfs2_node *node);
 
 #endif /* _USBFS2_H */
