@@ -268,7 +268,9 @@ int usbfs2_tree_start(struct usbfs2_node *root)
 	ret = usb_for_each_dev(&all, collect);
 	list_for_each_entry_safe(present, next, &all, link) {
 		usb_lock_device(present->udev);
-		usbfs2_tree_add(present->udev);
+		/* Not without usbcore's driver: binding that announces it. */
+		if (present->udev->dev.driver)
+			usbfs2_tree_add(present->udev);
 		usb_unlock_device(present->udev);
 		usb_put_dev(present->udev);
 		kfree(present);
