@@ -72,7 +72,7 @@
 //!
 //! Everything that waits for the device exists in both forms: [`Endpoint::wait`] and
 //! [`Endpoint::next_complete`], [`Endpoint::transfer_blocking`] and [`Endpoint::transfer`],
-//! [`Device::control_in_blocking`] and [`Device::control_in`]; [`Watch`] is an iterator and a stream.
+//! [`Device::control_in_blocking`] and [`Device::control_in`]; a `for` loop over a [`Watch`] blocks, and it is a stream.
 //! Futures run on any executor, and blocking calls need neither runtime nor thread. A driver that
 //! wants to offer both is written once, with [`Waiting`].
 //!
@@ -160,6 +160,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod blocking;
 mod control;
 mod device;
 mod device_info;
@@ -173,6 +174,7 @@ mod waiting;
 mod watch;
 
 pub use aio_rs::Buffer;
+pub use blocking::{Blocking, NextBlocking};
 pub use device::Device;
 pub use device_info::{DeviceId, DeviceInfo};
 pub use endpoint::{

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::Stream;
 
 use crate::backend::EventSource;
-use crate::{DeviceId, DeviceInfo, WatchError};
+use crate::{Blocking, DeviceId, DeviceInfo, NextBlocking, WatchError};
 
 /// A device came or went.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub enum HotplugEvent {
     Left(DeviceId),
 }
 
-/// Devices that come and go: an iterator that blocks, and a [`Stream`] for any executor.
+/// Devices that come and go: a `for` loop over it blocks, and it is a [`Stream`] for any executor.
 ///
 /// It starts with an [`Arrived`](HotplugEvent::Arrived) for each device present. A device is
 /// reported once it can be opened: configured, and its files accessible to this user.
@@ -42,13 +42,36 @@ impl Watch {
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<HotplugEvent>, WatchError> {
         self.source.wait(Some(timeout)).transpose()
     }
+
+    /// The next event, blocking until it comes. It is never `None`.
+    pub fn next_blocking(&mut self) -> Option<Result<HotplugEvent, WatchError>> {
+        self.source.wait(None)
+    }
 }
 
-impl Iterator for Watch {
+impl NextBlocking for Watch {
     type Item = Result<HotplugEvent, WatchError>;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        self.source.wait(None)
+    fn next_blocking(&mut self) -> Option<Self::Item> {
+        Self::next_blocking(self)
+    }
+}
+
+impl IntoIterator for Watch {
+    type Item = Result<HotplugEvent, WatchError>;
+    type IntoIter = Blocking<Self>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Blocking::new(self)
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Watch {
+    type Item = Result<HotplugEvent, WatchError>;
+    type IntoIter = Blocking<&'a mut Watch>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Blocking::new(self)
     }
 }
 

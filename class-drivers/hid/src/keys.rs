@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::Stream;
 use hidreport::ReportDescriptor;
+use usbfs2_host::{Blocking, NextBlocking};
 use usbfs2_protocol::hid::{
     BootKeyboardReport, KeyChange, Keyboard, Leds, Modifiers, us_layout, usage,
 };
@@ -29,7 +30,7 @@ pub struct KeyEvent {
     pub text: Option<char>,
 }
 
-/// The key events of a keyboard, in order: a blocking [`Iterator`] and a [`Stream`].
+/// The key events of a keyboard, in order: a `for` loop over it blocks, and it is a [`Stream`].
 ///
 /// Errors and cancellation are those of [`Reports`].
 #[derive(Debug)]
@@ -98,6 +99,19 @@ impl Keys {
         }
     }
 
+    /// The next event, blocking until it comes; `None` after an error.
+    pub fn next_blocking(&mut self) -> Option<Result<KeyEvent, HidError>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(Ok(event));
+            }
+            match self.reports.next_blocking()? {
+                Ok(report) => self.decode(&report),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
     fn decode(&mut self, report: &InputReport) {
         let changes = match &mut self.decoder {
             // A report too short for the boot protocol says nothing about keys.
@@ -140,20 +154,29 @@ fn lock_of(usage: u8) -> Leds {
     }
 }
 
-impl Iterator for Keys {
+impl NextBlocking for Keys {
     type Item = Result<KeyEvent, HidError>;
 
-    /// The next event, blocking until it comes; `None` after an error.
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Some(Ok(event));
-            }
-            match self.reports.next()? {
-                Ok(report) => self.decode(&report),
-                Err(error) => return Some(Err(error)),
-            }
-        }
+    fn next_blocking(&mut self) -> Option<Self::Item> {
+        Self::next_blocking(self)
+    }
+}
+
+impl IntoIterator for Keys {
+    type Item = Result<KeyEvent, HidError>;
+    type IntoIter = Blocking<Self>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Blocking::new(self)
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Keys {
+    type Item = Result<KeyEvent, HidError>;
+    type IntoIter = Blocking<&'a mut Keys>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Blocking::new(self)
     }
 }
 

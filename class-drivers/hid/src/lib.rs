@@ -18,7 +18,7 @@
 //! ```
 //!
 //! [`HidDevice`] is the claimed interface: its report descriptor, and the requests of HID 7.2.
-//! [`Reports`] and [`Keys`] are what it sends, each a blocking iterator and a stream for any
+//! [`Reports`] and [`Keys`] are what it sends: a `for` loop over them blocks, and they are streams for any
 //! executor. Methods have blocking twins that run the same code and need neither a runtime nor a
 //! helper thread.
 //!

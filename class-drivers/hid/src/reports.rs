@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures::Stream;
-use usbfs2_host::{Buffer, Completion, Endpoint, In, Interrupt, TransferError};
+use usbfs2_host::{
+    Blocking, Buffer, Completion, Endpoint, In, Interrupt, NextBlocking, TransferError,
+};
 
 use crate::backoff::Backoff;
 use crate::error::HidError;
@@ -23,7 +25,7 @@ pub struct InputReport {
     pub bytes: Vec<u8>,
 }
 
-/// The input reports of a device, in order: a blocking [`Iterator`] and a [`Stream`].
+/// The input reports of a device, in order: a `for` loop over it blocks, and it is a [`Stream`].
 ///
 /// Transfers are kept in flight whether or not anybody reads, so that reports that arrive meanwhile
 /// wait in order. When all of them have filled, the device has to hold back or drop reports, as
@@ -109,6 +111,11 @@ impl Reports {
     /// See [`Reports`].
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<InputReport>, HidError> {
         self.next_by(Instant::now().checked_add(timeout))
+    }
+
+    /// The next report, blocking until it comes; `None` after an error.
+    pub fn next_blocking(&mut self) -> Option<Result<InputReport, HidError>> {
+        self.next_by(None).transpose()
     }
 
     fn next_by(&mut self, deadline: Option<Instant>) -> Result<Option<InputReport>, HidError> {
@@ -218,12 +225,29 @@ impl Reports {
     }
 }
 
-impl Iterator for Reports {
+impl NextBlocking for Reports {
     type Item = Result<InputReport, HidError>;
 
-    /// The next report, blocking until it comes; `None` after an error.
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next_by(None).transpose()
+    fn next_blocking(&mut self) -> Option<Self::Item> {
+        Self::next_blocking(self)
+    }
+}
+
+impl IntoIterator for Reports {
+    type Item = Result<InputReport, HidError>;
+    type IntoIter = Blocking<Self>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Blocking::new(self)
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Reports {
+    type Item = Result<InputReport, HidError>;
+    type IntoIter = Blocking<&'a mut Reports>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Blocking::new(self)
     }
 }
 

@@ -52,19 +52,19 @@ fn arriving_and_leaving_are_seen_and_what_arrived_can_be_opened() {
 }
 
 #[test]
-fn a_watch_is_an_iterator_and_a_stream() {
+fn a_watch_is_iterated_over_and_is_a_stream() {
     let bus = Bus::new();
     let echo = Echo::plug(&bus);
     let host = Host::on(&bus);
     let mut watch = host.watch().unwrap();
-    let first = Iterator::next(&mut watch).unwrap().unwrap();
+    let first = (&mut watch).into_iter().next().unwrap().unwrap();
     assert_arrived(&first, "1-1");
 
     let mut watch = host.watch().unwrap();
     futures::executor::block_on(async {
-        assert_arrived(&StreamExt::next(&mut watch).await.unwrap().unwrap(), "1-1");
+        assert_arrived(&watch.next().await.unwrap().unwrap(), "1-1");
         let cable = echo.port().cable();
-        let (event, ()) = futures::join!(StreamExt::next(&mut watch), async { cable.pull() });
+        let (event, ()) = futures::join!(watch.next(), async { cable.pull() });
         assert_left(&event.unwrap().unwrap(), "1-1");
     });
 }

@@ -52,7 +52,7 @@ fn a_pulled_cable_is_told_once(world: &World) -> Result<()> {
         other => bail!("{other:?} instead of Disconnected"),
     }
     ensure!(
-        reports.next().is_none(),
+        reports.next_blocking().is_none(),
         "something came after the disconnection"
     );
     Ok(())

@@ -96,7 +96,7 @@ fn a_stream_and_an_iterator(world: &World) -> Result<()> {
         desk.keyboard.type_text(TEXT)?;
         let mut events = Vec::new();
         while !is_end(&events) {
-            events.push(keys.next().context("the events ended")??);
+            events.push(keys.next_blocking().context("the events ended")??);
         }
         events
     };
