@@ -226,9 +226,10 @@ struct usbfs2_hold {
 
 /*
  * Device lock held. With detach, a kernel driver is unbound first and gets the
- * interface back in the end. EBUSY: bound to a kernel driver, or claimed by
- * somebody else and either side wants it exclusively. Whatever the result, the
- * caller ends with usbfs2_hold_drop().
+ * interface back in the end. EBUSY: bound to a kernel driver, or claimed, by
+ * nobody but others, and either side wants it exclusively: a caller that has a
+ * file of the claim open is one of its users, whoever else is. Whatever the
+ * result, the caller ends with usbfs2_hold_drop().
  */
 int usbfs2_hold_claim(struct usbfs2_hold *hold, struct usbfs2_device *dev,
 		      struct usb_interface *intf, bool exclusive, bool detach);

@@ -5,8 +5,10 @@
  * A read that is still under way when io_submit() returns must find its way
  * into memory of a process that is not running when the device answers. Its
  * pages are pinned before the transfer starts, so the completion handler can
- * copy into them: no thread has to borrow the address space. Each pinned page
- * is matched by a bounce page that is charged, so a limit on one limits both.
+ * copy into them: no thread has to borrow the address space. They are memory
+ * that the reader has been charged for. Most are matched by bounce pages, which
+ * are charged too; but an iovec of one byte pins a page as well, and no limit
+ * but that on the number of iovecs applies to those.
  *
  * FOLL_LONGTERM, because a device may take any time to answer.
  */
