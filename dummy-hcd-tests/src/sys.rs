@@ -35,12 +35,13 @@ struct IoEvent {
     result2: i64,
 }
 
-/// IOCB_CMD_PREAD and IOCB_CMD_PWRITE.
+/// IOCB_CMD_PREAD, IOCB_CMD_PWRITE and IOCB_CMD_FSYNC.
 #[derive(Debug, Clone, Copy)]
 #[repr(u16)]
 enum Command {
     Read = 0,
     Write = 1,
+    Sync = 2,
 }
 
 /// An operation's name, never given twice by one context.
@@ -114,6 +115,14 @@ impl Context {
         self.submit(Command::Write, file, offset, bytes)
     }
 
+    /// Starts an fsync.
+    ///
+    /// # Errors
+    /// What io_submit says; the operation then never completes.
+    pub fn sync(&mut self, file: &Arc<File>) -> io::Result<Token> {
+        self.submit(Command::Sync, file, 0, Vec::new())
+    }
+
     fn submit(
         &mut self,
         command: Command,
@@ -127,7 +136,12 @@ impl Context {
             data: token.0,
             opcode: command as u16,
             fildes: file.as_raw_fd().cast_unsigned(),
-            buffer: buffer.as_mut_ptr() as u64,
+            // An fsync has none, and a pointer is EINVAL there.
+            buffer: if buffer.is_empty() {
+                0
+            } else {
+                buffer.as_mut_ptr() as u64
+            },
             length: buffer.len() as u64,
             offset: offset.cast_signed(),
             ..Iocb::default()

@@ -2,10 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use dummy_hcd_tests::sys::Context;
+use dummy_hcd_tests::wait;
 
 use crate::runner::Test;
 use crate::setup::{self, expect_errno};
@@ -45,6 +49,22 @@ pub(crate) fn tests() -> Vec<Test> {
             a_configuration_that_is_not_there_gets_einval,
         ),
         Test::new(
+            "bad_input::a_data_stage_does_not_get_past_usbcore",
+            a_data_stage_does_not_get_past_usbcore,
+        ),
+        Test::new(
+            "bad_input::reserved_bits_hide_no_endpoint",
+            reserved_bits_hide_no_endpoint,
+        ),
+        Test::new(
+            "bad_input::an_aio_fsync_is_refused",
+            an_aio_fsync_is_refused,
+        ),
+        Test::new(
+            "bad_input::a_path_to_a_removed_file_opens_nothing",
+            a_path_to_a_removed_file_opens_nothing,
+        ),
+        Test::new(
             "bad_input::a_request_the_device_refuses_gets_epipe",
             a_request_the_device_refuses_gets_epipe,
         ),
@@ -59,10 +79,18 @@ fn setup_offset(request_type: u8, request: u8, value: u16, index: u16) -> u64 {
         | u64::from(index)
 }
 
+const GET_STATUS: u8 = 0;
+const CLEAR_FEATURE: u8 = 1;
 const GET_DESCRIPTOR: u8 = 6;
+const SET_CONFIGURATION: u8 = 9;
 const GET_INTERFACE: u8 = 10;
+const SET_INTERFACE: u8 = 11;
+const TO_DEVICE: u8 = 0x00;
+const TO_INTERFACE: u8 = 0x01;
+const TO_ENDPOINT: u8 = 0x02;
 const FROM_DEVICE: u8 = 0x80;
 const FROM_INTERFACE: u8 = 0x81;
+const FROM_ENDPOINT: u8 = 0x82;
 const DEVICE_DESCRIPTOR: u16 = 0x0100;
 
 fn read_write(path: &Path) -> std::io::Result<File> {
@@ -227,6 +255,93 @@ fn refused(path: &Path, texts: &[&str]) -> Result<()> {
             "{text:?} changed {}",
             path.display()
         );
+    }
+    Ok(())
+}
+
+fn a_data_stage_does_not_get_past_usbcore() -> Result<()> {
+    let (disk, _image) = setup::disk(8)?;
+    let ep00 = read_write(&disk.files.path().join("ep00"))?;
+    let requests = [
+        ("SET_CONFIGURATION", TO_DEVICE, SET_CONFIGURATION, 1),
+        ("SET_INTERFACE", TO_INTERFACE, SET_INTERFACE, 0),
+        ("CLEAR_FEATURE", TO_ENDPOINT, CLEAR_FEATURE, 0),
+    ];
+    for (name, request_type, request, value) in requests {
+        let index = if request_type == TO_ENDPOINT { 0x81 } else { 0 };
+        let offset = setup_offset(request_type, request, value, index);
+        expect_errno(
+            &format!("{name} with a data stage"),
+            ep00.write_at(&[0; 1], offset),
+            libc::EINVAL,
+        )?;
+        expect_errno(
+            &format!("{name} to what usb-storage has"),
+            ep00.write_at(&[], offset),
+            libc::EBUSY,
+        )?;
+    }
+    Ok(())
+}
+
+fn reserved_bits_hide_no_endpoint() -> Result<()> {
+    let (disk, _image) = setup::disk(8)?;
+    let ep00 = read_write(&disk.files.path().join("ep00"))?;
+    for (index, errno) in [
+        (0x81, libc::EBUSY),
+        (0x91, libc::EINVAL),
+        (0x0181, libc::EINVAL),
+    ] {
+        let offset = setup_offset(FROM_ENDPOINT, GET_STATUS, 0, index);
+        expect_errno(
+            &format!("GET_STATUS of {index:#06x}"),
+            ep00.read_at(&mut [0; 2], offset),
+            errno,
+        )?;
+    }
+    Ok(())
+}
+
+fn an_aio_fsync_is_refused() -> Result<()> {
+    let plugged = setup::source_sink()?;
+    let out = Arc::new(plugged.interface.open_out()?);
+    let mut context = Context::new(1)?;
+    context.sync(&out)?;
+    for one in context.wait(1, wait::DEADLINE)? {
+        expect_errno("an fsync by AIO", one.result, libc::EOPNOTSUPP)?;
+    }
+    ensure!(context.in_flight() == 0, "the fsync did not complete");
+    out.sync_all()?;
+    Ok(())
+}
+
+fn a_path_to_a_removed_file_opens_nothing() -> Result<()> {
+    let plugged = setup::source_sink()?;
+    let paths = [
+        plugged.interface.endpoint(true)?,
+        plugged.interface.path().join("ep00"),
+    ];
+    let kept = paths
+        .iter()
+        .map(|path| {
+            OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_PATH)
+                .open(path)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    // The interface's files go away and come back.
+    let configuration = plugged.files.path().join("configuration");
+    fs::write(&configuration, "0")?;
+    fs::write(&configuration, "1")?;
+    for (file, path) in kept.iter().zip(&paths) {
+        let of_the_removed = format!("/proc/self/fd/{}", file.as_raw_fd());
+        expect_errno(
+            &format!("{} as it was before", path.display()),
+            File::open(of_the_removed),
+            libc::ENODEV,
+        )?;
+        File::open(path)?;
     }
     Ok(())
 }
