@@ -109,8 +109,8 @@ void usbfs2_request_given_back(struct usbfs2_request *req, int status)
 	ssize_t result = 0;
 
 	outcome = outcome_of(status, pipe->dev->udev, &req->error);
-	/* Pairs with the verdict: seen to be over, its requests are in line. */
 	if (outcome == DONE && !is_behind_error(req) &&
+	    /* Pairs with the verdict: once over, its requests are in line. */
 	    !smp_load_acquire(&pipe->judging)) {
 		if (pipe->endpoint && READ_ONCE(pipe->endpoint->failed))
 			WRITE_ONCE(pipe->endpoint->failed, false);
