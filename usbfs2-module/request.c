@@ -280,8 +280,11 @@ int usbfs2_request_start(struct usbfs2_request *req)
 		req->iocb->private = req;
 		kiocb_set_cancel_fn(req->iocb, cancel_kiocb);
 	}
-	/* From here on a kiocb left queued is not ours: it may be complete. */
-	/* A reset or suspend waits for this, and so may freeing memory for it. */
+	/*
+	 * From here on a kiocb left queued is not ours: it may be complete.
+	 * NOIO: a reset or suspend waits for this request, and freeing memory
+	 * may wait for that.
+	 */
 	ret = usb_submit_urb(req->urb, GFP_NOIO);
 	if (ret)
 		usbfs2_request_finish(req, submit_error(req, ret));
