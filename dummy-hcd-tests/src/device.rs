@@ -87,6 +87,14 @@ impl SysfsDevice {
         Ok(fs::read_to_string(self.path.join(name))?.trim().to_owned())
     }
 
+    /// Writes a sysfs attribute of the device.
+    ///
+    /// # Errors
+    /// When the device has no such attribute or refuses the value.
+    pub fn set(&self, name: &str, value: &str) -> io::Result<()> {
+        fs::write(self.path.join(name), value)
+    }
+
     fn interface(&self, number: u8) -> PathBuf {
         self.path.join(format!("{}:1.{number}", self.name))
     }

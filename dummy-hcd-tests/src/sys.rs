@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,9 @@ struct Iocb {
     flags: u32,
     event_fd: u32,
 }
+
+/// IOCB_FLAG_RESFD: `event_fd` holds an eventfd.
+const RESFD: u32 = 1;
 
 /// `struct io_event` of linux/aio_abi.h.
 #[derive(Debug, Clone, Copy, Default)]
@@ -72,6 +75,7 @@ struct Pending {
 pub struct Context {
     id: libc::c_ulong,
     next: u64,
+    signal: Option<OwnedFd>,
     pending: BTreeMap<Token, Pending>,
 }
 
@@ -89,6 +93,7 @@ impl Context {
         Ok(Self {
             id,
             next: 0,
+            signal: None,
             pending: BTreeMap::new(),
         })
     }
@@ -97,6 +102,11 @@ impl Context {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Has operations started from now on add one to `event`, an eventfd, when they complete.
+    pub fn signal(&mut self, event: OwnedFd) {
+        self.signal = Some(event);
     }
 
     /// Starts a read of up to `length` bytes.
@@ -144,6 +154,12 @@ impl Context {
             },
             length: buffer.len() as u64,
             offset: offset.cast_signed(),
+            // The kernel takes its own reference to the eventfd when it accepts the operation.
+            flags: self.signal.as_ref().map_or(0, |_| RESFD),
+            event_fd: self
+                .signal
+                .as_ref()
+                .map_or(0, |event| event.as_raw_fd().cast_unsigned()),
             ..Iocb::default()
         });
         let mut list = [&raw mut *iocb];

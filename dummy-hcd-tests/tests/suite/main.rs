@@ -7,11 +7,18 @@
 
 mod bad_input;
 mod endpoint_files;
+mod events;
 mod faults;
+mod in_flight;
+mod io_uring;
 mod kernel_drivers;
 mod kernel_functions;
+mod mount;
+mod power;
+mod recovery;
 mod runner;
 mod scenarios;
+mod settings;
 mod setup;
 mod unload;
 mod world;
@@ -25,6 +32,7 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         Some(runner::ONE) => runner::run_one(&arguments.next().unwrap_or_default(), kernel_tests()),
         Some(faults::HOLD) => faults::hold(&arguments.collect::<Vec<_>>()),
+        Some(io_uring::HOLD) => io_uring::hold(&arguments.collect::<Vec<_>>()),
         _ if runner::in_vm() => runner::run_all(kernel_tests()),
         _ => runner::run_on_loopback(scenarios::on_loopback()),
     }
@@ -42,6 +50,13 @@ fn kernel_tests() -> Vec<runner::Test> {
         bad_input::tests(),
         kernel_functions::tests(),
         kernel_drivers::tests(),
+        mount::tests(),
+        recovery::tests(),
+        in_flight::tests(),
+        io_uring::tests(),
+        events::tests(),
+        settings::tests(),
+        power::tests(),
         faults::tests(),
         unload::tests(),
     ] {

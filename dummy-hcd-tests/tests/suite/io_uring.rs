@@ -1,0 +1,232 @@
+//! READ and WRITE by io_uring, whose workers run them to completion.
+
+#[allow(unsafe_code)]
+mod sys;
+
+use std::env;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use dummy_hcd_tests::{usbfs2, wait};
+
+use crate::runner::Test;
+use crate::setup::{self, Plugged};
+use sys::Ring;
+
+/// Reads that wait at once, each in a worker of its own.
+const DEPTH: u32 = 8;
+
+/// The argument that makes this program a process that ends with reads waiting.
+pub(crate) const HOLD: &str = "--hold-io-uring-reads";
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test::new(
+            "io_uring::reads_and_writes_move_data",
+            reads_and_writes_move_data,
+        ),
+        Test::new(
+            "io_uring::a_read_that_waits_can_be_cancelled",
+            a_read_that_waits_can_be_cancelled,
+        ),
+        Test::new(
+            "io_uring::a_read_that_waits_gets_enodev_when_the_cable_is_pulled",
+            a_read_that_waits_gets_enodev,
+        ),
+        Test::new(
+            "io_uring::kill_9_with_reads_waiting_leaves_nothing",
+            kill_9_leaves_nothing,
+        ),
+        Test::new(
+            "io_uring::exit_with_reads_waiting_leaves_nothing",
+            exit_leaves_nothing,
+        ),
+        Test::new(
+            "io_uring::exec_with_reads_waiting_leaves_nothing",
+            exec_leaves_nothing,
+        ),
+    ]
+}
+
+/// Workers take up what was submitted in their own time.
+fn wait_live(requests: u32) -> Result<()> {
+    wait::until(&format!("the module holds {requests} requests"), || {
+        (usbfs2::live_requests().ok()? == u64::from(requests)).then_some(())
+    })?;
+    Ok(())
+}
+
+/// Sends `message` to the loopback and fails unless it comes back.
+fn expect_echo(plugged: &Plugged, message: &[u8]) -> Result<()> {
+    let _claim = plugged.interface.claim()?;
+    let (input, out) = (plugged.interface.open_in()?, plugged.interface.open_out()?);
+    let mut ring = Ring::new(4)?;
+    let write = ring.write(&Arc::new(out), message)?;
+    let written = ring.wait()?;
+    ensure!(
+        written.token == write && written.result? == message.len(),
+        "a write of {} bytes was cut short",
+        message.len()
+    );
+    ring.read(&Arc::new(input), 4096)?;
+    let read = ring.wait()?;
+    let length = read.result?;
+    ensure!(
+        &read.buffer[..length] == message,
+        "{} bytes sent, others came back, {length} of them",
+        message.len()
+    );
+    Ok(())
+}
+
+fn reads_and_writes_move_data() -> Result<()> {
+    let plugged = setup::loopback_with_driver()?;
+    for length in [1, 511, 700, 4000] {
+        let message = (0..length)
+            .map(|index| u8::try_from(index % 251))
+            .collect::<Result<Vec<_>, _>>()?;
+        expect_echo(&plugged, &message)?;
+    }
+    Ok(())
+}
+
+fn a_read_that_waits_can_be_cancelled() -> Result<()> {
+    let plugged = setup::loopback_with_driver()?;
+    let claim = plugged.interface.claim()?;
+    let file = Arc::new(plugged.interface.open_in()?);
+    let mut ring = Ring::new(4)?;
+    for _ in 0..20 {
+        let read = ring.read(&file, 512)?;
+        wait_live(1)?;
+        ring.cancel(read)?;
+        let completed = ring.wait()?;
+        // io_uring says EINTR of an operation whose worker it had to interrupt.
+        match completed.result.map_err(|error| error.raw_os_error()) {
+            Err(Some(libc::ECANCELED | libc::EINTR)) => {}
+            other => bail!("{other:?} of a cancelled read"),
+        }
+    }
+    usbfs2::wait_no_live_request()?;
+    drop((ring, file, claim));
+    expect_echo(&plugged, b"after the cancels")
+}
+
+fn a_read_that_waits_gets_enodev() -> Result<()> {
+    let plugged = setup::loopback_with_driver()?;
+    let _claim = plugged.interface.claim()?;
+    let file = Arc::new(plugged.interface.open_in()?);
+    let mut ring = Ring::new(4)?;
+    ring.read(&file, 512)?;
+    wait_live(1)?;
+    plugged.pull()?;
+    setup::expect_errno(
+        "a read of a device that was unplugged",
+        ring.wait()?.result,
+        libc::ENODEV,
+    )
+}
+
+fn kill_9_leaves_nothing() -> Result<()> {
+    let plugged = setup::loopback_with_driver()?;
+    for _ in 0..10 {
+        let mut held = Held::start(&plugged, "stay")?;
+        held.child.kill()?;
+        held.child.wait()?;
+        nothing_is_left(&plugged)?;
+    }
+    expect_echo(&plugged, b"after the kills")
+}
+
+fn exit_leaves_nothing() -> Result<()> {
+    let plugged = setup::loopback_with_driver()?;
+    for _ in 0..10 {
+        let held = Held::start(&plugged, "exit")?;
+        held.end()?;
+        nothing_is_left(&plugged)?;
+    }
+    expect_echo(&plugged, b"after the exits")
+}
+
+fn exec_leaves_nothing() -> Result<()> {
+    let plugged = setup::loopback_with_driver()?;
+    for _ in 0..10 {
+        let held = Held::start(&plugged, "exec")?;
+        // The process lives on as another program.
+        nothing_is_left(&plugged)?;
+        expect_echo(&plugged, b"beside the new program")?;
+        held.end()?;
+    }
+    Ok(())
+}
+
+/// No request is held, and the former driver is back.
+fn nothing_is_left(plugged: &Plugged) -> Result<()> {
+    usbfs2::wait_no_live_request()?;
+    plugged.device.wait_driver(0, "usbtest")?;
+    Ok(())
+}
+
+/// A process that had reads waiting when it was started; it ends when its input does.
+struct Held {
+    child: Child,
+    input: ChildStdin,
+}
+
+impl Held {
+    fn start(plugged: &Plugged, then: &str) -> Result<Self> {
+        let mut child = Command::new(env::current_exe()?)
+            .arg(HOLD)
+            .arg(plugged.interface.path())
+            .arg(then)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start the process that holds reads")?;
+        let input = child.stdin.take().context("its input is a pipe")?;
+        let output = child.stdout.take().context("its output is a pipe")?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        ensure!(line == "ready\n", "the process said {line:?}");
+        Ok(Self { child, input })
+    }
+
+    fn end(mut self) -> Result<()> {
+        drop(self.input);
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the process ended with {status}");
+        Ok(())
+    }
+}
+
+/// The process: claims the interface, starts reads that wait for the device, says so, and does as told.
+pub(crate) fn hold(arguments: &[String]) -> ExitCode {
+    let result = match arguments {
+        [interface, then] => hold_reads(interface, then),
+        _ => Err(anyhow::anyhow!("an interface and what to do then")),
+    };
+    if let Err(error) = result {
+        println!("{error:#}");
+    }
+    ExitCode::FAILURE
+}
+
+fn hold_reads(interface: &str, then: &str) -> Result<()> {
+    let interface = usbfs2::InterfaceFiles::at(interface);
+    let _claim = interface.claim()?;
+    let file = Arc::new(interface.open_in()?);
+    let mut ring = Ring::new(DEPTH)?;
+    for _ in 0..DEPTH {
+        ring.read(&file, 512)?;
+    }
+    wait_live(DEPTH)?;
+    println!("ready");
+    if then == "exec" {
+        return Err(Command::new("cat").exec()).context("run cat");
+    }
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    // Without running any destructor.
+    std::process::exit(0)
+}
