@@ -45,6 +45,10 @@ pub(crate) fn tests() -> Vec<Test> {
             a_buffer_too_small,
         ),
         Test::new(
+            "events::a_slow_reader_is_told_how_much_it_lost",
+            a_slow_reader,
+        ),
+        Test::new(
             "events::inotify_sees_the_directory_of_a_device_come_and_go",
             inotify_sees_the_directory,
         ),
@@ -236,6 +240,27 @@ fn a_buffer_too_small() -> Result<()> {
     )?;
     // And takes nothing.
     events.expect(&line)
+}
+
+fn a_slow_reader() -> Result<()> {
+    const LINES: u32 = 3000;
+    let plugged = setup::source_sink()?;
+    let mut events = Events::open_and_catch_up()?;
+    for _ in 0..LINES {
+        std::os::unix::fs::chown(plugged.files.path(), Some(0), None)?;
+    }
+    let mut told = Vec::new();
+    while events.is_readable(Timespec::default())? {
+        told.extend(events.lines()?);
+    }
+    let lost = told.first().and_then(|line| line.strip_prefix("lost "));
+    let lost: u32 = lost.context("the first line is not `lost`")?.parse()?;
+    let kept = u32::try_from(told.len() - 1)?;
+    ensure!(
+        lost > 0 && lost + kept == LINES,
+        "{lost} lines lost and {kept} kept of {LINES}"
+    );
+    Ok(())
 }
 
 fn inotify_sees_the_directory() -> Result<()> {

@@ -6,6 +6,7 @@
 //! one at a time, with a deadline: a test that hangs in the kernel costs itself and not the rest.
 
 mod bad_input;
+mod claims;
 mod endpoint_files;
 mod events;
 mod faults;
@@ -20,6 +21,7 @@ mod runner;
 mod scenarios;
 mod settings;
 mod setup;
+mod transfers;
 mod unload;
 mod world;
 
@@ -50,6 +52,8 @@ fn kernel_tests() -> Vec<runner::Test> {
         bad_input::tests(),
         kernel_functions::tests(),
         kernel_drivers::tests(),
+        transfers::tests(),
+        claims::tests(),
         mount::tests(),
         recovery::tests(),
         in_flight::tests(),

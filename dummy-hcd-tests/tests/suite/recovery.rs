@@ -22,6 +22,10 @@ pub(crate) fn tests() -> Vec<Test> {
             fadvise_cancels_what_is_queued,
         ),
         Test::new(
+            "recovery::clear_feature_by_ep00_recovers_an_open_endpoint",
+            clear_feature_recovers,
+        ),
+        Test::new(
             "recovery::open_alone_starts_the_pipe_and_leaves_the_halt",
             open_alone_leaves_the_halt,
         ),
@@ -36,9 +40,12 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// Has the device halt its IN endpoint (SET_FEATURE, USB 2.0 9.4.9).
-fn halt(plugged: &Plugged) -> Result<()> {
-    const SET_FEATURE_ENDPOINT_HALT: u64 = 0x02 << 40 | 3 << 32;
+/// SET_FEATURE and CLEAR_FEATURE of ENDPOINT_HALT (USB 2.0 9.4.9, 9.4.1), but for the endpoint.
+const SET_HALT: u64 = 0x02 << 40 | 3 << 32;
+const CLEAR_HALT: u64 = 0x02 << 40 | 1 << 32;
+
+/// Sends one of them to the IN endpoint.
+fn send(plugged: &Plugged, request: u64) -> Result<()> {
     let endpoint = plugged.interface.endpoint(true)?;
     let name = endpoint.file_name().unwrap_or_default().to_string_lossy();
     let address = u64::from_str_radix(name.trim_start_matches("ep"), 16)?;
@@ -46,8 +53,13 @@ fn halt(plugged: &Plugged) -> Result<()> {
         .read(true)
         .write(true)
         .open(plugged.interface.path().join("ep00"))?;
-    ep00.write_at(&[], SET_FEATURE_ENDPOINT_HALT | address)?;
+    ep00.write_at(&[], request | address)?;
     Ok(())
+}
+
+/// Has the device halt its IN endpoint.
+fn halt(plugged: &Plugged) -> Result<()> {
+    send(plugged, SET_HALT)
 }
 
 fn open_with_trunc(plugged: &Plugged) -> Result<File> {
@@ -118,6 +130,18 @@ fn fadvise_cancels_what_is_queued() -> Result<()> {
         "{:?} came back",
         &buffer[..length]
     );
+    Ok(())
+}
+
+fn clear_feature_recovers() -> Result<()> {
+    let plugged = setup::source_sink()?;
+    let input = plugged.interface.open_in()?;
+    for _ in 0..10 {
+        halt(&plugged)?;
+        drain(&input)?;
+        send(&plugged, CLEAR_HALT)?;
+        expect_flow(&input)?;
+    }
     Ok(())
 }
 
