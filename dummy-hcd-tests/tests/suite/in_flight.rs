@@ -36,12 +36,14 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 fn fsync_waits_for_the_writes() -> Result<()> {
+    // Long enough that most are still to go when the last has been submitted.
+    const LENGTH: usize = 256 << 10;
     let plugged = setup::zeros()?;
     let file = Arc::new(plugged.interface.open_out()?);
     for round in 0..5 {
         let mut context = Context::new(DEPTH)?;
         for _ in 0..DEPTH {
-            context.write(&file, 0, vec![0; 64 << 10])?;
+            context.write(&file, 0, vec![0; LENGTH])?;
         }
         file.sync_all()?;
         let completed = context.wait(DEPTH as usize, Duration::ZERO)?;
@@ -51,7 +53,7 @@ fn fsync_waits_for_the_writes() -> Result<()> {
             completed.len()
         );
         for one in completed {
-            ensure!(one.result? == 64 << 10, "a write was cut short");
+            ensure!(one.result? == LENGTH, "a write was cut short");
         }
     }
     Ok(())
