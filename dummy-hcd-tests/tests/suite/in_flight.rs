@@ -1,10 +1,12 @@
 //! Operations in flight: what ends them, and who is told.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, thread};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use dummy_hcd_tests::sys::{Completed, Context, Token};
 use dummy_hcd_tests::{usbfs2, wait};
 use rustix::event::{EventfdFlags, eventfd};
@@ -36,27 +38,50 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 fn fsync_waits_for_the_writes() -> Result<()> {
-    // Long enough that most are still to go when the last has been submitted.
-    const LENGTH: usize = 256 << 10;
-    let plugged = setup::zeros()?;
-    let file = Arc::new(plugged.interface.open_out()?);
-    for round in 0..5 {
-        let mut context = Context::new(DEPTH)?;
-        for _ in 0..DEPTH {
-            context.write(&file, 0, vec![0; LENGTH])?;
-        }
-        file.sync_all()?;
-        let completed = context.wait(DEPTH as usize, Duration::ZERO)?;
-        ensure!(
-            completed.len() == DEPTH as usize,
-            "round {round}: {} of {DEPTH} writes were done when fsync was",
-            completed.len()
-        );
-        for one in completed {
-            ensure!(one.result? == LENGTH, "a write was cut short");
-        }
+    // The loopback has 32 buffers of this length: the writes beyond wait for reads.
+    const LENGTH: usize = 4096;
+    const WRITES: usize = 40;
+    let plugged = setup::loopback_with_driver()?;
+    let _claim = plugged.interface.claim()?;
+    let (input, out) = (plugged.interface.open_in()?, plugged.interface.open_out()?);
+    let out = Arc::new(out);
+    let mut context = Context::new(64)?;
+    for _ in 0..WRITES {
+        context.write(&out, 0, vec![0; LENGTH])?;
+    }
+    let syncing = Arc::clone(&out);
+    let syncing = thread::spawn(move || syncing.sync_all());
+    wait::until("fsync waits", || {
+        waits_in_the_module().unwrap_or(false).then_some(())
+    })?;
+    for _ in 0..WRITES {
+        let length = input.read_at(&mut [0; LENGTH], 0)?;
+        ensure!(length == LENGTH, "{length} bytes came back");
+    }
+    match syncing.join() {
+        Ok(synced) => synced?,
+        Err(_) => bail!("the thread that syncs panicked"),
+    }
+    let completed = context.wait(WRITES, Duration::ZERO)?;
+    ensure!(
+        completed.len() == WRITES,
+        "{} of {WRITES} writes were done when fsync was",
+        completed.len()
+    );
+    for one in completed {
+        ensure!(one.result? == LENGTH, "a write was cut short");
     }
     Ok(())
+}
+
+/// True when a thread of this process sleeps in the module.
+fn waits_in_the_module() -> io::Result<bool> {
+    for task in fs::read_dir("/proc/self/task")? {
+        if fs::read_to_string(task?.path().join("stack"))?.contains("[usbfs2]") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn an_eventfd_counts() -> Result<()> {
@@ -91,7 +116,7 @@ fn an_eventfd_counts() -> Result<()> {
 }
 
 /// Reads that wait, since the device has nothing to send.
-fn start_reads(plugged: &Plugged) -> Result<(Context, Arc<std::fs::File>, Vec<Token>)> {
+fn start_reads(plugged: &Plugged) -> Result<(Context, Arc<fs::File>, Vec<Token>)> {
     let file = Arc::new(plugged.interface.open_in()?);
     let mut context = Context::new(DEPTH)?;
     let tokens = (0..DEPTH)
