@@ -53,6 +53,8 @@ pub(crate) fn write_job(
 /// What the guest left behind, as far as it came.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    /// The command was reached.
+    pub(crate) started: bool,
     /// The command's exit status, `None` if the guest ended before the command did.
     pub(crate) status: Option<u8>,
     /// Why the command could not be started.
@@ -68,6 +70,7 @@ impl Outcome {
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         };
         Self {
+            started: job.join("started").exists(),
             status: text("status").and_then(|status| status.trim().parse().ok()),
             failure: text("failure").map(|failure| failure.trim().to_owned()),
             kernel_log: text("dmesg").unwrap_or_default(),

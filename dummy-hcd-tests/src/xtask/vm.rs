@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use dummy_hcd_tests::kernel_log;
+use thiserror::Error;
 
 use crate::args::VmOptions;
 use crate::console::{self, Console, Port};
@@ -23,6 +24,14 @@ const INTERRUPTED: u8 = 130;
 
 /// How many console lines an error shows.
 const CONSOLE_LINES: usize = 40;
+
+/// The guest died before it reached its command, which is then not to blame.
+#[derive(Debug, Error)]
+#[error("the guest died while booting; {qemu_said}the end of its console:\n{console}")]
+pub(crate) struct DiedWhileBooting {
+    qemu_said: String,
+    console: String,
+}
 
 /// Runs the command of `options` in a guest and returns the exit status for this process.
 pub(crate) fn run(options: &VmOptions) -> Result<u8> {
@@ -128,6 +137,13 @@ fn judge(outcome: &Outcome, console: &Console, qemu_said: &str, took: Duration) 
         );
     }
     let Some(status) = outcome.status else {
+        if !outcome.started {
+            return Err(DiedWhileBooting {
+                qemu_said: qemu_said.to_owned(),
+                console: console.tail(CONSOLE_LINES),
+            }
+            .into());
+        }
         bail!(
             "the guest ended before its command did; {qemu_said}the end of its console:\n{}",
             console.tail(CONSOLE_LINES)

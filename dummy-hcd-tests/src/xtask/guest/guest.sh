@@ -67,5 +67,6 @@ err=$(port usbfs2.stderr)
 in=$(port usbfs2.stdin)
 [ -n "$out" ] && [ -n "$err" ] && [ -n "$in" ] || fail "the harness's ports are missing"
 echo "usbfs2-vm: ready after $(cut -d ' ' -f 1 /proc/uptime) s" >/dev/kmsg
+: >$job/started
 setsid bash $job/command.sh <"$in" >"$out" 2>"$err"
 finish $?
