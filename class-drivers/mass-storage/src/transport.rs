@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use usbfs2_host::{Buffer, Bulk, Completion, Endpoint, In, Interface, Out, TransferError, Waiting};
 use usbfs2_protocol::Direction;
 use usbfs2_protocol::bot::{
-    CommandBlockWrapper, CommandStatus, CommandStatusWrapper, bulk_only_reset,
+    CommandBlockWrapper, CommandStatus, CommandStatusWrapper, InvalidCsw, bulk_only_reset,
 };
 use usbfs2_protocol::scsi::CommandBlock;
 
@@ -84,6 +84,9 @@ pub(crate) struct Transport {
     tag: u32,
     /// A command was begun and not ended: by an error, or by a future that was dropped.
     unsettled: bool,
+    /// The tag of the command that the last reset recovery gave up, whose status may still come: a
+    /// controller can have taken it ahead of the host and keep it over the reset.
+    abandoned_tag: Option<u32>,
     /// Kept between commands, so that the common path allocates nothing.
     wrapper: Buffer,
     data: Buffer,
@@ -105,6 +108,7 @@ impl Transport {
             interface,
             tag: 0,
             unsettled: false,
+            abandoned_tag: None,
             wrapper: Buffer::new(),
             data: Buffer::new(),
             status: Buffer::new(),
@@ -232,7 +236,8 @@ impl Transport {
     }
 
     /// Takes the status, clearing a halt in front of it at most twice: one that ended the data and
-    /// one of the status itself (BOT 5.3.3, figure 2).
+    /// one of the status itself (BOT 5.3.3, figure 2). The status of a command given up earlier is
+    /// dropped: taking it for a fault would make every further command meet its predecessor's.
     async fn read_status(
         &mut self,
         waiting: Waiting,
@@ -244,6 +249,12 @@ impl Transport {
             let parsed = CommandStatusWrapper::parse(&completion.buffer);
             self.status = completion.buffer;
             match completion.status {
+                Ok(()) if self.is_abandoned(&parsed) => {
+                    log::debug!("dropping the status of a command given up earlier");
+                    self.abandoned_tag = None;
+                    let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
+                    self.bulk_in.submit(status);
+                }
                 Ok(()) => return parsed.map_err(|fault| Failure::new(Stage::Status, fault)),
                 // Cancelled: it was queued behind the transfer that met the stall.
                 Err(TransferError::Stall | TransferError::Cancelled) if halts < 2 => {
@@ -258,6 +269,11 @@ impl Transport {
                 Err(fault) => return Err(Failure::new(Stage::Status, fault)),
             }
         }
+    }
+
+    fn is_abandoned(&self, status: &Result<CommandStatusWrapper, InvalidCsw>) -> bool {
+        let tag = status.ok().map(|status| status.tag);
+        tag.is_some() && tag == self.abandoned_tag
     }
 
     /// Takes the OUT transfers of a command whose status has come. Returns the data bytes sent.
@@ -358,6 +374,7 @@ impl Transport {
         self.drain_in(waiting).await;
         while self.bulk_out.complete(waiting, None).await.is_some() {}
         self.statistics.resets += 1;
+        self.abandoned_tag = Some(self.tag);
         let setup = bulk_only_reset(self.interface.number());
         self.interface
             .control(waiting, setup, &[], REQUEST_TIMEOUT)
