@@ -1,5 +1,6 @@
 //! Devices that answer nonsense: an error that names the command, in bounded time.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
@@ -43,6 +44,10 @@ pub(super) fn scenarios() -> Vec<(&'static str, FaultScenario)> {
         (
             "disk_faults::unit_attentions_without_end_are_given_up",
             endless_unit_attentions,
+        ),
+        (
+            "disk_faults::a_status_kept_over_a_reset_is_dropped",
+            a_status_kept_over_a_reset,
         ),
         (
             "disk_faults::a_status_in_place_of_data_is_understood",
@@ -209,33 +214,75 @@ fn endless_unit_attentions(bus: &Bus) -> Result<()> {
     }
 }
 
+/// What a disk sends, except that it skips a data stage it has nothing for.
+fn answer_without_empty_data(target: &Target, command: &CommandBlockWrapper) -> Vec<Vec<u8>> {
+    let mut task = target.start(command.lun, command.command.as_bytes());
+    let mut data = Vec::new();
+    if let Transfer::In(length) = task.transfer() {
+        data.resize(usize::try_from(length).unwrap_or(0), 0);
+        let count = task.read(&mut data);
+        data.truncate(count);
+    }
+    let outcome = match task.finish() {
+        Status::Good => CommandStatus::Passed,
+        Status::CheckCondition => CommandStatus::Failed,
+    };
+    let moved = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    let residue = command.data_transfer_length.saturating_sub(moved);
+    let end = status_with_residue(command, outcome, residue);
+    if data.is_empty() {
+        vec![end]
+    } else {
+        vec![data, end]
+    }
+}
+
+/// A controller may have taken a status ahead of the host and keep it over the reset that gave its command up.
+fn a_status_kept_over_a_reset(bus: &Bus) -> Result<()> {
+    let target = Target::new([LogicalUnit::with_medium(
+        Probe::new(64 << 10),
+        DiskOptions::default(),
+    )?]);
+    let given_up: Mutex<Option<CommandBlockWrapper>> = Mutex::default();
+    let (_device, gadget) = device_that(move |command| {
+        let mut answer = answer_without_empty_data(&target, command);
+        if command.data_transfer_length == 0 {
+            let mut given_up = given_up.lock().unwrap_or_else(PoisonError::into_inner);
+            match *given_up {
+                // The first one asks for a reset.
+                None => {
+                    *given_up = Some(*command);
+                    return vec![status(command, CommandStatus::PhaseError)];
+                }
+                // The next one comes after it, behind the status of the first.
+                Some(first) if first.tag != 0 => {
+                    answer.insert(0, status(&first, CommandStatus::Passed));
+                    *given_up = Some(CommandBlockWrapper { tag: 0, ..first });
+                }
+                Some(_) => {}
+            }
+        }
+        answer
+    })?;
+    let connected = World::Loopback(bus.clone()).connect(&gadget)?;
+    let storage = MassStorage::open_blocking(&connected.device)?;
+    let mut unit = storage.block_device_blocking(0)?;
+    let mut block = [0xee; 512];
+    unit.read_at_blocking(0, &mut block)?;
+    ensure!(block == [0; 512], "a status was taken for data");
+    let resets = storage.statistics_blocking().resets;
+    ensure!(resets == 1, "{resets} resets for one phase error");
+    Ok(())
+}
+
 /// A device may skip the data of a command it fails, so that the status is what the host's data
 /// transfer receives.
 fn a_status_in_place_of_data(bus: &Bus) -> Result<()> {
     const BROKEN: u64 = 9 * 512;
     let medium = Probe::with_broken(64 << 10, BROKEN..BROKEN + 512);
     let target = Target::new([LogicalUnit::with_medium(medium, DiskOptions::default())?]);
-    let (_device, gadget) = device_that(move |command| {
-        let mut task = target.start(command.lun, command.command.as_bytes());
-        let mut data = Vec::new();
-        if let Transfer::In(length) = task.transfer() {
-            data.resize(usize::try_from(length).unwrap_or(0), 0);
-            let count = task.read(&mut data);
-            data.truncate(count);
-        }
-        let outcome = match task.finish() {
-            Status::Good => CommandStatus::Passed,
-            Status::CheckCondition => CommandStatus::Failed,
-        };
-        let moved = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let residue = command.data_transfer_length.saturating_sub(moved);
-        let end = status_with_residue(command, outcome, residue);
-        if data.is_empty() {
-            vec![end]
-        } else {
-            vec![data, end]
-        }
-    })?;
+    let (_device, gadget) =
+        device_that(move |command| answer_without_empty_data(&target, command))?;
     let connected = World::Loopback(bus.clone()).connect(&gadget)?;
     let storage = MassStorage::open_blocking(&connected.device)?;
     let mut unit = storage.block_device_blocking(0)?;
