@@ -42,9 +42,11 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     tally.count("cargo test --workspace", &output, succeeded);
 
     check_module(&mut tally, &cache::directory()?, &options.kernel)?;
-    run_suite(&mut tally, options)?;
+    progress::say("building the command");
+    let command = build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
+    run_suite(&mut tally, options, &command)?;
     if options.filter.is_empty() {
-        make_tours(&mut tally, options)?;
+        make_tours(&mut tally, options, command)?;
     }
     Ok(tally.finish())
 }
@@ -82,7 +84,7 @@ fn no_complaints(complaints: &str) -> Result<()> {
     Ok(())
 }
 
-fn run_suite(tally: &mut Tally, options: &TestOptions) -> Result<()> {
+fn run_suite(tally: &mut Tally, options: &TestOptions, command: &str) -> Result<()> {
     progress::say("building the suite for the VM");
     let arguments = [
         "test",
@@ -93,6 +95,12 @@ fn run_suite(tally: &mut Tally, options: &TestOptions) -> Result<()> {
         "--no-run",
     ];
     let suite = build(&arguments, "suite")?;
+    let suite = [
+        "env".to_owned(),
+        "USBFS2_WORLD=kernel".to_owned(),
+        format!("USBFS2_COMMAND={command}"),
+        suite,
+    ];
     if !options.filter.is_empty() {
         run_part(tally, options, &suite, &options.filter, SAFE_CPUS);
         return Ok(());
@@ -104,12 +112,15 @@ fn run_suite(tally: &mut Tally, options: &TestOptions) -> Result<()> {
 }
 
 /// Runs the tests of the suite that `arguments` select, in a guest of its own.
-fn run_part(tally: &mut Tally, options: &TestOptions, suite: &str, arguments: &[String], cpus: u8) {
+fn run_part(
+    tally: &mut Tally,
+    options: &TestOptions,
+    suite: &[String],
+    arguments: &[String],
+    cpus: u8,
+) {
     let tee = Tee::default();
-    let mut command = ["env", "USBFS2_WORLD=kernel", suite]
-        .map(str::to_owned)
-        .to_vec();
-    command.extend_from_slice(arguments);
+    let command = [suite, arguments].concat();
     // A guest that dies fails its suite; the counts so far and the checks stay worth showing.
     let succeeded = match run_in_vm(options, cpus, command, || Box::new(tee.clone())) {
         Ok(()) => true,
@@ -122,9 +133,7 @@ fn run_part(tally: &mut Tally, options: &TestOptions, suite: &str, arguments: &[
 }
 
 /// Makes the tour of `usbfs2 demo` in both worlds.
-fn make_tours(tally: &mut Tally, options: &TestOptions) -> Result<()> {
-    progress::say("building the command");
-    let program = build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
+fn make_tours(tally: &mut Tally, options: &TestOptions, program: String) -> Result<()> {
     let tour = Command::new(&program)
         .arg("demo")
         .stdin(Stdio::null())

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod claims;
+mod command;
 mod endpoint_files;
 mod events;
 mod faults;
@@ -52,6 +53,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         bad_input::tests(),
         kernel_functions::tests(),
         kernel_drivers::tests(),
+        command::tests(),
         transfers::tests(),
         claims::tests(),
         mount::tests(),

@@ -7,7 +7,7 @@ mod disk_faults;
 mod identity;
 mod keyboard;
 mod keyboard_faults;
-mod random;
+pub(crate) mod random;
 
 use anyhow::Result;
 use libtest_mimic::{Failed, Trial};

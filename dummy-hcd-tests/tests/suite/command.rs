@@ -1,0 +1,191 @@
+//! The `usbfs2` command as users run it, on devices that are plugged in.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::usbfs2 as files;
+use dummy_hcd_tests::wait::{self, DEADLINE};
+use usbfs2_gadget::functions::Keyboard;
+use usbfs2_gadget::functions::keyboard::Leds;
+
+use crate::runner::Test;
+use crate::scenarios::random::Random;
+use crate::world::{KernelHost, World};
+
+/// Where `cargo xtask test` says the command is.
+const COMMAND: &str = "USBFS2_COMMAND";
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test::new(
+            "command::a_disk_is_written_verified_and_read",
+            disk_is_written_verified_and_read,
+        ),
+        Test::new(
+            "command::a_keyboard_is_monitored_and_lit",
+            keyboard_is_monitored_and_lit,
+        ),
+        Test::new(
+            "command::a_gadget_that_is_asked_to_end_leaves_nothing",
+            gadget_leaves_nothing,
+        ),
+    ]
+}
+
+fn usbfs2() -> Result<Command> {
+    let program = env::var_os(COMMAND).with_context(|| {
+        format!("{COMMAND} does not name the usbfs2 command: run the suite by cargo xtask test")
+    })?;
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null());
+    Ok(command)
+}
+
+fn run(arguments: &[&str]) -> Result<Output> {
+    Ok(usbfs2()?.args(arguments).output()?)
+}
+
+fn succeed(arguments: &[&str]) -> Result<Output> {
+    let output = run(arguments)?;
+    ensure!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output)
+}
+
+/// A gadget run by the command; killed if a test fails before it ends it.
+struct CommandGadget(Child);
+
+impl CommandGadget {
+    fn start(arguments: &[&str]) -> Result<Self> {
+        let child = usbfs2()?.arg("gadget").args(arguments).spawn()?;
+        Ok(Self(child))
+    }
+
+    /// Asks it to end, as a service manager would, and expects success.
+    fn end(mut self) -> Result<()> {
+        let pid = self.0.id().to_string();
+        let kill = Command::new("kill").args(["-TERM", &pid]).status()?;
+        ensure!(kill.success(), "kill: {kill}");
+        let status = wait::until("the gadget's command ends", || {
+            self.0.try_wait().ok().flatten()
+        })?;
+        ensure!(status.success(), "the gadget's command: {status}");
+        Ok(())
+    }
+}
+
+impl Drop for CommandGadget {
+    fn drop(&mut self) {
+        // Both fail only when it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str().context("a temporary file's name is UTF-8")
+}
+
+fn disk_is_written_verified_and_read() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (image, content, copy) = (
+        directory.path().join("image"),
+        directory.path().join("content"),
+        directory.path().join("copy"),
+    );
+    let mut bytes = vec![0; 3 << 20];
+    Random::new(7).fill(&mut bytes);
+    fs::write(&content, &bytes)?;
+    let gadget = CommandGadget::start(&["disk", "--image", path(&image)?, "--size", "8M"])?;
+    let device = SysfsDevice::wait(0)?;
+    device.wait_driver(0, "usb-storage")?;
+    let name = device.name();
+
+    let info = succeed(&["disk", "info", name, "--json"])?;
+    let info: serde_json::Value = serde_json::from_slice(&info.stdout)?;
+    ensure!(info["bytes"] == 8 << 20, "{info}");
+    let list = succeed(&["list", "-v"])?;
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    ensure!(list.contains("mass storage (08/06/50)"), "{list}");
+
+    succeed(&["disk", "write", name, path(&content)?, "--offset", "1M"])?;
+    succeed(&["disk", "verify", name, path(&content)?, "--offset", "1M"])?;
+    let other = run(&["disk", "verify", name, path(&content)?])?;
+    let complaint = String::from_utf8_lossy(&other.stderr).into_owned();
+    ensure!(
+        !other.status.success() && complaint.contains("differs"),
+        "{complaint}"
+    );
+    let range = ["--offset", "1M", "--length", "3M"];
+    succeed(&[&["disk", "read", name, path(&copy)?], &range[..]].concat())?;
+    ensure!(
+        fs::read(&copy)? == bytes,
+        "what was read is not what was written"
+    );
+    device.wait_driver(0, "usb-storage")?;
+    gadget.end()?;
+    let medium = fs::read(&image)?;
+    ensure!(
+        medium[1 << 20..4 << 20] == bytes,
+        "the medium holds something else"
+    );
+    Ok(())
+}
+
+fn keyboard_is_monitored_and_lit() -> Result<()> {
+    let keyboard = Keyboard::new();
+    let gadget = World::gadget().function(keyboard.clone()).build()?;
+    let connected = World::Kernel(KernelHost::Usbfs2).connect(&gadget)?;
+    let device = SysfsDevice::wait(0)?;
+    device.wait_driver(0, "usbhid")?;
+    let name = device.name();
+
+    // Shift, H, both up, I and its end.
+    let monitor = usbfs2()?
+        .args(["hid", "monitor", name, "--json", "--count", "6"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    device.wait_driver(0, "usbfs2")?;
+    keyboard.type_text("Hi")?;
+    let output = monitor.wait_with_output()?;
+    ensure!(output.status.success(), "hid monitor: {}", output.status);
+    let mut text = String::new();
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let event: serde_json::Value = serde_json::from_str(line)?;
+        text.push_str(event["text"].as_str().unwrap_or_default());
+    }
+    ensure!(text == "Hi", "the monitor read {text:?}");
+    device.wait_driver(0, "usbhid")?;
+
+    // usbhid sets the lights to its own when it gets the keyboard back.
+    let driver = files::MOUNT.to_owned() + "/" + name + "/1.0/driver";
+    fs::write(&driver, "none").with_context(|| format!("write {driver}"))?;
+    succeed(&["hid", "send", name, "--leds", "caps,scroll"])?;
+    let wanted = Leds::CAPS_LOCK | Leds::SCROLL_LOCK;
+    keyboard
+        .wait_for_leds(Some(DEADLINE), |leds| leds == wanted)
+        .context("the lights stayed off")?;
+    drop(connected);
+    Ok(())
+}
+
+fn gadget_leaves_nothing() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let text = directory.path().join("text");
+    fs::write(&text, "bye\n")?;
+    for _ in 0..3 {
+        let gadget = CommandGadget::start(&["keyboard", "--text", path(&text)?])?;
+        let device = SysfsDevice::wait(0)?;
+        device.wait_driver(0, "usbhid")?;
+        gadget.end()?;
+        SysfsDevice::wait_gone(0)?;
+    }
+    Ok(())
+}
