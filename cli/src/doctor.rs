@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
-use usbfs2_host::{Host, HostError};
+use usbfs2_host::{Host, HostError, mounts};
 
 use crate::args::JsonArgs;
 use crate::output::say;
@@ -103,13 +103,8 @@ fn usbfs() -> Finding {
 }
 
 fn mount() -> Finding {
-    let at = fs::read_to_string("/proc/mounts").ok().and_then(|mounts| {
-        mounts.lines().find_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let place = fields.next()?;
-            (fields.next()? == "usbfs2").then(|| place.to_owned())
-        })
-    });
+    // Unreadable, the table tells of no mount, and `Host::system` below says why.
+    let at = mounts::usbfs2().unwrap_or_default().into_iter().next();
     Finding {
         purpose: Purpose::DriveDevices,
         what: "usbfs2 file system",
@@ -120,13 +115,13 @@ fn mount() -> Finding {
         }),
         detail: at.map_or_else(
             || "not mounted".into(),
-            |place| format!("mounted at {place}"),
+            |place| format!("mounted at {}", place.display()),
         ),
     }
 }
 
 fn module() -> Finding {
-    let present = listed(Path::new("/proc/filesystems"), "usbfs2");
+    let present = mounts::usbfs2_is_loaded();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let release = release.trim();
     let build = "in a clone, as root: make -C usbfs2-module && make -C usbfs2-module modules_install && modprobe usbfs2";

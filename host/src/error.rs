@@ -74,9 +74,10 @@ pub enum OpenError {
     /// No such device, or it left.
     #[error("no device {0}: Host::devices lists those present")]
     NotFound(DeviceId),
-    /// The device's files refuse this user.
+    /// The device's files refuse this user: the device's, and on usbfs2 those of each interface.
     #[error(
-        "no permission to open {}: chown or chmod it, or mount usbfs2 with uid=, gid= or mode=",
+        "no permission to open {}: chown or chmod it; on usbfs2, chown the device's directory or that \
+         of one interface (1.0), or mount with uid=, gid= or mode=",
         .0.display()
     )]
     PermissionDenied(PathBuf),

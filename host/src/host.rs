@@ -140,6 +140,11 @@ impl Host {
 
     /// Opens a device. This claims nothing.
     ///
+    /// On usbfs2 a process that was given one interface (`chown alice 1-1/1.0`) opens the device too. It
+    /// claims that interface and asks it through [`Interface`](crate::Interface); requests to the device
+    /// itself, strings among them, fail with
+    /// [`TransferError::PermissionDenied`](crate::TransferError::PermissionDenied).
+    ///
     /// # Errors
     /// It is not there, or this user may not open it.
     pub fn open(&self, id: &DeviceId) -> Result<Device, OpenError> {

@@ -120,7 +120,8 @@ impl Interface {
     /// keep their interface alone.
     ///
     /// # Errors
-    /// As [`Device::control`](crate::Device::control).
+    /// As [`Device::control`](crate::Device::control), and [`TransferError::PermissionDenied`] for a
+    /// request beyond this interface by a process that was given no more.
     pub async fn control(
         &self,
         waiting: Waiting,

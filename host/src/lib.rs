@@ -167,8 +167,9 @@ mod device_info;
 mod endpoint;
 mod error;
 mod host;
+mod hub_port;
 mod interface;
-mod mounts;
+pub mod mounts;
 mod transfer;
 mod waiting;
 mod watch;
@@ -186,6 +187,7 @@ pub use error::{
     OpenError, StringError, WatchError,
 };
 pub use host::{BackendKind, Host};
+pub use hub_port::HubPort;
 pub use interface::Interface;
 pub use transfer::{Completion, TransferError};
 pub use usbfs2_protocol as protocol;

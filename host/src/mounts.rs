@@ -9,8 +9,11 @@ use crate::HostError;
 
 const MOUNTS: &str = "/proc/self/mounts";
 
-/// The mount points of usbfs2, in the order they were mounted.
-pub(crate) fn usbfs2() -> Result<Vec<PathBuf>, HostError> {
+/// The mount points of usbfs2 that this process sees, in the order they were mounted.
+///
+/// # Errors
+/// The table of mounts could not be read.
+pub fn usbfs2() -> Result<Vec<PathBuf>, HostError> {
     let mounts = fs::read(MOUNTS).map_err(|source| HostError::Io {
         path: MOUNTS.into(),
         source,
@@ -19,7 +22,8 @@ pub(crate) fn usbfs2() -> Result<Vec<PathBuf>, HostError> {
 }
 
 /// Whether the running kernel knows usbfs2.
-pub(crate) fn usbfs2_is_loaded() -> bool {
+#[must_use]
+pub fn usbfs2_is_loaded() -> bool {
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     known
         .lines()

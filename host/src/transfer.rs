@@ -75,6 +75,9 @@ pub enum TransferError {
     /// A request to an interface or endpoint that somebody else has claimed.
     #[error("another program or driver has claimed the interface this request is for")]
     Busy,
+    /// A request to the device by a process that was given interfaces of it alone.
+    #[error("no permission: this process may ask only interfaces it has claimed, not the device")]
+    PermissionDenied,
     /// Out of memory, or over a limit on locked or kernel memory.
     #[error("out of memory for the transfer: use fewer or smaller transfers")]
     NoMemory,
@@ -100,6 +103,7 @@ impl TransferError {
             Errno::TIMEDOUT => Self::TimedOut,
             Errno::NODEV | Errno::SHUTDOWN => Self::Disconnected,
             Errno::BUSY => Self::Busy,
+            Errno::PERM | Errno::ACCESS => Self::PermissionDenied,
             Errno::NOMEM => Self::NoMemory,
             Errno::INVAL | Errno::BADF | Errno::MSGSIZE => Self::InvalidRequest,
             _ => Self::Other(errno),
@@ -120,6 +124,7 @@ impl From<TransferError> for io::Error {
             TransferError::TimedOut => io::ErrorKind::TimedOut,
             TransferError::Disconnected => io::ErrorKind::NotConnected,
             TransferError::Busy => io::ErrorKind::ResourceBusy,
+            TransferError::PermissionDenied => io::ErrorKind::PermissionDenied,
             TransferError::NoMemory => io::ErrorKind::OutOfMemory,
             TransferError::InvalidRequest => io::ErrorKind::InvalidInput,
             TransferError::Other(errno) => return Self::from_raw_os_error(errno),
@@ -143,11 +148,12 @@ mod tests {
             (Errno::CANCELED, TransferError::Cancelled),
             (Errno::NODEV, TransferError::Disconnected),
             (Errno::BUSY, TransferError::Busy),
+            (Errno::PERM, TransferError::PermissionDenied),
             (Errno::NOMEM, TransferError::NoMemory),
             (Errno::INVAL, TransferError::InvalidRequest),
             (
-                Errno::PERM,
-                TransferError::Other(Errno::PERM.raw_os_error()),
+                Errno::DQUOT,
+                TransferError::Other(Errno::DQUOT.raw_os_error()),
             ),
         ] {
             assert_eq!(TransferError::from_errno(errno.raw_os_error()), meaning);

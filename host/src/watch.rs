@@ -13,9 +13,9 @@ use crate::{Blocking, DeviceId, DeviceInfo, NextBlocking, WatchError};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum HotplugEvent {
-    /// A device is there and this process may open it.
+    /// A device is there and this process may open it, or on usbfs2 one of its interfaces.
     Arrived(DeviceInfo),
-    /// A device reported earlier is gone.
+    /// A device reported earlier is gone, or this process may not open it any more.
     Left(DeviceId),
 }
 

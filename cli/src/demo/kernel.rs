@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use usbfs2_host::mounts;
 
 use crate::args::DemoArgs;
 
 /// Whether this machine is such a place: usbfs2 mounted, and a device controller joined to a host.
 pub(crate) fn is_here() -> bool {
-    let mounted = fs::read_to_string("/proc/mounts").is_ok_and(|mounts| {
-        mounts
-            .lines()
-            .any(|line| line.split(' ').nth(2) == Some("usbfs2"))
-    });
+    let mounted = mounts::usbfs2().is_ok_and(|mounts| !mounts.is_empty());
     mounted && Path::new("/sys/class/udc/dummy_udc.0").exists()
 }
 

@@ -1,13 +1,11 @@
 //! Where the tour takes place: on the in-process bus, or over the kernel's module, gadgetfs and
 //! dummy_hcd. What is plugged in and what drives it is the same.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use usbfs2_gadget::{Gadget, GadgetfsOptions, Running, Speed};
-use usbfs2_host::{Device, DeviceId, Host, HotplugEvent};
+use usbfs2_host::{Device, DeviceId, Host, HotplugEvent, HubPort};
 use usbfs2_loopback::Bus;
 
 use crate::args::PATIENCE;
@@ -73,7 +71,7 @@ pub(crate) struct Plugged<'world> {
     running: Running,
     ids: (u16, u16),
     /// The host's port while its power is off, which is how a cable of dummy_hcd is pulled.
-    dark_port: Option<PathBuf>,
+    dark_port: Option<HubPort>,
 }
 
 impl Plugged<'_> {
@@ -107,8 +105,8 @@ impl Plugged<'_> {
         match self.world {
             World::InProcess(bus) => bus.cable(self.running.port_name())?.pull(),
             World::Kernel(_) => {
-                let port = port_of(&self.wait_for_device()?)?;
-                switch(&port, false)?;
+                let port = HubPort::of(&self.wait_for_device()?)?;
+                port.disable()?;
                 self.dark_port = Some(port);
             }
         }
@@ -121,7 +119,7 @@ impl Plugged<'_> {
             World::InProcess(bus) => bus.cable(self.running.port_name())?.plug(),
             World::Kernel(_) => {
                 if let Some(port) = self.dark_port.take() {
-                    switch(&port, true)?;
+                    port.enable()?;
                 }
             }
         }
@@ -141,18 +139,3 @@ impl Plugged<'_> {
 
 /// How long the tour waits for something that ought to happen at once.
 pub(crate) const AT_ONCE: Duration = PATIENCE;
-
-/// The switch of the port a device hangs on (usb_port/disable, Linux 6.0).
-fn port_of(id: &DeviceId) -> Result<PathBuf> {
-    let link: PathBuf = ["/sys/bus/usb/devices", id.as_str(), "port"]
-        .iter()
-        .collect();
-    let port =
-        fs::canonicalize(&link).with_context(|| format!("cannot follow {}", link.display()))?;
-    Ok(port.join("disable"))
-}
-
-fn switch(port: &Path, on: bool) -> Result<()> {
-    let word = if on { "0" } else { "1" };
-    fs::write(port, word).with_context(|| format!("cannot write {}", port.display()))
-}

@@ -1,13 +1,10 @@
 //! The worlds a scenario runs in, behind one face.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context as _, Result};
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::{usbfs2, wait};
 use usbfs2_gadget::{DeviceIds, Gadget, GadgetBuilder, GadgetfsOptions, Running};
-use usbfs2_host::{Device, DeviceId, Host, Speed};
+use usbfs2_host::{Device, Host, HubPort, Speed};
 use usbfs2_loopback::Bus;
 
 /// A vendor-specific product no kernel driver knows by its numbers.
@@ -77,7 +74,7 @@ impl World {
             open(&host).with_context(|| format!("the gadget said {:?}", running.failures()))?;
         let cable = match self {
             Self::Loopback(bus) => Cable::Bus(bus.cable(running.port_name())?),
-            Self::Kernel(_) => Cable::Port(port_switch(device.info().id())?),
+            Self::Kernel(_) => Cable::Port(HubPort::of(device.info().id())?),
         };
         Ok(Connected {
             device,
@@ -130,8 +127,7 @@ impl Connected {
 #[derive(Debug, Clone)]
 pub(crate) enum Cable {
     Bus(usbfs2_loopback::Cable),
-    /// The file that switches the power of the hub's port: without it, a device is gone.
-    Port(PathBuf),
+    Port(HubPort),
 }
 
 impl Cable {
@@ -139,7 +135,7 @@ impl Cable {
     pub(crate) fn pull(&self) -> Result<()> {
         match self {
             Self::Bus(cable) => cable.pull(),
-            Self::Port(switch) => write(switch, "1")?,
+            Self::Port(port) => port.disable()?,
         }
         Ok(())
     }
@@ -147,7 +143,7 @@ impl Cable {
     fn plug(&self) -> Result<()> {
         match self {
             Self::Bus(cable) => cable.plug(),
-            Self::Port(switch) => write(switch, "0")?,
+            Self::Port(port) => port.enable()?,
         }
         Ok(())
     }
@@ -156,10 +152,10 @@ impl Cable {
 impl Drop for Connected {
     fn drop(&mut self) {
         // The port is the machine's: the next test finds it as this one did.
-        if let Cable::Port(switch) = &self.cable
-            && let Err(error) = write(switch, "0")
+        if let Cable::Port(port) = &self.cable
+            && let Err(error) = port.enable()
         {
-            eprintln!("{error:#}");
+            eprintln!("{error}");
         }
     }
 }
@@ -177,17 +173,4 @@ fn open(host: &Host) -> Result<Device> {
     Ok(wait::until("the gadget can be opened", || {
         host.open(&id).ok()
     })?)
-}
-
-/// The switch of the port a device hangs on (Documentation/ABI/testing/sysfs-bus-usb, Linux 6.0).
-fn port_switch(id: &DeviceId) -> Result<PathBuf> {
-    let port = Path::new("/sys/bus/usb/devices")
-        .join(id.as_str())
-        .join("port");
-    let port = fs::canonicalize(&port).with_context(|| format!("follow {}", port.display()))?;
-    Ok(port.join("disable"))
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("write {text} to {}", path.display()))
 }

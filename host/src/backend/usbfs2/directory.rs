@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 /// A device's or an interface's directory.
@@ -37,6 +37,17 @@ impl Directory {
 
     pub(super) fn open_file(&self, name: &str, access: OFlags) -> Result<OwnedFd, Errno> {
         rustix::fs::openat(&self.fd, name, access | OFlags::CLOEXEC, Mode::empty())
+    }
+
+    /// Whether this user may read and write the file, now.
+    pub(super) fn is_accessible(&self, name: &str) -> bool {
+        let access = Access::READ_OK | Access::WRITE_OK;
+        rustix::fs::accessat(&self.fd, name, access, AtFlags::empty()).is_ok()
+    }
+
+    /// Differs from that of any directory made later, as for what is plugged in there next.
+    pub(super) fn number(&self) -> Result<u64, Errno> {
+        Ok(rustix::fs::fstat(&self.fd)?.st_ino)
     }
 
     /// A small file's content.

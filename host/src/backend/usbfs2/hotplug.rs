@@ -2,12 +2,12 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{Usbfs2, is_accessible};
+use super::directory::Directory;
+use super::{Usbfs2, describe, is_openable};
 use crate::backend::EventSource;
 use crate::backend::rescan::{Changes, Openable, Rescan, drain};
 use crate::{ListError, WatchError};
@@ -48,11 +48,11 @@ impl Changes for Events {
     fn openable(&self) -> Result<Vec<Openable>, ListError> {
         let names = self.backend.names()?;
         let openable = names.iter().filter_map(|id| {
-            let path = self.backend.path(id);
             // Each plug has a directory of its own.
-            let plug = std::fs::metadata(&path).ok()?.ino();
-            let info = self.backend.describe(id)?;
-            let ready = info.active_configuration().is_some() && is_accessible(&path.join("ep00"));
+            let directory = Directory::open(&self.backend.path(id)).ok()?;
+            let plug = directory.number().ok()?;
+            let info = describe(id, Some(&directory))?;
+            let ready = info.active_configuration().is_some() && is_openable(&directory, &info);
             ready.then_some(Openable { plug, info })
         });
         Ok(openable.collect())

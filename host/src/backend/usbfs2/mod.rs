@@ -11,12 +11,13 @@ mod transfers;
 mod tests;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::sysfs::SysfsDevice;
 use super::{Backend, EventSource, OpenDevice};
 use crate::{DeviceId, DeviceInfo, ListError, OpenError, WatchError};
 use directory::Directory;
+use open_device::{OpenUsbfs2, open_error};
 
 /// One mount of usbfs2.
 #[derive(Debug, Clone)]
@@ -54,17 +55,20 @@ impl Usbfs2 {
 
     /// `None` when the device is gone.
     fn describe(&self, id: &DeviceId) -> Option<DeviceInfo> {
-        let sysfs = SysfsDevice::new(id);
-        // Where permissions hide the directory, sysfs still tells.
-        let directory = Directory::open(&self.path(id)).ok();
-        let read = |name| directory.as_ref()?.read(name).ok();
-        let descriptors = read("descriptors").or_else(|| sysfs.descriptors().ok())?;
-        let configuration = match read("configuration") {
-            Some(text) => super::sysfs::configuration_value(&String::from_utf8_lossy(&text)),
-            None => sysfs.configuration(),
-        };
-        Some(sysfs.describe(id, &descriptors, configuration))
+        describe(id, Directory::open(&self.path(id)).ok().as_ref())
     }
+}
+
+/// What the device's directory says, and sysfs where permissions hide it. `None` when the device is gone.
+fn describe(id: &DeviceId, directory: Option<&Directory>) -> Option<DeviceInfo> {
+    let sysfs = SysfsDevice::new(id);
+    let read = |name| directory?.read(name).ok();
+    let descriptors = read("descriptors").or_else(|| sysfs.descriptors().ok())?;
+    let configuration = match read("configuration") {
+        Some(text) => super::sysfs::configuration_value(&String::from_utf8_lossy(&text)),
+        None => sysfs.configuration(),
+    };
+    Some(sysfs.describe(id, &descriptors, configuration))
 }
 
 impl Backend for Usbfs2 {
@@ -78,16 +82,28 @@ impl Backend for Usbfs2 {
     }
 
     fn open(&self, id: &DeviceId) -> Result<(DeviceInfo, Box<dyn OpenDevice>), OpenError> {
-        let open = open_device::OpenUsbfs2::open(id, &self.path(id))?;
-        let info = self
-            .describe(id)
-            .ok_or_else(|| OpenError::NotFound(id.clone()))?;
+        let path = self.path(id);
+        let directory = Directory::open(&path).map_err(|errno| open_error(id, &path, errno))?;
+        let info = describe(id, Some(&directory)).ok_or_else(|| OpenError::NotFound(id.clone()))?;
+        let open = OpenUsbfs2::open(&info, directory)?;
         Ok((info, Box::new(open)))
     }
 }
 
-/// Whether the file may be read and written by this user, now.
-fn is_accessible(path: &Path) -> bool {
-    use rustix::fs::Access;
-    rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK).is_ok()
+/// Whether this user may open the device as a whole, or one of its interfaces.
+fn is_openable(directory: &Directory, info: &DeviceInfo) -> bool {
+    directory.is_accessible("ep00") || permits_an_interface(directory, info)
+}
+
+/// Whether this user was given an interface of the active configuration (chown of its directory).
+fn permits_an_interface(directory: &Directory, info: &DeviceInfo) -> bool {
+    let Ok(configuration) = info.configuration(info.active_configuration()) else {
+        return false;
+    };
+    configuration.interfaces.iter().any(|interface| {
+        directory.is_accessible(&format!(
+            "{}.{}/ep00",
+            configuration.value, interface.number
+        ))
+    })
 }

@@ -14,38 +14,41 @@ use usbfs2_protocol::{Direction, SetupPacket};
 use super::control::ControlPipe;
 use super::directory::{Directory, write_setting};
 use super::endpoint::EndpointFile;
+use super::permits_an_interface;
 use crate::backend::sysfs::configuration_value;
-use crate::backend::{Claimed, InFlight, OpenDevice, Queue};
+use crate::backend::{Claimed, InFlight, OpenDevice, Queue, Refused};
 use crate::{
-    AlternateSettingError, ClaimError, ConfigurationError, DeviceId, EndpointError, OpenError,
-    TransferError,
+    AlternateSettingError, ClaimError, ConfigurationError, DeviceId, DeviceInfo, EndpointError,
+    OpenError, TransferError,
 };
 
 /// One plug of a device.
 #[derive(Debug)]
 pub(super) struct OpenUsbfs2 {
     directory: Directory,
-    control: ControlPipe,
+    /// The device's; `None` where this process was given interfaces alone.
+    control: Option<ControlPipe>,
 }
 
 impl OpenUsbfs2 {
-    pub(super) fn open(id: &DeviceId, path: &Path) -> Result<Self, OpenError> {
-        let error = |path: &Path, errno| match errno {
-            Errno::NOENT | Errno::NODEV => OpenError::NotFound(id.clone()),
-            Errno::ACCESS | Errno::PERM => OpenError::PermissionDenied(path.to_owned()),
-            errno => OpenError::Io {
-                path: path.to_owned(),
-                source: errno.into(),
-            },
+    pub(super) fn open(info: &DeviceInfo, directory: Directory) -> Result<Self, OpenError> {
+        let control = match directory.open_file("ep00", OFlags::RDWR) {
+            Ok(ep00) => Some(ControlPipe::new(SharedFile::new(ep00))),
+            Err(Errno::ACCESS | Errno::PERM) if permits_an_interface(&directory, info) => None,
+            Err(errno) => return Err(open_error(info.id(), &directory.path("ep00"), errno)),
         };
-        let directory = Directory::open(path).map_err(|errno| error(path, errno))?;
-        let ep00 = directory
-            .open_file("ep00", OFlags::RDWR)
-            .map_err(|errno| error(&directory.path("ep00"), errno))?;
-        Ok(Self {
-            directory,
-            control: ControlPipe::new(SharedFile::new(ep00)),
-        })
+        Ok(Self { directory, control })
+    }
+}
+
+pub(super) fn open_error(id: &DeviceId, path: &Path, errno: Errno) -> OpenError {
+    match errno {
+        Errno::NOENT | Errno::NODEV => OpenError::NotFound(id.clone()),
+        Errno::ACCESS | Errno::PERM => OpenError::PermissionDenied(path.to_owned()),
+        errno => OpenError::Io {
+            path: path.to_owned(),
+            source: errno.into(),
+        },
     }
 }
 
@@ -91,15 +94,27 @@ impl OpenDevice for OpenUsbfs2 {
             .open_file("driver", OFlags::RDWR)
             .map_err(|errno| error("driver", errno))?;
         claim_alone(&directory, &driver).map_err(|errno| error("driver", errno))?;
+        let control = match &self.control {
+            Some(device) => device.clone(),
+            None => {
+                let ep00 = directory
+                    .open_file("ep00", OFlags::RDWR)
+                    .map_err(|errno| error("ep00", errno))?;
+                ControlPipe::new(SharedFile::new(ep00))
+            }
+        };
         Ok(Box::new(ClaimedUsbfs2 {
-            control: self.control.clone(),
+            control,
             _claim: driver,
             directory,
         }))
     }
 
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {
-        self.control.start(setup, data)
+        match &self.control {
+            Some(control) => control.start(setup, data),
+            None => Box::new(Refused::new(data, TransferError::PermissionDenied)),
+        }
     }
 }
 
@@ -119,8 +134,8 @@ fn claim_alone(directory: &Directory, driver: &OwnedFd) -> Result<(), Errno> {
 /// An interface, claimed as long as its `driver` file is open.
 #[derive(Debug)]
 struct ClaimedUsbfs2 {
-    /// The device's: the interface's own ep00 refuses requests to the device, which the other
-    /// backends let through an interface.
+    /// The device's where this process may open it, since the other backends let requests to the
+    /// device through an interface; the interface's own, which refuses those, where it may not.
     control: ControlPipe,
     /// Closing it gives the interface back to the driver that had it, however the process ends.
     _claim: OwnedFd,
