@@ -7,6 +7,7 @@ pub mod cable;
 pub mod composite;
 pub mod device;
 pub mod kernel_log;
+pub mod random;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod usbfs2;

@@ -26,6 +26,8 @@ pub(crate) enum Action {
     Vm(VmOptions),
     /// Runs every test: those without a kernel, the module's build checks, and the suite in the VM
     Test(TestOptions),
+    /// Moves ten million transfers over the module and fails if memory or live requests grow
+    Soak(SoakOptions),
     /// Builds the module with W=1 and sparse for each kernel and runs checkpatch over it
     CheckModule(CheckModuleOptions),
 }
@@ -39,6 +41,20 @@ pub(crate) struct TestOptions {
     /// Passed to the suite in the VM, as a test's name or `--skip NAME`
     #[arg(last = true, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
+}
+
+/// What `docs/soak.md` was made with.
+pub(crate) const SOAK_TRANSFERS: u64 = 10_000_000;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SoakOptions {
+    /// Kernel series of the VM
+    #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
+    pub(crate) kernel: String,
+
+    /// Transfers to complete; docs/soak.md is the output for the default
+    #[arg(long, value_name = "N", default_value_t = SOAK_TRANSFERS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) transfers: u64,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -15,6 +15,7 @@ mod kvm;
 mod module;
 mod progress;
 mod qemu;
+mod soak;
 mod sources;
 mod tally;
 mod test;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().action {
         Action::Vm(options) => vm::run(&options),
         Action::Test(options) => test::run(&options),
+        Action::Soak(options) => soak::run(&options),
         Action::CheckModule(options) => test::run_module_checks(&options),
     };
     match outcome {

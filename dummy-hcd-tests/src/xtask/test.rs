@@ -9,10 +9,12 @@ use std::thread;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::args::{CheckModuleOptions, DEFAULT_CPUS, TestOptions, VmOptions};
+use crate::args::{
+    CheckModuleOptions, DEFAULT_CPUS, SOAK_TRANSFERS, SoakOptions, TestOptions, VmOptions,
+};
 use crate::kernel::Kernel;
 use crate::tally::{Tally, Tee};
-use crate::{apt, cache, checkpatch, module, progress, vm};
+use crate::{apt, cache, checkpatch, module, progress, soak, vm};
 
 /// What the tests in the VM run, besides what the VM itself needs. The guest installs nothing.
 const SUITE_PACKAGES: &[&str] = &[
@@ -47,6 +49,7 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     run_suite(&mut tally, options, &command)?;
     if options.filter.is_empty() {
         make_tours(&mut tally, options, command)?;
+        soak_shortly(&mut tally, options);
     }
     Ok(tally.finish())
 }
@@ -151,6 +154,22 @@ fn make_tours(tally: &mut Tally, options: &TestOptions, program: String) -> Resu
     Ok(())
 }
 
+/// A hundredth of what docs/soak.md tells of.
+fn soak_shortly(tally: &mut Tally, options: &TestOptions) {
+    let options = SoakOptions {
+        kernel: options.kernel.clone(),
+        transfers: SOAK_TRANSFERS / 100,
+    };
+    let result = soak::run(&options).and_then(|status| {
+        ensure!(status == 0, "exit status {status}");
+        Ok(())
+    });
+    tally.check(
+        &format!("a soak of {} transfers", options.transfers),
+        result,
+    );
+}
+
 fn run_in_vm(
     options: &TestOptions,
     cpus: u8,
@@ -177,7 +196,7 @@ fn run_in_vm(
 }
 
 /// Runs cargo and returns the program it made of this target.
-fn build(arguments: &[&str], target: &str) -> Result<String> {
+pub(crate) fn build(arguments: &[&str], target: &str) -> Result<String> {
     let output = cargo()
         .args(arguments)
         .args(["--message-format", "json-render-diagnostics"])

@@ -7,9 +7,9 @@ mod disk_faults;
 mod identity;
 mod keyboard;
 mod keyboard_faults;
-pub(crate) mod random;
 
 use anyhow::Result;
+pub(crate) use dummy_hcd_tests::random;
 use libtest_mimic::{Failed, Trial};
 use usbfs2_loopback::Bus;
 
