@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use usbfs2_capture::LONGEST;
 
 /// USB in user space: drive devices, be a device, and try both without hardware.
 #[derive(Debug, Parser)]
@@ -30,6 +31,11 @@ pub(crate) enum Command {
     /// Be a device, on this machine's USB device controller (needs root).
     #[command(subcommand)]
     Gadget(GadgetCommand),
+    /// Record the traffic of a device, or of a bus, in a pcapng file for Wireshark (needs root and usbmon).
+    ///
+    /// Data are kept as usbmon shows them: of one transfer at most 240 KiB.
+    #[command(after_help = CAPTURE_EXAMPLES)]
+    Capture(CaptureArgs),
     /// Say what is missing on this machine and how to get it.
     Doctor(JsonArgs),
     /// Make a tour: a keyboard types, a disk stores, the cable is pulled, nothing is lost.
@@ -204,6 +210,41 @@ pub(crate) struct GadgetDiskArgs {
     pub(crate) removable: bool,
 }
 
+const CAPTURE_EXAMPLES: &str = "\
+Examples:
+  usbfs2 capture 1-1 -o disk.pcapng                   until Ctrl-C
+  usbfs2 capture --bus 1 -o - | wireshark -k -i -     live";
+
+#[derive(Debug, Args)]
+pub(crate) struct CaptureArgs {
+    /// Where the device is (`1-1`), or its vendor and product (`046d:c31c`); by default every device.
+    pub(crate) device: Option<String>,
+    /// Only this bus, as in the first part of `1-1`; 0 stands for all.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0,
+        conflicts_with = "device"
+    )]
+    pub(crate) bus: u16,
+    /// The file to write (`-` for standard output).
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Keep this much of each transfer's data, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = LONGEST,
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(LONGEST)))]
+    pub(crate) snaplen: u32,
+    /// Stop after this many packets; a transfer has two.
+    #[arg(long, value_name = "PACKETS")]
+    pub(crate) count: Option<u64>,
+    /// Stop after this many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) duration: Option<Duration>,
+    /// Say nothing but errors.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// The text to type, in characters of a US keyboard; this project's README by default.
@@ -215,6 +256,9 @@ pub(crate) struct DemoArgs {
     /// Make it over the kernel module, gadgetfs and dummy_hcd: here where they are, else in a VM.
     #[arg(long)]
     pub(crate) kernel: bool,
+    /// Record the tour's traffic for Wireshark, of each transfer's data the first 4 KiB.
+    #[arg(long, value_name = "FILE", conflicts_with = "kernel")]
+    pub(crate) capture: Option<PathBuf>,
 }
 
 /// How long a device may take to answer before the command gives up.
@@ -235,6 +279,13 @@ fn parse_size(text: &str) -> Result<u64, String> {
     number
         .checked_mul(1 << shift)
         .ok_or_else(|| format!("`{text}` is more than 2^64 bytes"))
+}
+
+/// A time in seconds, which may have a fraction.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok();
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| format!("`{text}` is not a number of seconds such as 10 or 0.5"))
 }
 
 /// A report ID and the bytes after it: `00 01ff`.
@@ -276,6 +327,14 @@ mod tests {
         assert!(parse_size("K").is_err());
         assert!(parse_size("64KB").is_err());
         assert!(parse_size("99999999999T").is_err());
+    }
+
+    #[test]
+    fn seconds_may_have_a_fraction_but_no_sign() {
+        assert_eq!(parse_seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["-1", "NaN", "inf", "1e40", "1s", ""] {
+            assert!(parse_seconds(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod capture;
 mod demo;
 mod disk;
 mod doctor;
@@ -43,6 +44,7 @@ fn run(command: Command) -> Result<()> {
         Command::Hid(command) => hid::run(&host()?, &command),
         Command::Disk(command) => disk::run(&host()?, &command),
         Command::Gadget(command) => gadget::run(&command),
+        Command::Capture(args) => capture::run(&host()?, &args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => {

@@ -1,11 +1,12 @@
-//! What the tests in the VM stand on: the kernel's own gadgets, the cable, and what sysfs and the
-//! kernel's log say.
+//! What the tests in the VM stand on: the kernel's own gadgets, the cable, and what sysfs, the kernel's
+//! log and Wireshark say.
 //!
 //! Nothing here uses the project's libraries, so that a test can tell the module's fault from theirs.
 
 pub mod cable;
 pub mod composite;
 pub mod device;
+pub mod dissection;
 pub mod kernel_log;
 pub mod random;
 #[allow(unsafe_code)]

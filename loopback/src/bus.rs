@@ -13,7 +13,8 @@ use crate::mailbox::{Mailbox, Rings};
 use crate::port::Port;
 use crate::state::{State, port_name};
 use crate::{
-    BusDevice, BusWatch, Cable, DevicePort, EndpointCounters, Faults, UnknownPort, WatchEvent,
+    BusDevice, BusMonitor, BusWatch, Cable, DevicePort, EndpointCounters, Faults, Traffic,
+    UnknownPort, WatchEvent,
 };
 
 /// An in-process USB bus. Clones are the same bus.
@@ -147,6 +148,34 @@ impl Bus {
         BusWatch::new(events)
     }
 
+    /// Has `watch` told of every transfer the host submits and of its end, until the monitor is dropped.
+    ///
+    /// `watch` is called with the bus locked, in the order things happen and by whoever made them
+    /// happen: it must be quick, and must not use the bus, which would wait for itself.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use usbfs2_loopback::{Bus, CompletionQueue, Moment, PortOptions, Target, Transfer};
+    /// use usbfs2_protocol::{SetupPacket, Speed, standard::descriptor_type};
+    ///
+    /// let bus = Bus::new();
+    /// let (seen, traffic) = mpsc::channel();
+    /// let monitor = bus.monitor(move |traffic| {
+    ///     seen.send(matches!(traffic.moment, Moment::Submitted { setup: Some(_), .. })).ok();
+    /// });
+    /// let _port = bus.plug(PortOptions::new(Speed::High))?;
+    /// let queue = CompletionQueue::new(&bus);
+    /// let setup = SetupPacket::get_descriptor(descriptor_type::DEVICE, 0, 0, 18);
+    /// bus.devices()[0].submit(&queue, Target::Control(setup), Transfer::receive(18));
+    /// assert!(traffic.recv()?, "a request was submitted");
+    /// queue.cancel_all();
+    /// assert!(!traffic.recv()?, "it ended");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn monitor(&self, watch: impl FnMut(&Traffic<'_>) + Send + 'static) -> BusMonitor {
+        self.locked(|state, _| state.monitor(watch))
+    }
+
     /// The cable of the port called `name`, as `1-1`.
     ///
     /// # Errors
@@ -196,6 +225,7 @@ impl Bus {
             .state
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        rings.watchers.clone_from(state.monitors());
         state.serve_due(&mut rings);
         let result = work(&mut state, &mut rings);
         let holds = state.timers().next().is_some() && state.clock().is_real();

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 
+use crate::monitor::Watchers;
+
 /// A queue whose takers may block or poll.
 ///
 /// Putting something in and telling the takers are two steps, because a mailbox is filled under the
@@ -160,6 +162,8 @@ pub(crate) struct Rings {
     changed: Vec<Arc<dyn Ring>>,
     /// Those whose takers are to look at the clock again.
     alarmed: Vec<Arc<dyn Ring>>,
+    /// Those who are told at once, under the lock.
+    pub(crate) watchers: Watchers,
 }
 
 impl Rings {

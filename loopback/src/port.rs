@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, Speed};
+use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, Speed, TransferType};
 
 use crate::control::{ControlPipe, Known, Turn};
 use crate::enumerate::{Enumerated, interface_endpoints};
 use crate::mailbox::Mailbox;
+use crate::monitor::SeenAs;
 use crate::pipe::{Flow, Pipe, Wire};
 use crate::{
     BusError, Completed, ControlResponse, DeviceEvent, EndpointCounters, PlugId, RespondError,
@@ -37,6 +38,8 @@ pub(crate) struct Port {
 #[derive(Debug)]
 pub(crate) struct Plug {
     pub(crate) id: PlugId,
+    /// The device's address on the bus.
+    pub(crate) device: u8,
     pub(crate) suspended: bool,
     pub(crate) configuration: Option<u8>,
     /// Interfaces whose alternate setting is not 0.
@@ -49,9 +52,10 @@ pub(crate) struct Plug {
 }
 
 impl Plug {
-    pub(crate) fn new(id: PlugId) -> Self {
+    pub(crate) fn new(id: PlugId, device: u8) -> Self {
         Self {
             id,
+            device,
             suspended: false,
             configuration: None,
             alternates: BTreeMap::new(),
@@ -138,6 +142,20 @@ impl Port {
     /// Whether traffic flows.
     fn is_live(&self) -> bool {
         self.plug.as_ref().is_some_and(|plug| !plug.suspended)
+    }
+
+    /// What a monitor sees of a host transfer to `address`.
+    pub(crate) fn seen_as(&self, address: EndpointAddress) -> Option<SeenAs> {
+        let transfer_type = match self.pipe(address) {
+            None => TransferType::Control,
+            Some(pipe) => pipe
+                .enabled
+                .map_or(TransferType::Bulk, |endpoint| endpoint.transfer_type),
+        };
+        Some(SeenAs {
+            device: self.plug.as_ref()?.device,
+            transfer_type,
+        })
     }
 
     /// Serves one endpoint as far as both sides allow.
@@ -331,8 +349,8 @@ impl Port {
         Ok(self.advance(EndpointAddress::CONTROL, wire))
     }
 
-    pub(crate) fn plug_in(&mut self, id: PlugId, wire: &mut Wire<'_>) {
-        self.plug = Some(Plug::new(id));
+    pub(crate) fn plug_in(&mut self, id: PlugId, device: u8, wire: &mut Wire<'_>) {
+        self.plug = Some(Plug::new(id, device));
         self.event(DeviceEvent::Reset, wire);
     }
 

@@ -8,12 +8,18 @@ use usbfs2_protocol::{EndpointAddress, Speed};
 use crate::bus_device::Target;
 use crate::clock::{Clock, Timers};
 use crate::mailbox::{Mailbox, Rings};
+use crate::monitor::{BusMonitor, Watchers};
 use crate::pipe::{Flow, Wire};
 use crate::port::{Plug, Port};
 use crate::transfer::{End, Pending};
 use crate::{
-    Bus, BusDevice, BusError, Completed, DeviceEvent, PlugId, Transfer, TransferId, WatchEvent,
+    Bus, BusDevice, BusError, Completed, DeviceEvent, PlugId, Traffic, Transfer, TransferId,
+    WatchEvent,
 };
+
+/// The root hub's address on the bus, and the last one there is (USB 2.0 9.4.6).
+const ROOT_HUB: u8 = 1;
+const LAST_DEVICE: u8 = 127;
 
 /// The whole bus.
 #[derive(Debug)]
@@ -22,8 +28,11 @@ pub(crate) struct State {
     timers: Timers,
     ports: BTreeMap<u8, Port>,
     watchers: Vec<Weak<Mailbox<WatchEvent>>>,
+    monitors: Watchers,
     /// The last number given to a transfer, plug or claim.
     last_number: u64,
+    /// The last address given to a device.
+    last_device: u8,
 }
 
 impl State {
@@ -33,7 +42,9 @@ impl State {
             timers: Timers::default(),
             ports: BTreeMap::new(),
             watchers: Vec::new(),
+            monitors: Watchers::default(),
             last_number: 0,
+            last_device: ROOT_HUB,
         }
     }
 
@@ -142,9 +153,10 @@ impl State {
 
     pub(crate) fn plug_in(&mut self, bus: &Bus, number: u8, rings: &mut Rings) {
         let id = PlugId(self.number());
+        let address = self.free_device_address();
         let speed = self.on_port(number, rings, |port, wire| {
             port.plug.is_none().then(|| {
-                port.plug_in(id, wire);
+                port.plug_in(id, address, wire);
                 port.speed
             })
         });
@@ -165,6 +177,35 @@ impl State {
             let name = port_name(number);
             self.announce(&WatchEvent::Left { name, plug }, rings);
         }
+    }
+
+    /// The next address no device has, in a circle as usbcore gives them.
+    fn free_device_address(&mut self) -> u8 {
+        let plugs = self.ports.values().filter_map(|port| port.plug.as_ref());
+        let taken: Vec<u8> = plugs.map(|plug| plug.device).collect();
+        let next = |address: &u8| {
+            Some(if *address == LAST_DEVICE {
+                ROOT_HUB + 1
+            } else {
+                address + 1
+            })
+        };
+        let free = std::iter::successors(next(&self.last_device), next)
+            .find(|address| !taken.contains(address));
+        // There are as many addresses as ports, so one is free.
+        self.last_device = free.unwrap_or(LAST_DEVICE);
+        self.last_device
+    }
+
+    pub(crate) fn monitor(
+        &mut self,
+        watch: impl FnMut(&Traffic<'_>) + Send + 'static,
+    ) -> BusMonitor {
+        self.monitors.add(watch)
+    }
+
+    pub(crate) fn monitors(&self) -> &Watchers {
+        &self.monitors
     }
 
     pub(crate) fn watch(&mut self, watcher: &Arc<Mailbox<WatchEvent>>) {
@@ -224,19 +265,26 @@ impl State {
             end: End::Host,
         };
         let fits = submission.allocated && target.takes(&submission.transfer);
-        let pending = submission.into_pending(id);
+        let mut pending = submission.into_pending(id);
         if self.plug(port, plug).is_none() {
             pending.complete(Err(BusError::Unplugged), rings);
             return id;
         }
         self.on_port(port, rings, |port, wire| {
+            let seen_as = port.seen_as(address);
             match (target, port.pipe_mut(address)) {
                 _ if !fits => pending.complete(Err(BusError::InvalidRequest), wire.rings),
                 (Target::Control(setup), _) => {
                     port.prepare(&setup, wire);
+                    pending.seen_as = seen_as;
+                    wire.rings.watchers.submitted(&pending, Some(setup));
                     port.control.submit(setup, pending);
                 }
-                (Target::Endpoint(_), Some(pipe)) => pipe.submit_host(pending, wire.rings),
+                (Target::Endpoint(_), Some(pipe)) => {
+                    pending.seen_as = seen_as;
+                    wire.rings.watchers.submitted(&pending, None);
+                    pipe.submit_host(pending, wire.rings);
+                }
                 (Target::Endpoint(_), None) => {
                     pending.complete(Err(BusError::InvalidRequest), wire.rings);
                 }

@@ -8,6 +8,7 @@ use crate::BusError;
 use crate::exchange::Offer;
 use crate::fault::Fault;
 use crate::mailbox::{Mailbox, Rings};
+use crate::monitor::SeenAs;
 
 /// A transfer to submit: bytes to send, or room to receive.
 ///
@@ -124,6 +125,8 @@ pub(crate) struct Pending {
     pub(crate) fault: Option<Fault>,
     /// The microframe an injected NAK ends in.
     pub(crate) held_until: Option<u64>,
+    /// What a monitor sees of it; `None` for a device's, and until the bus has accepted it.
+    pub(crate) seen_as: Option<SeenAs>,
     queue: Arc<Mailbox<Completed>>,
 }
 
@@ -136,6 +139,7 @@ impl Pending {
             moved: 0,
             fault: None,
             held_until: None,
+            seen_as: None,
             queue,
         }
     }
@@ -166,6 +170,7 @@ impl Pending {
 
     /// Ends it.
     pub(crate) fn complete(self, status: Result<(), BusError>, rings: &mut Rings) {
+        rings.watchers.ended(&self, status);
         self.queue.push(Completed {
             id: self.id,
             user_data: self.transfer.user_data,

@@ -7,7 +7,11 @@ mod keyboard;
 mod summary;
 mod world;
 
-use anyhow::Result;
+use std::fs::File;
+use std::io::BufWriter;
+
+use anyhow::{Context, Result};
+use usbfs2_capture::Recording;
 
 use crate::args::DemoArgs;
 use crate::interrupt;
@@ -16,6 +20,10 @@ use disk::Medium;
 use keyboard::Text;
 use summary::Summary;
 use world::World;
+
+/// Bytes of a transfer that a capture of the tour keeps: commands, reports and descriptors whole, but not all
+/// of 192 MiB of files.
+const SNAP_LENGTH: u32 = 4096;
 
 /// Makes the tour. An error when anything differs from what was sent.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
@@ -31,6 +39,17 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     } else {
         World::in_process()
     };
+    let recording = match (&args.capture, &world) {
+        (Some(path), World::InProcess(bus)) => {
+            let file =
+                File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            Some((
+                path,
+                Recording::start(bus, BufWriter::new(file), SNAP_LENGTH)?,
+            ))
+        }
+        _ => None,
+    };
     say!("{}\n", world.describe())?;
     let mut summary = Summary::default();
     summary.add(keyboard::tour(&world, &text)?);
@@ -38,5 +57,14 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     summary.add(disk::tour(&world, &medium)?);
     say!("\n{summary}")?;
     say!("Everything that was sent arrived.")?;
+    if let Some((path, recording)) = recording {
+        let written = recording.finish();
+        let totals = written.with_context(|| format!("cannot write {}", path.display()))?;
+        say!(
+            "{} packets are in {}: `wireshark {1}` shows them.",
+            totals.packets,
+            path.display()
+        )?;
+    }
     Ok(())
 }

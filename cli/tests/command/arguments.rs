@@ -21,6 +21,7 @@ fn every_subcommand_has_help() {
         "gadget",
         "gadget keyboard",
         "gadget disk",
+        "capture",
         "doctor",
         "demo",
         "completions",
@@ -56,6 +57,11 @@ fn wrong_arguments_are_explained() {
         ("hid send --output 00f", "even number of hexadecimal digits"),
         ("hid send --leds num --output 00", "cannot be used with"),
         ("gadget disk", "--image <FILE>"),
+        ("capture 1-1", "--output <FILE>"),
+        ("capture 1-1 --bus 1 -o x", "cannot be used with"),
+        ("capture -o x --snaplen 262097", "0..=262096"),
+        ("capture -o x --duration -1", "such as 10 or 0.5"),
+        ("demo --kernel --capture x", "cannot be used with"),
         ("completions tcsh", "bash, elvish, fish, powershell, zsh"),
     ] {
         let outcome = usbfs2(line.split(' '));

@@ -9,6 +9,8 @@ use std::thread;
 
 use anyhow::{Context, Result, ensure};
 
+use dummy_hcd_tests::dissection::Dissection;
+
 use crate::args::{
     CheckModuleOptions, DEFAULT_CPUS, SOAK_TRANSFERS, SoakOptions, TestOptions, VmOptions,
 };
@@ -25,6 +27,7 @@ const SUITE_PACKAGES: &[&str] = &[
     "make",
     "python3",
     "sparse",
+    "tshark",
 ];
 
 /// The tests in which the module races: their names begin with this, and they get two processors.
@@ -135,10 +138,13 @@ fn run_part(
     tally.count("the suite in the VM", &tee.text(), succeeded);
 }
 
-/// Makes the tour of `usbfs2 demo` in both worlds.
+/// Makes the tour of `usbfs2 demo` in both worlds, on record in the first.
 fn make_tours(tally: &mut Tally, options: &TestOptions, program: String) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let capture = directory.path().join("demo.pcapng");
     let tour = Command::new(&program)
-        .arg("demo")
+        .args(["demo", "--capture"])
+        .arg(&capture)
         .stdin(Stdio::null())
         .status();
     let tour = tour.context("run the command").and_then(|status| {
@@ -146,6 +152,7 @@ fn make_tours(tally: &mut Tally, options: &TestOptions, program: String) -> Resu
         Ok(())
     });
     tally.check("usbfs2 demo", tour);
+    tally.check("tshark dissects the demo", dissects_the_tour(&capture));
     let command = vec![program, "demo".to_owned(), "--kernel".to_owned()];
     tally.check(
         "usbfs2 demo --kernel",
@@ -168,6 +175,21 @@ fn soak_shortly(tally: &mut Tally, options: &TestOptions) {
         &format!("a soak of {} transfers", options.transfers),
         result,
     );
+}
+
+/// Whether Wireshark's dissectors know a capture of the tour for what it is: a keyboard with its reports and a
+/// disk with its commands, written and read.
+fn dissects_the_tour(capture: &Path) -> Result<()> {
+    let seen = Dissection::of(capture)?;
+    let complete = seen.device_descriptors >= 2
+        && seen.configurations >= 2
+        // A key down and up for each character of the README.
+        && seen.reports > 2 * 4000
+        && seen.reads > 0
+        && seen.writes > 0
+        && seen.statuses > 0;
+    ensure!(complete, "tshark saw only {seen:?}");
+    Ok(())
 }
 
 fn run_in_vm(

@@ -2,11 +2,13 @@
 
 use std::env;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::dissection::Dissection;
 use dummy_hcd_tests::usbfs2 as files;
 use dummy_hcd_tests::wait::{self, DEADLINE};
 use usbfs2_gadget::functions::Keyboard;
@@ -28,6 +30,10 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new(
             "command::a_keyboard_is_monitored_and_lit",
             keyboard_is_monitored_and_lit,
+        ),
+        Test::new(
+            "command::a_capture_shows_a_disk_on_usbfs2_to_wireshark",
+            capture_is_dissected,
         ),
         Test::new(
             "command::a_gadget_that_is_asked_to_end_leaves_nothing",
@@ -59,12 +65,12 @@ fn succeed(arguments: &[&str]) -> Result<Output> {
     Ok(output)
 }
 
-/// A gadget run by the command; killed if a test fails before it ends it.
-struct CommandGadget(Child);
+/// A command that runs until it is asked to end; killed if a test fails before that.
+struct Running(Child);
 
-impl CommandGadget {
+impl Running {
     fn start(arguments: &[&str]) -> Result<Self> {
-        let child = usbfs2()?.arg("gadget").args(arguments).spawn()?;
+        let child = usbfs2()?.args(arguments).spawn()?;
         Ok(Self(child))
     }
 
@@ -73,15 +79,13 @@ impl CommandGadget {
         let pid = self.0.id().to_string();
         let kill = Command::new("kill").args(["-TERM", &pid]).status()?;
         ensure!(kill.success(), "kill: {kill}");
-        let status = wait::until("the gadget's command ends", || {
-            self.0.try_wait().ok().flatten()
-        })?;
-        ensure!(status.success(), "the gadget's command: {status}");
+        let status = wait::until("the command ends", || self.0.try_wait().ok().flatten())?;
+        ensure!(status.success(), "the command: {status}");
         Ok(())
     }
 }
 
-impl Drop for CommandGadget {
+impl Drop for Running {
     fn drop(&mut self) {
         // Both fail only when it has ended.
         let _ = self.0.kill();
@@ -103,7 +107,7 @@ fn disk_is_written_verified_and_read() -> Result<()> {
     let mut bytes = vec![0; 3 << 20];
     Random::new(7).fill(&mut bytes);
     fs::write(&content, &bytes)?;
-    let gadget = CommandGadget::start(&["disk", "--image", path(&image)?, "--size", "8M"])?;
+    let gadget = Running::start(&["gadget", "disk", "--image", path(&image)?, "--size", "8M"])?;
     let device = SysfsDevice::wait(0)?;
     device.wait_driver(0, "usb-storage")?;
     let name = device.name();
@@ -176,12 +180,54 @@ fn keyboard_is_monitored_and_lit() -> Result<()> {
     Ok(())
 }
 
+fn capture_is_dissected() -> Result<()> {
+    let loaded = Command::new("modprobe").arg("usbmon").status()?;
+    ensure!(loaded.success(), "modprobe usbmon: {loaded}");
+    let directory = tempfile::tempdir()?;
+    let (image, capture) = (
+        directory.path().join("image"),
+        directory.path().join("capture.pcapng"),
+    );
+    let gadget = Running::start(&["gadget", "disk", "--image", path(&image)?, "--size", "1M"])?;
+    let device = SysfsDevice::wait(0)?;
+    device.wait_driver(0, "usb-storage")?;
+    let name = device.name();
+
+    let file = path(&capture)?;
+    let mut recording = usbfs2()?
+        .args(["capture", name, "-o", file])
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stderr = recording.stderr.take().context("stderr is a pipe")?;
+    let recording = Running(recording);
+    let mut said = BufReader::new(stderr).lines();
+    let first = said.next().context("the capture says nothing")??;
+    ensure!(first.starts_with("Capturing"), "{first}");
+    let copy = directory.path().join("copy");
+    succeed(&["disk", "read", name, path(&copy)?, "--length", "64K"])?;
+    succeed(&["disk", "write", name, path(&copy)?])?;
+    recording.end()?;
+    let last = said
+        .next()
+        .context("the capture does not say how it went")??;
+    ensure!(last.ends_with("; none lost."), "{last}");
+
+    let seen = Dissection::of(&capture)?;
+    let complete = seen.device_descriptors > 0
+        && seen.configurations > 0
+        && seen.reads >= 2
+        && seen.writes >= 2
+        && seen.statuses > 0;
+    ensure!(complete, "tshark saw only {seen:?}; {last}");
+    gadget.end()
+}
+
 fn gadget_leaves_nothing() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let text = directory.path().join("text");
     fs::write(&text, "bye\n")?;
     for _ in 0..3 {
-        let gadget = CommandGadget::start(&["keyboard", "--text", path(&text)?])?;
+        let gadget = Running::start(&["gadget", "keyboard", "--text", path(&text)?])?;
         let device = SysfsDevice::wait(0)?;
         device.wait_driver(0, "usbhid")?;
         gadget.end()?;
