@@ -102,7 +102,9 @@ impl<W: Write> Writer<W> {
         // What there would be but for the snap length here and usbmon's own.
         let whole = match data {
             [] => 0,
-            data => data.len().max(usize::try_from(header.length).unwrap_or(usize::MAX)),
+            data => data
+                .len()
+                .max(usize::try_from(header.length).unwrap_or(usize::MAX)),
         };
         let block = EnhancedPacketBlock {
             interface_id: 0,

@@ -60,7 +60,7 @@ fn wrong_arguments_are_explained() {
         ("capture 1-1", "--output <FILE>"),
         ("capture 1-1 --bus 1 -o x", "cannot be used with"),
         ("capture -o x --snaplen 262097", "0..=262096"),
-        ("capture -o x --duration -1", "such as 10 or 0.5"),
+        ("capture -o x --duration 1m", "such as 10 or 0.5"),
         ("demo --kernel --capture x", "cannot be used with"),
         ("completions tcsh", "bash, elvish, fish, powershell, zsh"),
     ] {

@@ -56,6 +56,7 @@ fn the_tour_types_a_given_text_and_fills_a_copy_of_a_given_image() {
     let image = folder.path().join("stick.img");
     fat_image(&image, 80 * 1024 * 1024);
     let before = fs::read(&image).unwrap();
+    let capture = folder.path().join("tour.pcapng");
 
     let arguments = [
         "demo",
@@ -63,6 +64,8 @@ fn the_tour_types_a_given_text_and_fills_a_copy_of_a_given_image() {
         text.to_str().unwrap(),
         "--image",
         image.to_str().unwrap(),
+        "--capture",
+        capture.to_str().unwrap(),
     ];
     let printed = usbfs2(arguments).printed();
 
@@ -71,10 +74,14 @@ fn the_tour_types_a_given_text_and_fills_a_copy_of_a_given_image() {
     assert!(printed.contains("it began \"Two lines,\""), "{printed}");
     let copied = format!("Disk: a copy of {}.", image.display());
     assert!(printed.contains(&copied), "{printed}");
+    let captured = format!("packets are in {}: ", capture.display());
     assert!(
-        printed.ends_with("\nEverything that was sent arrived.\n"),
+        printed.contains("\nEverything that was sent arrived.\n") && printed.contains(&captured),
         "{printed}"
     );
+    // Dissecting it is a check of `cargo xtask test`.
+    let file = fs::read(&capture).unwrap();
+    assert_eq!(file[..4], 0x0a0d_0d0a_u32.to_ne_bytes());
     assert!(fs::read(&image).unwrap() == before, "the image was changed");
 }
 
