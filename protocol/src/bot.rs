@@ -200,11 +200,20 @@ impl CommandStatusWrapper {
     /// # Errors
     /// Any of the first three of [`InvalidCsw`]: reset recovery is due (BOT 5.3.4).
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidCsw> {
+        Self::parse_signed(bytes, Self::SIGNATURE)
+    }
+
+    /// As [`parse`](Self::parse), for a device that is known to sign its statuses otherwise than the
+    /// standard says.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_signed(bytes: &[u8], expected_signature: u32) -> Result<Self, InvalidCsw> {
         let bytes: &[u8; Self::LENGTH] = bytes
             .try_into()
             .map_err(|_| InvalidCsw::Length(bytes.len()))?;
         let signature = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        if signature != Self::SIGNATURE {
+        if signature != expected_signature {
             return Err(InvalidCsw::Signature(signature));
         }
         Ok(Self {

@@ -3,17 +3,12 @@
 use std::ops::Range;
 
 use usbfs2_host::{Waiting, block_on};
-use usbfs2_protocol::scsi::{
-    Capacity, Command, ModePage, ModePageControl, ModeParameters, StandardInquiry,
-    VitalProductData, page_code,
-};
+use usbfs2_protocol::scsi::{Command, Sense, SenseKey, StandardInquiry};
 
-use crate::error::{DiskError, InvalidAnswer};
+use crate::error::DiskError;
+use crate::medium::{self, Medium};
 use crate::transport::Data;
-use crate::unit::{OnMediumChange, Unit};
-
-/// The version field of a unit that knows the vital product data pages for disks (SPC-3).
-const VERSION_SPC_3: u8 = 5;
+use crate::unit::Unit;
 
 /// A logical unit with a medium, as bytes from 0 to its size.
 ///
@@ -24,7 +19,11 @@ const VERSION_SPC_3: u8 = 5;
 /// # Errors of its methods
 /// Transport failures are retried with reset recovery in between (BOT 5.3.4), so an error is final
 /// and names the command and the stage; [`DiskError::Disconnected`] ends the device's use.
-/// [`DiskError::MediumChanged`] lasts until [`refresh`](Self::refresh).
+///
+/// A drive whose medium was taken out says [`DiskError::NoMedium`] once. From then on, and from the first
+/// sign of a new medium, everything but [`refresh`](Self::refresh) is refused with
+/// [`DiskError::MediumChanged`], whichever handle to the unit was told of it: nothing is read or written
+/// in the belief that it is the medium before, and no size outlives its medium.
 ///
 /// # Cancellation
 /// A dropped future leaves the blocks it was to write in either state, and the device usable: the
@@ -33,11 +32,11 @@ const VERSION_SPC_3: u8 = 5;
 pub struct BlockDevice {
     unit: Unit,
     inquiry: StandardInquiry,
-    capacity: Capacity,
-    read_only: bool,
-    medium_changed: bool,
-    /// A multiple of the block size.
-    max_transfer_bytes: usize,
+    medium: Medium,
+    /// What one command may move by the device's speed and the caller's wish.
+    most_bytes: usize,
+    /// What one command may move by the unit's own word.
+    most_blocks: Option<u32>,
     /// One block, for the parts of blocks at the ends of a transfer.
     block: Vec<u8>,
 }
@@ -45,27 +44,19 @@ pub struct BlockDevice {
 impl BlockDevice {
     pub(crate) async fn open(
         waiting: Waiting,
-        unit: Unit,
-        max_transfer_bytes: usize,
+        mut unit: Unit,
+        most_bytes: usize,
     ) -> Result<Self, DiskError> {
-        let inquiry = inquire(waiting, &unit).await?;
-        let medium = Medium::read(waiting, &unit).await?;
-        let limit = max_transfer(
-            waiting,
-            &unit,
-            &inquiry,
-            &medium.capacity,
-            max_transfer_bytes,
-        )
-        .await?;
+        let inquiry = medium::inquire(waiting, &mut unit).await?;
+        let most_blocks = medium::most_blocks(waiting, &mut unit, &inquiry).await?;
+        let medium = Medium::read(waiting, &mut unit).await?;
         Ok(Self {
             unit,
             inquiry,
-            capacity: medium.capacity,
-            read_only: medium.read_only,
-            medium_changed: false,
-            max_transfer_bytes: limit,
+            most_bytes,
+            most_blocks,
             block: vec![0; medium.capacity.block_size() as usize],
+            medium,
         })
     }
 
@@ -78,31 +69,34 @@ impl BlockDevice {
     /// Bytes of a logical block.
     #[must_use]
     pub fn block_size(&self) -> u32 {
-        self.capacity.block_size()
+        self.medium.capacity.block_size()
     }
 
     /// Logical blocks on the medium.
     #[must_use]
     pub fn block_count(&self) -> u64 {
-        self.capacity.block_count()
+        self.medium.capacity.block_count()
     }
 
     /// Bytes on the medium.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.capacity.byte_length()
+        self.medium.capacity.byte_length()
     }
 
     /// Whether the medium is write-protected.
     #[must_use]
     pub fn read_only(&self) -> bool {
-        self.read_only
+        self.medium.read_only
     }
 
     /// The most bytes one command moves.
     #[must_use]
     pub fn max_transfer_bytes(&self) -> usize {
-        self.max_transfer_bytes
+        let block_size = self.block.len();
+        let blocks = (self.most_bytes / block_size).max(1);
+        let most = self.most_blocks.map_or(usize::MAX, |most| most as usize);
+        blocks.min(most) * block_size
     }
 
     /// Looks at the medium again, which may be another one.
@@ -122,14 +116,62 @@ impl BlockDevice {
     }
 
     async fn refresh_waiting(&mut self, waiting: Waiting) -> Result<(), DiskError> {
-        let medium = Medium::read(waiting, &self.unit).await?;
-        let block_size = medium.capacity.block_size() as usize;
-        self.max_transfer_bytes = whole_blocks(self.max_transfer_bytes, block_size);
-        self.block.resize(block_size, 0);
-        self.capacity = medium.capacity;
-        self.read_only = medium.read_only;
-        self.medium_changed = false;
+        self.medium = Medium::read(waiting, &mut self.unit).await?;
+        self.block
+            .resize(self.medium.capacity.block_size() as usize, 0);
         Ok(())
+    }
+
+    /// Locks the medium in, or lets it go again (PREVENT ALLOW MEDIUM REMOVAL, SPC-3 6.13).
+    ///
+    /// The lock holds until it is taken back, the device is reset or unplugged; it outlives this handle.
+    ///
+    /// # Errors
+    /// [`DiskError::Sense`] with an illegal request where the unit knows no lock, as fixed disks do not;
+    /// see [`BlockDevice`].
+    pub async fn prevent_removal(&mut self, prevent: bool) -> Result<(), DiskError> {
+        self.prevent_waiting(Waiting::Async, prevent).await
+    }
+
+    /// [`prevent_removal`](Self::prevent_removal), blocking.
+    ///
+    /// # Errors
+    /// As [`prevent_removal`](Self::prevent_removal).
+    pub fn prevent_removal_blocking(&mut self, prevent: bool) -> Result<(), DiskError> {
+        block_on(self.prevent_waiting(Waiting::Blocking, prevent))
+    }
+
+    async fn prevent_waiting(&mut self, waiting: Waiting, prevent: bool) -> Result<(), DiskError> {
+        let command = Command::PreventAllowMediumRemoval { prevent };
+        self.unit.order(waiting, &command).await
+    }
+
+    /// Flushes the medium and has the unit eject it (START STOP UNIT, SBC-2 5.17).
+    ///
+    /// # Errors
+    /// [`DiskError::RemovalPrevented`] while the medium is locked in; [`DiskError::Sense`] with an illegal
+    /// request where it is fixed; see [`BlockDevice`].
+    pub async fn eject(&mut self) -> Result<(), DiskError> {
+        self.eject_waiting(Waiting::Async).await
+    }
+
+    /// [`eject`](Self::eject), blocking.
+    ///
+    /// # Errors
+    /// As [`eject`](Self::eject).
+    pub fn eject_blocking(&mut self) -> Result<(), DiskError> {
+        block_on(self.eject_waiting(Waiting::Blocking))
+    }
+
+    async fn eject_waiting(&mut self, waiting: Waiting) -> Result<(), DiskError> {
+        self.flush_waiting(waiting).await?;
+        let command = Command::StartStopUnit {
+            immediate: false,
+            load_eject: true,
+            start: false,
+            power_condition: 0,
+        };
+        self.unit.order(waiting, &command).await
     }
 
     /// Fills `bytes` from the medium, starting at byte `offset`.
@@ -164,7 +206,8 @@ impl BlockDevice {
                 now.copy_from_slice(&self.block[within]);
             } else {
                 let command = Command::read(piece.lba, piece.blocks);
-                self.run(waiting, &command, Data::In(now)).await?;
+                let data = Data::In(now);
+                self.unit.run_whole(waiting, &command, data).await?;
             }
             offset += piece.length as u64;
             bytes = later;
@@ -196,7 +239,7 @@ impl BlockDevice {
         offset: u64,
         mut bytes: &[u8],
     ) -> Result<(), DiskError> {
-        if self.read_only {
+        if self.medium.read_only {
             return Err(DiskError::ReadOnly);
         }
         self.check_range(offset, bytes.len())?;
@@ -209,11 +252,13 @@ impl BlockDevice {
                 self.read_block(waiting, piece.lba).await?;
                 let mut block = std::mem::take(&mut self.block);
                 block[within].copy_from_slice(now);
-                let written = self.run(waiting, &command, Data::Out(&block)).await;
+                let data = Data::Out(&block);
+                let written = self.unit.run_whole(waiting, &command, data).await;
                 self.block = block;
                 written?;
             } else {
-                self.run(waiting, &command, Data::Out(now)).await?;
+                let data = Data::Out(now);
+                self.unit.run_whole(waiting, &command, data).await?;
             }
             offset += piece.length as u64;
             bytes = later;
@@ -245,7 +290,7 @@ impl BlockDevice {
             blocks: 0,
             immediate: false,
         };
-        match self.run(waiting, &command, Data::None).await {
+        match self.unit.order(waiting, &command).await {
             Err(DiskError::Sense { sense, .. }) if refuses_command(&sense) => Ok(()),
             result => result,
         }
@@ -253,27 +298,10 @@ impl BlockDevice {
 
     async fn read_block(&mut self, waiting: Waiting, lba: u64) -> Result<(), DiskError> {
         let mut block = std::mem::take(&mut self.block);
-        let result = self
-            .run(waiting, &Command::read(lba, 1), Data::In(&mut block))
-            .await;
+        let data = Data::In(&mut block);
+        let command = Command::read(lba, 1);
+        let result = self.unit.run_whole(waiting, &command, data).await;
         self.block = block;
-        result
-    }
-
-    async fn run(
-        &mut self,
-        waiting: Waiting,
-        command: &Command,
-        data: Data<'_>,
-    ) -> Result<(), DiskError> {
-        if self.medium_changed {
-            return Err(DiskError::MediumChanged);
-        }
-        let result = self
-            .unit
-            .run_whole(waiting, command, data, OnMediumChange::Report)
-            .await;
-        self.medium_changed = result == Err(DiskError::MediumChanged);
         result
     }
 
@@ -300,7 +328,8 @@ impl BlockDevice {
                 within_block: Some(start..end),
             };
         }
-        let length = whole_blocks(length.min(self.max_transfer_bytes), block_size);
+        let length = length.min(self.max_transfer_bytes());
+        let length = length - length % block_size;
         let blocks = u32::try_from(length / block_size).unwrap_or(u32::MAX);
         Piece {
             lba,
@@ -321,169 +350,14 @@ struct Piece {
     within_block: Option<Range<usize>>,
 }
 
-/// What depends on the medium.
-struct Medium {
-    capacity: Capacity,
-    read_only: bool,
-}
-
-impl Medium {
-    async fn read(waiting: Waiting, unit: &Unit) -> Result<Self, DiskError> {
-        unit.run(
-            waiting,
-            &Command::TestUnitReady,
-            Data::None,
-            OnMediumChange::Ignore,
-        )
-        .await?;
-        Ok(Self {
-            capacity: read_capacity(waiting, unit).await?,
-            read_only: write_protected(waiting, unit).await?,
-        })
-    }
-}
-
-async fn inquire(waiting: Waiting, unit: &Unit) -> Result<StandardInquiry, DiskError> {
-    let command = Command::Inquiry {
-        page: None,
-        allocation_length: 36,
-    };
-    let mut bytes = [0; StandardInquiry::LENGTH];
-    let length = unit
-        .run(
-            waiting,
-            &command,
-            Data::In(&mut bytes),
-            OnMediumChange::Ignore,
-        )
-        .await?;
-    StandardInquiry::parse(&bytes[..length]).map_err(|error| wrong_answer(&command, error))
-}
-
-async fn read_capacity(waiting: Waiting, unit: &Unit) -> Result<Capacity, DiskError> {
-    let command = Command::ReadCapacity10;
-    let mut bytes = [0; Capacity::LENGTH_10];
-    unit.run_whole(
-        waiting,
-        &command,
-        Data::In(&mut bytes),
-        OnMediumChange::Ignore,
-    )
-    .await?;
-    let capacity = match Capacity::parse_10(&bytes) {
-        Ok(Some(capacity)) => capacity,
-        // More blocks than 32 bits count.
-        Ok(None) => read_capacity_16(waiting, unit).await?,
-        Err(error) => return Err(wrong_answer(&command, error)),
-    };
-    let block_size = capacity.block_size();
-    if !block_size.is_power_of_two() || !(512..=65_536).contains(&block_size) {
-        let reason = InvalidAnswer::BlockSize(block_size);
-        return Err(DiskError::Answer {
-            command: command.name(),
-            reason,
-        });
-    }
-    Ok(capacity)
-}
-
-async fn read_capacity_16(waiting: Waiting, unit: &Unit) -> Result<Capacity, DiskError> {
-    let command = Command::ReadCapacity16 {
-        allocation_length: 32,
-    };
-    let mut bytes = [0; Capacity::LENGTH_16];
-    let length = unit
-        .run(
-            waiting,
-            &command,
-            Data::In(&mut bytes),
-            OnMediumChange::Ignore,
-        )
-        .await?;
-    Capacity::parse_16(&bytes[..length]).map_err(|error| wrong_answer(&command, error))
-}
-
-/// Whether the mode parameter header has the write-protect bit. A device that does not know the
-/// command protects nothing.
-async fn write_protected(waiting: Waiting, unit: &Unit) -> Result<bool, DiskError> {
-    let command = Command::ModeSense6 {
-        disable_block_descriptors: false,
-        page_control: ModePageControl::Current,
-        page: ModePage::ALL,
-        subpage: 0,
-        allocation_length: 192,
-    };
-    let mut bytes = [0; 192];
-    let answer = unit
-        .run(
-            waiting,
-            &command,
-            Data::In(&mut bytes),
-            OnMediumChange::Ignore,
-        )
-        .await;
-    match answer {
-        Ok(length) => Ok(ModeParameters::parse_6(&bytes[..length])
-            .is_ok_and(|parameters| parameters.write_protected)),
-        Err(DiskError::Sense { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// What one command may move: `limit`, or less when the unit says so (SBC-3 6.6.4).
-async fn max_transfer(
-    waiting: Waiting,
-    unit: &Unit,
-    inquiry: &StandardInquiry,
-    capacity: &Capacity,
-    limit: usize,
-) -> Result<usize, DiskError> {
-    let block_size = capacity.block_size() as usize;
-    let limit = whole_blocks(limit, block_size);
-    // Older devices are known to hang when asked for pages they never heard of.
-    if inquiry.version < VERSION_SPC_3 {
-        return Ok(limit);
-    }
-    let page = page_code::BLOCK_LIMITS;
-    let command = Command::Inquiry {
-        page: Some(page),
-        allocation_length: 64,
-    };
-    let mut bytes = [0; 64];
-    let answer = unit
-        .run(
-            waiting,
-            &command,
-            Data::In(&mut bytes),
-            OnMediumChange::Ignore,
-        )
-        .await;
-    let length = match answer {
-        Ok(length) => length,
-        Err(DiskError::Sense { .. }) => return Ok(limit),
-        Err(error) => return Err(error),
-    };
-    Ok(match VitalProductData::parse(page, &bytes[..length]) {
-        Ok(VitalProductData::BlockLimits(limits)) if limits.maximum_transfer_length > 0 => {
-            limit.min((limits.maximum_transfer_length as usize).saturating_mul(block_size))
-        }
-        _ => limit,
-    })
-}
-
-fn wrong_answer(command: &Command, error: impl Into<InvalidAnswer>) -> DiskError {
-    DiskError::Answer {
-        command: command.name(),
-        reason: error.into(),
-    }
-}
-
-/// `length` rounded down to whole blocks, but one block at least.
-fn whole_blocks(length: usize, block_size: usize) -> usize {
-    (length / block_size).max(1) * block_size
-}
-
-/// Whether a unit does not know a command at all.
-fn refuses_command(sense: &usbfs2_protocol::scsi::Sense) -> bool {
-    *sense == usbfs2_protocol::scsi::Sense::INVALID_COMMAND_OPERATION_CODE
+/// Whether a unit does not know a command, or not with these parameters.
+fn refuses_command(sense: &Sense) -> bool {
+    let refusals = [
+        Sense::INVALID_COMMAND_OPERATION_CODE,
+        Sense::INVALID_FIELD_IN_COMMAND,
+    ];
+    sense.key == SenseKey::IllegalRequest
+        && refusals
+            .iter()
+            .any(|refusal| (sense.code, sense.qualifier) == (refusal.code, refusal.qualifier))
 }

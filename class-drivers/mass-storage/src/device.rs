@@ -14,9 +14,12 @@ use usbfs2_protocol::{EndpointAddress, TransferType};
 
 use crate::block_device::BlockDevice;
 use crate::error::{DiskError, OpenError};
+use crate::options::Options;
+use crate::quirks::Quirks;
 use crate::statistics::Statistics;
 use crate::transport::Transport;
 use crate::unit::Unit;
+use crate::unit_info::UnitInfo;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -26,7 +29,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct MassStorage {
     transport: Arc<Mutex<Transport>>,
     max_lun: u8,
-    /// What one command may move at most, by the device's speed.
+    options: Options,
+    /// What one command may move at most, by the caller's wish or the device's speed.
     max_transfer_bytes: usize,
 }
 
@@ -44,7 +48,7 @@ impl MassStorage {
     /// # Errors
     /// There is none, it is claimed by another program, or it does not answer.
     pub async fn open(device: &Device) -> Result<Self, OpenError> {
-        Self::open_waiting(Waiting::Async, device).await
+        Self::open_with(device, Options::default()).await
     }
 
     /// [`open`](Self::open), blocking.
@@ -52,10 +56,30 @@ impl MassStorage {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_blocking(device: &Device) -> Result<Self, OpenError> {
-        block_on(Self::open_waiting(Waiting::Blocking, device))
+        Self::open_with_blocking(device, Options::default())
     }
 
-    async fn open_waiting(waiting: Waiting, device: &Device) -> Result<Self, OpenError> {
+    /// [`open`](Self::open), with another patience than usual.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(device: &Device, options: Options) -> Result<Self, OpenError> {
+        Self::open_waiting(Waiting::Async, device, options).await
+    }
+
+    /// [`open_with`](Self::open_with), blocking.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_blocking(device: &Device, options: Options) -> Result<Self, OpenError> {
+        block_on(Self::open_waiting(Waiting::Blocking, device, options))
+    }
+
+    async fn open_waiting(
+        waiting: Waiting,
+        device: &Device,
+        options: Options,
+    ) -> Result<Self, OpenError> {
         let setting = device
             .configuration()?
             .interfaces
@@ -75,7 +99,10 @@ impl MassStorage {
         Ok(Self {
             transport: Arc::new(Mutex::new(transport)),
             max_lun,
-            max_transfer_bytes: max_transfer_bytes(device),
+            options,
+            max_transfer_bytes: options
+                .max_transfer_bytes
+                .unwrap_or_else(|| max_transfer_bytes(device)),
         })
     }
 
@@ -88,7 +115,7 @@ impl MassStorage {
     /// Opens a logical unit: asks what it is, waits until its medium is ready, reads its size.
     ///
     /// # Errors
-    /// There is no such unit, no medium in it, or it does not answer in 30 s.
+    /// There is no such unit, no medium in it, or it does not answer in time ([`Options`]).
     pub async fn block_device(&self, lun: u8) -> Result<BlockDevice, DiskError> {
         BlockDevice::open(Waiting::Async, self.unit(lun)?, self.max_transfer_bytes).await
     }
@@ -106,15 +133,39 @@ impl MassStorage {
         ))
     }
 
+    /// Looks at every logical unit there is: what it is, and its medium.
+    ///
+    /// Numbers up to [`max_lun`](Self::max_lun) behind which the device says there is nothing are left out.
+    ///
+    /// # Errors
+    /// The device does not answer. What is wrong with one unit's medium is in its place in the list.
+    pub async fn units(&self) -> Result<Vec<UnitInfo>, DiskError> {
+        self.units_waiting(Waiting::Async).await
+    }
+
+    /// [`units`](Self::units), blocking.
+    ///
+    /// # Errors
+    /// As [`units`](Self::units).
+    pub fn units_blocking(&self) -> Result<Vec<UnitInfo>, DiskError> {
+        block_on(self.units_waiting(Waiting::Blocking))
+    }
+
+    async fn units_waiting(&self, waiting: Waiting) -> Result<Vec<UnitInfo>, DiskError> {
+        let mut units = Vec::new();
+        for lun in 0..=self.max_lun {
+            units.extend(UnitInfo::read(waiting, self.unit(lun)?).await?);
+        }
+        Ok(units)
+    }
+
     fn unit(&self, lun: u8) -> Result<Unit, DiskError> {
         let max_lun = self.max_lun;
         if lun > max_lun {
             return Err(DiskError::NoUnit { lun, max_lun });
         }
-        Ok(Unit {
-            transport: Arc::clone(&self.transport),
-            lun,
-        })
+        let transport = Arc::clone(&self.transport);
+        Ok(Unit::new(transport, lun, self.options))
     }
 
     /// What the driver did and survived since the device was opened. Waits for a command in progress.
@@ -126,6 +177,17 @@ impl MassStorage {
     #[must_use]
     pub fn statistics_blocking(&self) -> Statistics {
         block_on(self.statistics())
+    }
+
+    /// What the device was found to do otherwise than the standard says. Waits for a command in progress.
+    pub async fn quirks(&self) -> Quirks {
+        self.transport.lock().await.quirks()
+    }
+
+    /// [`quirks`](Self::quirks), blocking.
+    #[must_use]
+    pub fn quirks_blocking(&self) -> Quirks {
+        block_on(self.quirks())
     }
 }
 

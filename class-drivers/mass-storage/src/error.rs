@@ -125,6 +125,9 @@ pub enum DiskError {
     /// The medium is write-protected.
     #[error("the medium is write-protected")]
     ReadOnly,
+    /// The medium is locked in.
+    #[error("the medium is locked in: allow its removal, then eject it")]
+    RemovalPrevented,
     /// The range is not on the medium.
     #[error("bytes {offset} to {end} are beyond the medium's {size} bytes")]
     OutOfRange {

@@ -6,17 +6,23 @@ use std::time::{Duration, Instant};
 use usbfs2_host::{Buffer, Bulk, Completion, Endpoint, In, Interface, Out, TransferError, Waiting};
 use usbfs2_protocol::Direction;
 use usbfs2_protocol::bot::{
-    CommandBlockWrapper, CommandStatus, CommandStatusWrapper, InvalidCsw, bulk_only_reset,
+    CommandBlockWrapper, CommandStatus, CommandStatusWrapper, bulk_only_reset,
 };
 use usbfs2_protocol::scsi::CommandBlock;
 
+use crate::conditions::Conditions;
 use crate::error::{Stage, TransportFault};
+use crate::quirks::{Judge, Quirks};
 use crate::statistics::Statistics;
 
 /// How long the device may take over a class request or to end a data stage it has reported on.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the device may be silent before the OUT pipe is looked at, which may say why.
 const LOOK_AT_OUT_AFTER: Duration = Duration::from_millis(100);
+/// How long a status may take that follows an empty packet: it is ready by then.
+const STATUS_AFTER_EMPTY_PACKET: Duration = Duration::from_secs(1);
+/// The first command's tag less one. Not 0, which a device may send that fills in no tag.
+const FIRST_TAG: u32 = u32::from_be_bytes(*b"usb2");
 
 /// The data stage of a command.
 #[derive(Debug)]
@@ -87,6 +93,7 @@ pub(crate) struct Transport {
     /// The tag of the command that the last reset recovery gave up, whose status may still come: a
     /// controller can have taken it ahead of the host and keep it over the reset.
     abandoned_tag: Option<u32>,
+    judge: Judge,
     /// Kept between commands, so that the common path allocates nothing.
     wrapper: Buffer,
     data: Buffer,
@@ -94,6 +101,7 @@ pub(crate) struct Transport {
     /// Of the command in progress, what the OUT pipe has completed: the wrapper, then the data.
     sent: VecDeque<Completion>,
     pub(crate) statistics: Statistics,
+    pub(crate) conditions: Conditions,
 }
 
 impl Transport {
@@ -106,14 +114,16 @@ impl Transport {
             bulk_in,
             bulk_out,
             interface,
-            tag: 0,
+            tag: FIRST_TAG,
             unsettled: false,
             abandoned_tag: None,
+            judge: Judge::default(),
             wrapper: Buffer::new(),
             data: Buffer::new(),
             status: Buffer::new(),
             sent: VecDeque::with_capacity(2),
             statistics: Statistics::default(),
+            conditions: Conditions::default(),
         }
     }
 
@@ -170,7 +180,7 @@ impl Transport {
         // The IN pipe is watched first, since its last transfer is the last of the command: once
         // the status has come, the OUT pipe is done or never will be.
         let mut arrived = 0;
-        let mut early_status = None;
+        let mut is_early = false;
         if let Data::In(bytes) = data {
             let completion = self.next_in(waiting, deadline, Stage::Data).await?;
             match completion.status {
@@ -179,23 +189,27 @@ impl Transport {
                 Ok(()) | Err(TransferError::Stall) => {}
                 Err(fault) => return Err(Failure::new(Stage::Data, fault)),
             }
-            arrived = completion.actual_length.min(bytes.len());
-            early_status = status_instead_of_data(wrapper, &completion.buffer);
-            bytes[..arrived].copy_from_slice(&completion.buffer[..arrived]);
+            let received = &completion.buffer;
+            // A device with nothing to send may skip the data stage; its status is then what the
+            // data's transfer receives, shorter than what was asked for.
+            is_early =
+                received.len() < bytes.len() && self.judge.find_status(wrapper, received).is_some();
+            if !is_early {
+                arrived = completion.actual_length.min(bytes.len());
+                bytes[..arrived].copy_from_slice(&received[..arrived]);
+            }
             self.data = completion.buffer;
         }
-        let status = match early_status {
-            Some(status) => {
-                arrived = 0;
-                self.bulk_in.cancel_all();
-                self.drain_in(waiting).await;
-                status
-            }
-            None => self.read_status(waiting, deadline).await?,
+        let status = if is_early {
+            self.bulk_in.cancel_all();
+            self.drain_in(waiting).await;
+            self.judge
+                .status(wrapper, 0, &self.data)
+                .map_err(|fault| Failure::new(Stage::Status, fault))?
+        } else {
+            self.read_status(waiting, wrapper, arrived, deadline)
+                .await?
         };
-        status
-            .check(wrapper)
-            .map_err(|fault| Failure::new(Stage::Status, fault))?;
         let sent = self.finish_out(waiting, data).await?;
         if status.status == CommandStatus::PhaseError {
             return Err(Failure::new(Stage::Status, TransportFault::Phase));
@@ -237,25 +251,35 @@ impl Transport {
 
     /// Takes the status, clearing a halt in front of it at most twice: one that ended the data and
     /// one of the status itself (BOT 5.3.3, figure 2). The status of a command given up earlier is
-    /// dropped: taking it for a fault would make every further command meet its predecessor's.
+    /// dropped: taking it for a fault would make every further command meet its predecessor's. So is
+    /// one empty packet, with which some devices end their data.
     async fn read_status(
         &mut self,
         waiting: Waiting,
-        deadline: Instant,
+        wrapper: &CommandBlockWrapper,
+        arrived: usize,
+        mut deadline: Instant,
     ) -> Result<CommandStatusWrapper, Failure> {
         let mut halts = 0;
+        let mut empty_packets = 0;
         loop {
             let completion = self.next_in(waiting, deadline, Stage::Status).await?;
-            let parsed = CommandStatusWrapper::parse(&completion.buffer);
             self.status = completion.buffer;
             match completion.status {
-                Ok(()) if self.is_abandoned(&parsed) => {
+                Ok(()) if self.status.is_empty() && empty_packets == 0 => {
+                    empty_packets += 1;
+                    deadline = deadline.min(Instant::now() + STATUS_AFTER_EMPTY_PACKET);
+                }
+                Ok(()) if self.is_abandoned() => {
                     log::debug!("dropping the status of a command given up earlier");
                     self.abandoned_tag = None;
-                    let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
-                    self.bulk_in.submit(status);
                 }
-                Ok(()) => return parsed.map_err(|fault| Failure::new(Stage::Status, fault)),
+                Ok(()) => {
+                    return self
+                        .judge
+                        .status(wrapper, arrived, &self.status)
+                        .map_err(|fault| Failure::new(Stage::Status, fault));
+                }
                 // Cancelled: it was queued behind the transfer that met the stall.
                 Err(TransferError::Stall | TransferError::Cancelled) if halts < 2 => {
                     halts += 1;
@@ -263,16 +287,16 @@ impl Transport {
                     self.bulk_in
                         .clear_halt()
                         .map_err(|fault| Failure::new(Stage::Status, fault))?;
-                    let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
-                    self.bulk_in.submit(status);
                 }
                 Err(fault) => return Err(Failure::new(Stage::Status, fault)),
             }
+            let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
+            self.bulk_in.submit(status);
         }
     }
 
-    fn is_abandoned(&self, status: &Result<CommandStatusWrapper, InvalidCsw>) -> bool {
-        let tag = status.ok().map(|status| status.tag);
+    fn is_abandoned(&self) -> bool {
+        let tag = self.judge.parse(&self.status).ok().map(|status| status.tag);
         tag.is_some() && tag == self.abandoned_tag
     }
 
@@ -375,6 +399,7 @@ impl Transport {
         while self.bulk_out.complete(waiting, None).await.is_some() {}
         self.statistics.resets += 1;
         self.abandoned_tag = Some(self.tag);
+        self.conditions.expect_reset();
         let setup = bulk_only_reset(self.interface.number());
         self.interface
             .control(waiting, setup, &[], REQUEST_TIMEOUT)
@@ -386,6 +411,11 @@ impl Transport {
             .map_err(|fault| Failure::new(Stage::Recovery, fault))?;
         self.unsettled = false;
         Ok(())
+    }
+
+    /// What the device was found to do otherwise than others.
+    pub(crate) fn quirks(&self) -> Quirks {
+        self.judge.quirks
     }
 
     async fn drain_in(&mut self, waiting: Waiting) {
@@ -402,17 +432,4 @@ fn with_room(slot: &mut Buffer, length: usize) -> Buffer {
     buffer.clear();
     buffer.set_requested_length(length);
     buffer
-}
-
-/// The status that came in place of data: a device with nothing to send may skip the data stage, and
-/// its status is then what the data's transfer receives, shorter than what was asked for.
-fn status_instead_of_data(
-    wrapper: &CommandBlockWrapper,
-    received: &[u8],
-) -> Option<CommandStatusWrapper> {
-    if received.len() == wrapper.data_transfer_length as usize {
-        return None;
-    }
-    let status = CommandStatusWrapper::parse(received).ok()?;
-    status.check(wrapper).is_ok().then_some(status)
 }

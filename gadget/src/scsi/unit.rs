@@ -206,7 +206,13 @@ impl LogicalUnit {
         state.stopped = false;
         state.locked = false;
         state.sense = None;
+        // A medium that came meanwhile is news still: a host may take the reset for its own.
+        let change = state
+            .attentions
+            .contains(&Sense::MEDIUM_MAY_HAVE_CHANGED)
+            .then_some(Sense::MEDIUM_MAY_HAVE_CHANGED);
         state.attentions = VecDeque::from([Sense::RESET_OCCURRED]);
+        state.attentions.extend(change);
     }
 
     /// The medium, if it is there and turning.

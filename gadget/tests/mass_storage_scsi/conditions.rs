@@ -123,6 +123,18 @@ fn a_new_medium_is_announced() {
 }
 
 #[test]
+fn a_new_medium_is_announced_after_a_reset_too() {
+    let bench = disk(8, removable_options());
+    bench.unit.eject().unwrap();
+    bench.unit.insert(MemoryMedium::new(16 * 512)).unwrap();
+    bench.target.reset();
+    for expected in [Sense::RESET_OCCURRED, Sense::MEDIUM_MAY_HAVE_CHANGED] {
+        assert_eq!(bench.sense_of(Command::ReadCapacity10), expected);
+    }
+    bench.good(Command::ReadCapacity10);
+}
+
+#[test]
 fn the_host_ejects_unless_it_has_locked_the_medium() {
     let bench = disk(8, removable_options());
     bench.good(prevent_removal(true));
