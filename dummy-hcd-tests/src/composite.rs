@@ -79,11 +79,24 @@ pub struct KernelGadget {
 }
 
 impl KernelGadget {
-    /// Composes one configuration of `functions` and binds it to `dummy_udc.{bus}`.
+    /// Composes one configuration of `functions` and binds it to `dummy_udc.{bus}`, at its highest speed.
     ///
     /// # Errors
     /// When configfs refuses something, with the path it refused.
     pub fn bind(bus: u8, ids: (u16, u16), functions: &[KernelFunction]) -> io::Result<Self> {
+        Self::bind_at(bus, ids, functions, None)
+    }
+
+    /// The same at no more than `max_speed`, in udc's words: "high-speed".
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_at(
+        bus: u8,
+        ids: (u16, u16),
+        functions: &[KernelFunction],
+        max_speed: Option<&str>,
+    ) -> io::Result<Self> {
         let gadget = Self {
             path: Path::new(GADGETS).join(format!("usbfs2-test-{bus}")),
             bus,
@@ -91,6 +104,9 @@ impl KernelGadget {
         gadget.create("")?;
         gadget.set("idVendor", format!("{:#06x}", ids.0))?;
         gadget.set("idProduct", format!("{:#06x}", ids.1))?;
+        if let Some(speed) = max_speed {
+            gadget.set("max_speed", speed)?;
+        }
         gadget.create("strings/0x409")?;
         gadget.set("strings/0x409/manufacturer", "usbfs2")?;
         gadget.set("strings/0x409/product", "test gadget")?;

@@ -28,6 +28,8 @@ pub(crate) enum Action {
     Test(TestOptions),
     /// Moves ten million transfers over the module and fails if memory or live requests grow
     Soak(SoakOptions),
+    /// Measures what a transfer costs on this project's stack and on its peers, in one VM run
+    Bench(BenchOptions),
     /// Builds the module with W=1 and sparse for each kernel and runs checkpatch over it
     CheckModule(CheckModuleOptions),
 }
@@ -62,6 +64,34 @@ pub(crate) struct CheckModuleOptions {
     /// Kernel series; may be given more than once
     #[arg(long, value_name = "SERIES", default_values = ["6.1", DEFAULT_KERNEL])]
     pub(crate) kernel: Vec<String>,
+}
+
+const BENCH_HELP: &str = "\
+The guest counts instructions instead of time, so that figures repeat whatever else the machine does.
+A row is named case/speed/direction/bytes/depth/stack, as in bulk/high/in/4096/16/libusb-zerocopy; a filter
+is any of these words. A full run takes some minutes.
+
+Exit status: 1 if a row's measurements are more than 1 % apart; 70 if the VM failed.
+
+Examples:
+  cargo xtask bench
+  cargo xtask bench --case bulk/high/4096 --case storage
+  cargo xtask bench --json rows.json";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = BENCH_HELP)]
+pub(crate) struct BenchOptions {
+    /// Kernel series of the VM
+    #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
+    pub(crate) kernel: String,
+
+    /// Measure only the rows that have all words of this filter, separated by `/`; may be given more than once
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) case: Vec<String>,
+
+    /// Write the rows as a JSON array to FILE, or to standard output instead of the table
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 const DEFAULT_BUSES: u8 = 2;

@@ -1,10 +1,11 @@
 //! `cargo xtask`: the kernel side of the project's tests, on any Debian machine.
 //!
 //! `vm` runs one command on a stock Debian kernel in QEMU with the module loaded; `test` runs every
-//! test there is. Both install what they need.
+//! test there is; `bench` measures what a transfer costs. They install what they need.
 
 mod apt;
 mod args;
+mod bench;
 mod cache;
 mod checkpatch;
 mod console;
@@ -33,6 +34,7 @@ const HARNESS_FAILED: u8 = 70;
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().action {
         Action::Vm(options) => vm::run(&options),
+        Action::Bench(options) => bench::run(&options),
         Action::Test(options) => test::run(&options),
         Action::Soak(options) => soak::run(&options),
         Action::CheckModule(options) => test::run_module_checks(&options),

@@ -1,0 +1,18 @@
+//! System calls and libusb's C interface, behind safe types.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `usbfs.rs` | usbfs's ioctls (`linux/usbdevice_fs.h`) and `usbtest`'s, which go through it |
+//! | `urbs.rs` | a queue of usbfs URBs on mapped memory |
+//! | `libusb.rs` | a queue of libusb transfers |
+//! | `marker.rs` | an instruction without effect that the profiler sees |
+
+mod libusb;
+mod marker;
+mod urbs;
+mod usbfs;
+
+pub(crate) use libusb::{LibusbDevice, LibusbKind, LibusbQueue};
+pub(crate) use marker::{window_begins, window_ends};
+pub(crate) use urbs::{UrbQueue, UrbType};
+pub(crate) use usbfs::{UsbTest, Usbfs};

@@ -1,0 +1,169 @@
+//! An open device of usbfs, and its synchronous ioctls.
+
+use std::ffi::{c_int, c_uint, c_ulong, c_void};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+/// No limit, as every stack has it here: a timer would be one stack's cost only.
+const NO_TIMEOUT: c_uint = 0;
+
+const READ: c_ulong = 2;
+const WRITE: c_ulong = 1;
+
+/// `_IOC` of `asm-generic/ioctl.h`; usbfs's and usbtest's type is 'U'.
+const fn request(access: c_ulong, number: c_ulong, size: usize) -> c_ulong {
+    access << 30 | (size as c_ulong) << 16 | (b'U' as c_ulong) << 8 | number
+}
+
+/// `struct usbdevfs_ctrltransfer`.
+#[repr(C)]
+struct ControlTransfer {
+    request_type: u8,
+    request: u8,
+    value: u16,
+    index: u16,
+    length: u16,
+    timeout_ms: c_uint,
+    data: *mut c_void,
+}
+
+/// `struct usbdevfs_bulktransfer`.
+#[repr(C)]
+struct BulkTransfer {
+    endpoint: c_uint,
+    length: c_uint,
+    timeout_ms: c_uint,
+    data: *mut c_void,
+}
+
+/// `struct usbdevfs_ioctl`: an ioctl for the driver of an interface.
+#[repr(C)]
+struct DriverIoctl {
+    interface: c_int,
+    code: c_int,
+    data: *mut c_void,
+}
+
+/// `struct usbtest_param_64` of `drivers/usb/misc/usbtest.c`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct UsbTest {
+    pub(crate) number: u32,
+    pub(crate) iterations: u32,
+    pub(crate) length: u32,
+    pub(crate) vary: u32,
+    /// URBs in flight.
+    pub(crate) queue: u32,
+    pub(crate) seconds: i64,
+    pub(crate) microseconds: i64,
+}
+
+/// An open device.
+#[derive(Debug)]
+pub(crate) struct Usbfs {
+    fd: OwnedFd,
+}
+
+impl Usbfs {
+    pub(crate) fn open(node: &Path) -> io::Result<Self> {
+        let file: File = OpenOptions::new().read(true).write(true).open(node)?;
+        Ok(Self { fd: file.into() })
+    }
+
+    pub(super) fn raw(&self) -> c_int {
+        self.fd.as_raw_fd()
+    }
+
+    /// Claims an interface that no driver has, until the device is closed.
+    pub(crate) fn claim(&self, interface: u8) -> io::Result<()> {
+        let mut number = c_uint::from(interface);
+        // SAFETY: USBDEVFS_CLAIMINTERFACE reads one unsigned int, which outlives the call.
+        let result = unsafe {
+            libc::ioctl(
+                self.raw(),
+                request(READ, 15, size_of::<c_uint>()),
+                &raw mut number,
+            )
+        };
+        check(result).map(drop)
+    }
+
+    /// One bulk or interrupt transfer to its end; the bytes moved.
+    pub(crate) fn bulk(&self, endpoint: u8, data: &mut [u8]) -> io::Result<usize> {
+        let mut transfer = BulkTransfer {
+            endpoint: c_uint::from(endpoint),
+            length: length(data)?,
+            timeout_ms: NO_TIMEOUT,
+            data: data.as_mut_ptr().cast(),
+        };
+        // SAFETY: USBDEVFS_BULK reads the struct, and reads or writes `length` bytes of the borrowed slice before
+        // it returns.
+        let result = unsafe {
+            libc::ioctl(
+                self.raw(),
+                request(READ | WRITE, 2, size_of::<BulkTransfer>()),
+                &raw mut transfer,
+            )
+        };
+        check(result)
+    }
+
+    /// One vendor request to the device; the bytes moved in its data stage.
+    pub(crate) fn vendor_request(
+        &self,
+        request_type: u8,
+        code: u8,
+        data: &mut [u8],
+    ) -> io::Result<usize> {
+        let mut transfer = ControlTransfer {
+            request_type,
+            request: code,
+            value: 0,
+            index: 0,
+            length: u16::try_from(data.len()).map_err(io::Error::other)?,
+            timeout_ms: NO_TIMEOUT,
+            data: data.as_mut_ptr().cast(),
+        };
+        // SAFETY: USBDEVFS_CONTROL reads the struct, and reads or writes `length` bytes of the borrowed slice
+        // before it returns.
+        let result = unsafe {
+            libc::ioctl(
+                self.raw(),
+                request(READ | WRITE, 0, size_of::<ControlTransfer>()),
+                &raw mut transfer,
+            )
+        };
+        check(result)
+    }
+
+    /// Has `usbtest`, which must be bound to the interface, run one of its tests.
+    pub(crate) fn usbtest(&self, interface: u8, test: &mut UsbTest) -> io::Result<()> {
+        let code = request(READ | WRITE, 100, size_of::<UsbTest>());
+        let mut call = DriverIoctl {
+            interface: c_int::from(interface),
+            // The driver compares the same 32 bits.
+            code: (u32::try_from(code).map_err(io::Error::other)?).cast_signed(),
+            data: (&raw mut *test).cast(),
+        };
+        // SAFETY: USBDEVFS_IOCTL copies the struct `data` points to, whose size is in `code`, in and out before
+        // it returns.
+        let result = unsafe {
+            libc::ioctl(
+                self.raw(),
+                request(READ | WRITE, 18, size_of::<DriverIoctl>()),
+                &raw mut call,
+            )
+        };
+        check(result).map(drop)
+    }
+}
+
+fn length(data: &[u8]) -> io::Result<c_uint> {
+    c_uint::try_from(data.len()).map_err(io::Error::other)
+}
+
+pub(super) fn check(result: c_int) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}

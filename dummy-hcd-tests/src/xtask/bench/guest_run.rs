@@ -1,0 +1,144 @@
+//! The one guest of a benchmark, and the rows it reports while it runs.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result, ensure};
+use dummy_hcd_tests::bench_row::{Event, Row};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::args::{BusSpeed, VmOptions};
+use crate::{progress, test, vm};
+
+/// The program goes to memory before it starts: a page fault served over 9p waits for this machine, which moves the
+/// guest's clock.
+const IN_MEMORY: &str = r#"cp "$0" /dev/shm/usbfs2-bench && exec /dev/shm/usbfs2-bench "$@""#;
+
+/// What came out of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    /// The guest's kernel.
+    pub(crate) kernel: String,
+    /// Each row with its measurements' nanoseconds for one transfer.
+    pub(crate) rows: Vec<(Row, Vec<f64>)>,
+}
+
+impl Measured {
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        self.rows.iter().map(|(row, _)| *row).collect()
+    }
+}
+
+/// Builds the guest's program and has one guest measure the rows that `filters` select.
+pub(crate) fn measure(kernel: &str, filters: &[String]) -> Result<Measured> {
+    let program = test::build(
+        &["build", "--release", "-p", "usbfs2-bench"],
+        "usbfs2-bench",
+    )?;
+    let mut command = ["bash", "-c", IN_MEMORY, &program, "run"]
+        .map(str::to_owned)
+        .to_vec();
+    for filter in filters {
+        command.extend(["--case".to_owned(), filter.clone()]);
+    }
+    // High speed is a limit of the gadget's: one boot serves both.
+    let options = VmOptions {
+        kernel: kernel.to_owned(),
+        icount: true,
+        speed: BusSpeed::Super,
+        buses: 1,
+        command,
+        ..VmOptions::default()
+    };
+    let events = Events::default();
+    let status = vm::run_with(&options, events.clone())?;
+    let measured = events.finish()?;
+    ensure!(status == 0, "the guest ended with status {status}");
+    Ok(measured)
+}
+
+/// The guest's standard output: an event a line.
+#[derive(Debug, Clone, Default)]
+struct Events(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The beginning of a line whose end has not come.
+    line: Vec<u8>,
+    bar: Option<ProgressBar>,
+    planned: usize,
+    measured: Measured,
+    error: Option<anyhow::Error>,
+}
+
+impl Events {
+    fn finish(&self) -> Result<Measured> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = state.bar.take() {
+            bar.finish_and_clear();
+        }
+        if let Some(error) = state.error.take() {
+            return Err(error);
+        }
+        let measured = std::mem::take(&mut state.measured);
+        let (rows, planned) = (measured.rows.len(), state.planned);
+        ensure!(
+            planned > 0 && rows == planned,
+            "the guest measured {rows} of {planned} rows"
+        );
+        Ok(measured)
+    }
+}
+
+impl Write for Events {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.line.extend_from_slice(bytes);
+        while let Some(end) = state.line.iter().position(|&byte| byte == b'\n') {
+            let line = state.line.drain(..=end).collect::<Vec<_>>();
+            if let Err(error) = state.take(&line) {
+                state.error.get_or_insert(error);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl State {
+    fn take(&mut self, line: &[u8]) -> Result<()> {
+        let text = String::from_utf8_lossy(line);
+        match serde_json::from_str(&text).with_context(|| format!("the guest said {text:?}"))? {
+            Event::Plan { rows, kernel } => {
+                self.measured.kernel = kernel;
+                self.planned = rows;
+                let bar = ProgressBar::new(rows.try_into()?);
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+                bar.set_style(ProgressStyle::with_template(
+                    "{bar:30} {pos}/{len} rows, {elapsed} {msg}",
+                )?);
+                self.bar = Some(bar);
+            }
+            Event::Row { row, runs } => {
+                let (spec, instructions) = (row.spec, row.ns_per_transfer);
+                self.measured.rows.push((row, runs));
+                match &self.bar {
+                    Some(bar) if !bar.is_hidden() => {
+                        bar.inc(1);
+                        bar.set_message(format!("{spec}: {instructions:.0}"));
+                    }
+                    _ => progress::say(&format!(
+                        "{}/{} {spec}: {instructions:.0} instructions",
+                        self.measured.rows.len(),
+                        self.planned
+                    )),
+                }
+            }
+            Event::Window { .. } => {}
+        }
+        Ok(())
+    }
+}

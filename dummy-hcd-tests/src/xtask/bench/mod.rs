@@ -1,0 +1,83 @@
+//! `cargo xtask bench`: what a transfer costs, by every way from user space to an endpoint.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `guest_run.rs` | the one guest, and the rows it reports |
+//! | `table.rs` | rows as text |
+
+mod guest_run;
+mod table;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use dummy_hcd_tests::bench_row::{REPEATS_WITHIN, Row, spread};
+
+use crate::args::BenchOptions;
+use crate::{apt, progress};
+
+pub(crate) use guest_run::{Measured, measure};
+
+/// What the guest runs besides what the VM itself needs: `setarch`.
+pub(crate) const PACKAGES: &[&str] = &["util-linux"];
+
+/// Measures, shows and writes what `options` ask for; the exit status is 1 when a row does not repeat.
+pub(crate) fn run(options: &BenchOptions) -> Result<u8> {
+    apt::ensure_installed(apt::VM_PACKAGES)?;
+    apt::ensure_installed(PACKAGES)?;
+    let measured = measure(&options.kernel, &options.case)?;
+    let rows = measured.rows();
+    let tables = table::text(&rows);
+    match options.json.as_deref() {
+        // What reads the rows from a pipe wants nothing else there.
+        Some(file) if file == Path::new("-") => {
+            eprint!("{tables}");
+            println!("{}", json(&rows)?);
+        }
+        Some(file) => {
+            print!("{tables}");
+            fs::write(file, json(&rows)? + "\n")
+                .with_context(|| format!("write {}", file.display()))?;
+        }
+        None => print!("{tables}"),
+    }
+    Ok(u8::from(!all_repeat(&measured)))
+}
+
+/// The rows as a JSON array, one a line.
+pub(crate) fn json(rows: &[Row]) -> Result<String> {
+    let lines = rows
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<Result<Vec<_>, _>>()?;
+    ensure!(!lines.is_empty(), "no row was measured");
+    Ok(format!("[\n{}\n]", lines.join(",\n")))
+}
+
+/// Says which rows do not repeat; true if there is none.
+pub(crate) fn all_repeat(measured: &Measured) -> bool {
+    let mut all = true;
+    for (row, runs) in &measured.rows {
+        let apart = spread(runs);
+        if apart > REPEATS_WITHIN {
+            progress::say(&format!(
+                "{} does not repeat: its measurements are {:.1} % apart",
+                row.spec,
+                apart * 100.0
+            ));
+            all = false;
+        }
+    }
+    let worst = measured
+        .rows
+        .iter()
+        .map(|(_, runs)| spread(runs))
+        .fold(0.0, f64::max);
+    progress::say(&format!(
+        "{} rows, each measured twice, at most {:.2} % apart",
+        measured.rows.len(),
+        worst * 100.0
+    ));
+    all
+}

@@ -1,0 +1,221 @@
+//! Rows as tables of text: a table for each case, speed and direction, a line for each stack.
+
+use comfy_table::presets;
+use comfy_table::{Cell, CellAlignment, Table, TableStyle};
+use dummy_hcd_tests::bench_row::{Case, Direction, Row, Speed, Stack};
+
+/// What the others are compared with.
+pub(crate) const OURS: Stack = Stack::Usbfs2Host;
+
+/// One table: the rows of a case that differ in what its columns say, and in the stack.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) title: String,
+    pub(crate) columns: Vec<Column>,
+    /// The stacks that have a row, in the order of the vocabulary.
+    pub(crate) stacks: Vec<Stack>,
+}
+
+/// Rows that can be compared with each other: one for each stack.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub(crate) title: String,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Column {
+    pub(crate) fn row(&self, stack: Stack) -> Option<&Row> {
+        self.rows.iter().find(|row| row.spec.stack == stack)
+    }
+
+    /// How many times what ours costs `stack` does.
+    pub(crate) fn ratio(&self, stack: Stack) -> Option<f64> {
+        Some(self.row(stack)?.ns_per_transfer / self.row(OURS)?.ns_per_transfer)
+    }
+}
+
+/// How a number of bytes is written in titles.
+pub(crate) fn size(bytes: u32) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+/// `rows` sorted into tables.
+pub(crate) fn blocks(rows: &[Row]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for &case in Case::ALL {
+        for &speed in Speed::ALL {
+            for &direction in Direction::ALL {
+                let these = |row: &&Row| {
+                    (row.spec.case, row.spec.speed, row.spec.direction) == (case, speed, direction)
+                };
+                let rows = rows.iter().filter(these).copied().collect::<Vec<_>>();
+                blocks.extend(block(case, speed, direction, &rows));
+            }
+        }
+    }
+    blocks
+}
+
+fn block(case: Case, speed: Speed, direction: Direction, rows: &[Row]) -> Option<Block> {
+    let mut shapes = rows
+        .iter()
+        .map(|row| (row.spec.bytes, row.spec.depth))
+        .collect::<Vec<_>>();
+    shapes.sort_unstable();
+    shapes.dedup();
+    let columns = shapes.into_iter().map(|(bytes, depth)| Column {
+        title: match case {
+            Case::Bulk => format!("{}, depth {depth}", size(bytes)),
+            Case::Storage if bytes <= 4096 => format!("{} at random", size(bytes)),
+            Case::Storage => format!("{} in sequence", size(bytes)),
+            Case::Control | Case::Interrupt | Case::Hid => size(bytes),
+        },
+        rows: rows
+            .iter()
+            .filter(|row| (row.spec.bytes, row.spec.depth) == (bytes, depth))
+            .copied()
+            .collect(),
+    });
+    let way = match (case, direction) {
+        (Case::Storage, Direction::In) => "read",
+        (Case::Storage, Direction::Out) => "write",
+        (_, direction) => direction.word(),
+    };
+    let has = |stack: &&Stack| rows.iter().any(|row| row.spec.stack == **stack);
+    (!rows.is_empty()).then(|| Block {
+        title: format!("{case}, {speed} speed, {way}"),
+        columns: columns.collect(),
+        stacks: Stack::ALL.iter().filter(has).copied().collect(),
+    })
+}
+
+/// The tables for a terminal.
+pub(crate) fn text(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "A transfer's cost in instructions of the whole system, in brackets how many times the cost by usbfs2-host\n\
+         (above 1.00 ours is cheaper), then its system calls.\n",
+    );
+    for block in blocks(rows) {
+        let table = render(&block, presets::UTF8_HORIZONTAL_ONLY);
+        text.push_str(&format!("\n{}\n{table}\n", block.title));
+    }
+    text
+}
+
+/// One table in `preset`'s style.
+pub(crate) fn render(block: &Block, preset: TableStyle) -> Table {
+    let mut table = Table::new();
+    table.load_style(preset);
+    let latencies = block
+        .columns
+        .iter()
+        .flat_map(|column| &column.rows)
+        .any(|row| row.median_ns.is_some());
+    let mut header = vec!["stack".to_owned()];
+    header.extend(block.columns.iter().map(|column| column.title.clone()));
+    if latencies {
+        header.extend(["median".to_owned(), "99 of 100 within".to_owned()]);
+    }
+    table.set_header(header);
+    for &stack in &block.stacks {
+        let mut cells = vec![Cell::new(stack)];
+        for column in &block.columns {
+            cells.push(Cell::new(cell(column, stack)).set_alignment(CellAlignment::Right));
+        }
+        if latencies {
+            let row = block.columns.iter().find_map(|column| column.row(stack));
+            let microseconds = |ns: Option<u64>| {
+                let [whole, tenth] = ns.map_or([0, 0], |ns| [ns / 1000, ns % 1000 / 100]);
+                Cell::new(format!("{whole}.{tenth} us")).set_alignment(CellAlignment::Right)
+            };
+            cells.push(microseconds(row.and_then(|row| row.median_ns)));
+            cells.push(microseconds(row.and_then(|row| row.p99_ns)));
+        }
+        table.add_row(cells);
+    }
+    table
+}
+
+fn cell(column: &Column, stack: Stack) -> String {
+    let Some(row) = column.row(stack) else {
+        return String::new();
+    };
+    let ratio = column
+        .ratio(stack)
+        .map_or(String::new(), |ratio| format!(" ({ratio:.2})"));
+    format!(
+        "{:.0}{ratio} {:.1}",
+        row.ns_per_transfer, row.syscalls_per_transfer
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dummy_hcd_tests::bench_row::Spec;
+
+    fn row(stack: Stack, bytes: u32, depth: u32, ns_per_transfer: f64) -> Row {
+        let spec = Spec {
+            case: Case::Bulk,
+            stack,
+            speed: Speed::High,
+            direction: Direction::In,
+            bytes,
+            depth,
+        };
+        Row {
+            spec,
+            ns_per_transfer,
+            transfers_per_second: 1.0,
+            syscalls_per_transfer: 2.0,
+            median_ns: None,
+            p99_ns: None,
+        }
+    }
+
+    #[test]
+    fn stacks_are_compared_with_ours_in_the_same_column() {
+        let rows = [
+            row(Stack::Libusb, 512, 16, 3000.0),
+            row(OURS, 512, 16, 2000.0),
+            row(OURS, 65536, 1, 10000.0),
+        ];
+        let blocks = blocks(&rows);
+        let [block] = &blocks[..] else {
+            panic!("{} tables", blocks.len());
+        };
+        assert_eq!(block.title, "bulk, high speed, in");
+        let titles = block
+            .columns
+            .iter()
+            .map(|column| &*column.title)
+            .collect::<Vec<_>>();
+        assert_eq!(titles, ["512 B, depth 16", "64 KiB, depth 1"]);
+        assert_eq!(cell(&block.columns[0], Stack::Libusb), "3000 (1.50) 2.0");
+        assert_eq!(cell(&block.columns[1], Stack::Libusb), "");
+        let text = text(&rows);
+        assert!(text.contains("2000 (1.00) 2.0"), "{text}");
+    }
+
+    #[test]
+    fn without_ours_there_is_no_ratio() {
+        let rows = [row(Stack::Nusb, 4096, 1, 20.4)];
+        assert_eq!(cell(&blocks(&rows)[0].columns[0], Stack::Nusb), "20 2.0");
+    }
+
+    #[test]
+    fn latencies_have_columns_of_their_own() {
+        let mut hid = row(OURS, 8, 1, 100.0);
+        hid.spec.case = Case::Hid;
+        (hid.median_ns, hid.p99_ns) = (Some(82_827), Some(143_083));
+        let text = text(&[hid]);
+        assert!(
+            text.contains("82.8 us") && text.contains("143.0 us"),
+            "{text}"
+        );
+    }
+}
