@@ -22,6 +22,7 @@
 mod descriptor;
 mod keyboard;
 mod report;
+pub mod report_descriptor;
 mod request;
 pub mod us_layout;
 pub mod usage;
@@ -31,6 +32,7 @@ pub use keyboard::{KeyChange, Keyboard};
 pub use report::{
     BOOT_KEYBOARD_REPORT_DESCRIPTOR, BootKeyboardReport, Leds, Modifiers, ReportTooShort,
 };
+pub use report_descriptor::{ReportDescriptor, ReportDescriptorError, Usage};
 pub use request::{IdleRate, Protocol, ReportType, Request, request_code};
 
 /// `bInterfaceSubClass` of an interface that also speaks the boot protocol (HID 1.11 4.2).
