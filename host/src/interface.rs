@@ -8,6 +8,7 @@ use usbfs2_protocol::descriptor::{self, AlternateSetting};
 use usbfs2_protocol::{EndpointAddress, SetupPacket};
 
 use crate::backend::Claimed;
+use crate::endpoint::DEFAULT_DEPTH;
 use crate::{
     AlternateSettingError, Endpoint, EndpointDirection, EndpointError, EndpointType,
     IntoEndpointAddress, TransferError, Waiting, block_on, control,
@@ -110,9 +111,24 @@ impl Interface {
         &self,
         address: impl IntoEndpointAddress,
     ) -> Result<Endpoint<T, D>, EndpointError> {
+        self.endpoint_with_depth(address, DEFAULT_DEPTH)
+    }
+
+    /// [`endpoint`](Self::endpoint), with `depth` transfers held by the kernel at a time instead of 128:
+    /// so many can complete while the program does something else. What is submitted beyond waits its
+    /// turn in the program. The usbfs2 backend takes room out of the system-wide fs.aio-max-nr, and falls
+    /// back to 128 where that is used up.
+    ///
+    /// # Errors
+    /// As [`endpoint`](Self::endpoint).
+    pub fn endpoint_with_depth<T: EndpointType, D: EndpointDirection>(
+        &self,
+        address: impl IntoEndpointAddress,
+        depth: u32,
+    ) -> Result<Endpoint<T, D>, EndpointError> {
         let address = address.into_endpoint_address()?;
         let (descriptor, lease) = self.shared.lease::<T, D>(address)?;
-        let queue = self.shared.claimed.endpoint(&descriptor)?;
+        let queue = self.shared.claimed.endpoint(&descriptor, depth)?;
         Ok(Endpoint::new(queue, descriptor, lease))
     }
 

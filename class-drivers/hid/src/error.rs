@@ -6,8 +6,7 @@ use thiserror::Error;
 use usbfs2_host::{
     AlternateSettingError, ClaimError, ConfigurationError, EndpointError, TransferError,
 };
-
-use crate::report_descriptor::ReportDescriptorError;
+use usbfs2_protocol::hid::ReportDescriptorError;
 
 /// Why a device cannot be used as a HID device.
 #[derive(Debug, Error)]
@@ -50,6 +49,14 @@ pub enum HidError {
         request: &'static str,
         /// How it failed.
         error: TransferError,
+    },
+    /// The device answers a request with something that is no answer to it.
+    #[error("{request}: the device answers {answer:02x?}, which is none")]
+    Answer {
+        /// The request's name.
+        request: &'static str,
+        /// What came.
+        answer: Vec<u8>,
     },
     /// The input endpoint failed again and again, for about a second.
     #[error("reading reports failed {attempts} times in a row: {error}")]

@@ -1,140 +1,203 @@
 //! Key events of a keyboard.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use futures::Stream;
-use hidreport::ReportDescriptor;
-use usbfs2_host::{Blocking, NextBlocking};
+use usbfs2_protocol::hid::report_descriptor::page;
 use usbfs2_protocol::hid::{
-    BootKeyboardReport, KeyChange, Keyboard, Leds, Modifiers, us_layout, usage,
+    BootKeyboardReport, KeyChange, Keyboard, Leds, Modifiers, ReportDescriptor, ReportType, Usage,
+    us_layout, usage,
 };
 
-use crate::described_keys::DescribedKeys;
-use crate::error::HidError;
-use crate::reports::{InputReport, Reports};
+use crate::decoded::{Decode, Decoded};
+use crate::held::{self, HeldControls};
 
-/// A key that went down or came up.
+/// A key that went down, came up or repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyEvent {
     /// The key: a usage of the keyboard page (HID Usage Tables 10).
     pub usage: u8,
-    /// It went down rather than came up.
+    /// It went down, or is still down and repeats, rather than came up.
     pub pressed: bool,
+    /// It has been down for a while; see [`Keys::repeating`].
+    pub repeated: bool,
     /// The modifiers held down after this event.
     pub modifiers: Modifiers,
     /// What the key types when it goes down, on a US layout with the locks as pressed so far.
     pub text: Option<char>,
 }
 
-/// The key events of a keyboard, in order: a `for` loop over it blocks, and it is a [`Stream`].
-///
-/// Errors and cancellation are those of [`Reports`].
+/// How a held key repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRepeat {
+    /// From the key going down to the first repetition.
+    pub delay: Duration,
+    /// From one repetition to the next.
+    pub period: Duration,
+}
+
+impl Default for KeyRepeat {
+    /// As the kernel's input layer: 250 ms, then every 33 ms.
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_millis(250),
+            period: Duration::from_millis(33),
+        }
+    }
+}
+
+/// The key events of a keyboard.
+pub type Keys = Decoded<KeyDecoder>;
+
+impl Keys {
+    /// Has the key that went down last repeat for as long as it is held, as a kernel's keyboard does and a
+    /// USB keyboard by itself does not. Modifiers do not repeat. Repetitions come when they are due: a
+    /// reader who was away finds the reports of meanwhile, not the repetitions.
+    #[must_use]
+    pub fn repeating(mut self, repeat: KeyRepeat) -> Self {
+        self.decoder.repeat = Some(repeat);
+        self
+    }
+}
+
+/// Makes key events of a keyboard's reports.
 #[derive(Debug)]
-pub struct Keys {
-    reports: Reports,
-    decoder: Decoder,
+pub struct KeyDecoder {
+    form: Form,
     modifiers: Modifiers,
     /// Caps and Num Lock, as pressed so far.
     locks: Leds,
-    events: VecDeque<KeyEvent>,
+    repeat: Option<KeyRepeat>,
+    /// The key that repeats, and when next.
+    repeating: Option<(u8, Instant)>,
 }
 
-/// Which keys a report says are down.
+/// How reports say which keys are down.
 #[derive(Debug)]
-enum Decoder {
+enum Form {
     /// The fixed form of the boot protocol (HID B.1).
     Boot(Keyboard),
     /// As the report descriptor says.
-    Described(DescribedKeys),
+    Described {
+        descriptor: Arc<ReportDescriptor>,
+        held: HeldControls<u8>,
+    },
 }
 
-impl Keys {
+impl KeyDecoder {
     /// Of reports in the boot protocol.
-    pub(crate) fn boot(reports: Reports) -> Self {
-        Self::new(reports, Decoder::Boot(Keyboard::new()))
+    #[must_use]
+    pub fn boot() -> Self {
+        Self::new(Form::Boot(Keyboard::new()))
     }
 
-    /// Of reports as `descriptor` says.
-    pub(crate) fn described(reports: Reports, descriptor: Arc<ReportDescriptor>) -> Self {
-        Self::new(reports, Decoder::Described(DescribedKeys::new(descriptor)))
+    /// Of reports as the descriptor says.
+    #[must_use]
+    pub fn described(descriptor: Arc<ReportDescriptor>) -> Self {
+        Self::new(Form::Described {
+            descriptor,
+            held: HeldControls::default(),
+        })
     }
 
-    fn new(reports: Reports, decoder: Decoder) -> Self {
+    fn new(form: Form) -> Self {
         Self {
-            reports,
-            decoder,
+            form,
             modifiers: Modifiers::empty(),
             locks: Leds::empty(),
-            events: VecDeque::new(),
+            repeat: None,
+            repeating: None,
         }
     }
 
-    /// As [`Reports::overflows`]: key events may be missing.
-    #[must_use]
-    pub fn overflows(&self) -> u64 {
-        self.reports.overflows()
-    }
-
-    /// The next event, blocking until it comes or `timeout` has passed.
-    ///
-    /// # Errors
-    /// See [`Reports`].
-    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<KeyEvent>, HidError> {
-        let deadline = Instant::now().checked_add(timeout);
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(Some(event));
-            }
-            let left = deadline.map_or(Duration::MAX, |at| {
-                at.saturating_duration_since(Instant::now())
-            });
-            match self.reports.next_timeout(left)? {
-                Some(report) => self.decode(&report),
-                None => return Ok(None),
-            }
-        }
-    }
-
-    /// The next event, blocking until it comes; `None` after an error.
-    pub fn next_blocking(&mut self) -> Option<Result<KeyEvent, HidError>> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Some(Ok(event));
-            }
-            match self.reports.next_blocking()? {
-                Ok(report) => self.decode(&report),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
-
-    fn decode(&mut self, report: &InputReport) {
-        let changes = match &mut self.decoder {
+    /// Takes a report and says what changed: keys that came up, then keys that went down. A report about
+    /// something else, too short, or of too many keys changes nothing.
+    fn changes(&mut self, bytes: &[u8]) -> Vec<KeyChange> {
+        match &mut self.form {
             // A report too short for the boot protocol says nothing about keys.
-            Decoder::Boot(keyboard) => BootKeyboardReport::parse(&report.bytes)
+            Form::Boot(keyboard) => BootKeyboardReport::parse(bytes)
                 .map_or_else(|_| Vec::new(), |report| keyboard.update(&report)),
-            Decoder::Described(keys) => keys.update(&report.bytes),
-        };
-        for KeyChange { usage, pressed } in changes {
+            Form::Described { descriptor, held } => {
+                let Some(report) = descriptor.report_of(ReportType::Input, bytes) else {
+                    return Vec::new();
+                };
+                let is_short = bytes.len() < report.length();
+                if is_short || report.selected(bytes).any(|(_, usage)| is_error(usage)) {
+                    return Vec::new();
+                }
+                let keys = held::on(report, bytes).filter_map(key);
+                let changes = held.update(report.id, keys);
+                let change = |pressed| move |usage| KeyChange { usage, pressed };
+                let came_up = changes.came_up.into_iter().map(change(false));
+                let went_down = changes.went_down.into_iter().map(change(true));
+                came_up.chain(went_down).collect()
+            }
+        }
+    }
+
+    fn event(&self, usage: u8, pressed: bool, repeated: bool) -> KeyEvent {
+        KeyEvent {
+            usage,
+            pressed,
+            repeated,
+            modifiers: self.modifiers,
+            text: pressed
+                .then(|| us_layout::character(usage, self.modifiers, self.locks))
+                .flatten(),
+        }
+    }
+}
+
+impl Decode for KeyDecoder {
+    type Event = KeyEvent;
+
+    fn decode(&mut self, report: &[u8], events: &mut VecDeque<KeyEvent>) {
+        for KeyChange { usage, pressed } in self.changes(report) {
             let modifier = modifier_of(usage);
             self.modifiers.set(modifier, pressed);
             if pressed {
                 self.locks.toggle(lock_of(usage));
             }
-            self.events.push_back(KeyEvent {
-                usage,
-                pressed,
-                modifiers: self.modifiers,
-                text: pressed
-                    .then(|| us_layout::character(usage, self.modifiers, self.locks))
-                    .flatten(),
-            });
+            match (self.repeat, self.repeating) {
+                (Some(repeat), _) if pressed && modifier.is_empty() => {
+                    self.repeating = Some((usage, Instant::now() + repeat.delay));
+                }
+                (_, Some((repeating, _))) if repeating == usage => self.repeating = None,
+                _ => {}
+            }
+            events.push_back(self.event(usage, pressed, false));
         }
     }
+
+    fn due(&self) -> Option<Instant> {
+        self.repeating.map(|(_, due)| due)
+    }
+
+    fn tick(&mut self, now: Instant, events: &mut VecDeque<KeyEvent>) {
+        let (Some(repeat), Some((usage, due))) = (self.repeat, self.repeating) else {
+            return;
+        };
+        if due <= now {
+            events.push_back(self.event(usage, true, true));
+            // From now on, not from when it was due: a reader who was away is not flooded. A period of
+            // nothing would never let go of the reader.
+            let period = repeat.period.max(Duration::from_millis(1));
+            self.repeating = Some((usage, now + period));
+        }
+    }
+}
+
+/// The key a usage is: usages 0 to 3 are none, or say that keys cannot be told.
+fn key(usage: Usage) -> Option<u8> {
+    let id = u8::try_from(usage.id).ok()?;
+    (usage.page == page::KEYBOARD && id >= usage::A).then_some(id)
+}
+
+/// Whether a usage says that too many keys are down, or that the keyboard failed.
+fn is_error(usage: Usage) -> bool {
+    let errors = usage::ERROR_ROLL_OVER.into()..=usage::ERROR_UNDEFINED.into();
+    usage.page == page::KEYBOARD && errors.contains(&usage.id)
 }
 
 /// The modifier a key is, or none: usages E0 to E7 are the bits of the first report byte.
@@ -151,48 +214,5 @@ fn lock_of(usage: u8) -> Leds {
         usage::CAPS_LOCK => Leds::CAPS_LOCK,
         usage::NUM_LOCK => Leds::NUM_LOCK,
         _ => Leds::empty(),
-    }
-}
-
-impl NextBlocking for Keys {
-    type Item = Result<KeyEvent, HidError>;
-
-    fn next_blocking(&mut self) -> Option<Self::Item> {
-        Self::next_blocking(self)
-    }
-}
-
-impl IntoIterator for Keys {
-    type Item = Result<KeyEvent, HidError>;
-    type IntoIter = Blocking<Self>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        Blocking::new(self)
-    }
-}
-
-impl<'a> IntoIterator for &'a mut Keys {
-    type Item = Result<KeyEvent, HidError>;
-    type IntoIter = Blocking<&'a mut Keys>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        Blocking::new(self)
-    }
-}
-
-impl Stream for Keys {
-    type Item = Result<KeyEvent, HidError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Poll::Ready(Some(Ok(event)));
-            }
-            match ready!(Pin::new(&mut self.reports).poll_next(cx)) {
-                Some(Ok(report)) => self.decode(&report),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
-        }
     }
 }

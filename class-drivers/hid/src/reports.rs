@@ -13,14 +13,31 @@ use usbfs2_host::{
 };
 
 use crate::backoff::Backoff;
+use crate::decoded::{Decode, Decoded};
 use crate::error::HidError;
 
-/// Transfers kept in flight unless told otherwise: the reports that can arrive while nobody reads.
-pub const DEFAULT_DEPTH: usize = 64;
+/// For so long nobody need read, unless a depth is given.
+const ABSENCE_MICROFRAMES: u32 = 2 * 8_000;
+/// Transfers in flight where reports are rare: a keyboard's text comes in bursts.
+const LEAST_DEPTH: usize = 64;
+/// Transfers in flight for a report in every microframe, in a round number.
+const GREATEST_DEPTH: usize = 16_384;
+
+/// How many transfers to keep in flight for an endpoint that is polled this often.
+pub(crate) fn default_depth(interval_microframes: Option<u32>) -> usize {
+    let interval = interval_microframes.unwrap_or(u32::MAX).max(1);
+    let reports = usize::try_from(ABSENCE_MICROFRAMES.div_ceil(interval)).unwrap_or(usize::MAX);
+    reports
+        .next_power_of_two()
+        .clamp(LEAST_DEPTH, GREATEST_DEPTH)
+}
 
 /// An input report (HID 5.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputReport {
+    /// How often the queue had run full between the report before this one and this one: where it is not 0,
+    /// the device had to hold back or drop reports that would have been here.
+    pub overflows_before: u64,
     /// The report as it came; the first byte is the report ID where the device numbers its reports.
     pub bytes: Vec<u8>,
 }
@@ -28,8 +45,9 @@ pub struct InputReport {
 /// The input reports of a device, in order: a `for` loop over it blocks, and it is a [`Stream`].
 ///
 /// Transfers are kept in flight whether or not anybody reads, so that reports that arrive meanwhile
-/// wait in order. When all of them have filled, the device has to hold back or drop reports, as
-/// [`overflows`](Self::overflows) tells.
+/// wait in order, in the kernel, whatever the program does. When all of them have filled, the device has
+/// to hold back or drop reports: the report after the gap says so
+/// ([`overflows_before`](InputReport::overflows_before)), and [`overflows`](Self::overflows) counts.
 ///
 /// # Errors
 /// A halt is cleared, a bus error tried again after a pause that doubles from 13 ms, as the kernel's
@@ -50,6 +68,8 @@ pub struct Reports {
     /// Transfers that have filled since the last refill.
     filled: usize,
     overflows: u64,
+    /// Those the next report is to tell of.
+    untold_overflows: u64,
     /// Transfers in flight that were submitted before the last recovery: an error of theirs is of the
     /// same halt, and counts once.
     stale: usize,
@@ -82,6 +102,7 @@ impl Reports {
             spare,
             filled: 0,
             overflows: 0,
+            untold_overflows: 0,
             stale: 0,
             backoff: Backoff::default(),
             timer: None,
@@ -90,6 +111,11 @@ impl Reports {
         };
         reports.refill();
         reports
+    }
+
+    /// Events made of these reports.
+    pub fn decode<D: Decode>(self, decoder: D) -> Decoded<D> {
+        Decoded::new(self, decoder)
     }
 
     /// How often every transfer in flight had filled before any was read: each time, the device may
@@ -118,7 +144,15 @@ impl Reports {
         self.next_by(None).transpose()
     }
 
-    fn next_by(&mut self, deadline: Option<Instant>) -> Result<Option<InputReport>, HidError> {
+    /// Whether there is nothing left to come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended && self.error.is_none() && self.ready.is_empty()
+    }
+
+    pub(crate) fn next_by(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> Result<Option<InputReport>, HidError> {
         let left = || deadline.map(|at| at.saturating_duration_since(Instant::now()));
         loop {
             if let Some(report) = self.ready.pop_front() {
@@ -157,6 +191,7 @@ impl Reports {
                 // A zero-length packet is no report.
                 if !buffer.is_empty() {
                     self.ready.push_back(InputReport {
+                        overflows_before: std::mem::take(&mut self.untold_overflows),
                         bytes: buffer.to_vec(),
                     });
                 }
@@ -199,6 +234,7 @@ impl Reports {
     fn refill(&mut self) {
         if self.filled == self.depth && self.depth > 1 {
             self.overflows += 1;
+            self.untold_overflows += 1;
         }
         self.filled = 0;
         if !self.spare.is_empty() && !self.ended {

@@ -54,7 +54,8 @@ pub(crate) trait Claimed: Debug + Send + Sync {
     /// The alternate setting the interface is in now.
     fn alternate_setting(&self) -> Result<u8, AlternateSettingError>;
     fn set_alternate_setting(&self, alternate_setting: u8) -> Result<(), AlternateSettingError>;
-    fn endpoint(&self, endpoint: &Endpoint) -> Result<Box<dyn Queue>, EndpointError>;
+    /// `depth` is how many transfers the system should hold at a time, where it needs to be told.
+    fn endpoint(&self, endpoint: &Endpoint, depth: u32) -> Result<Box<dyn Queue>, EndpointError>;
     /// Starts one control transfer.
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight>;
 }

@@ -21,6 +21,10 @@ pub use kind::{Bulk, EndpointDirection, EndpointType, In, Interrupt, IntoEndpoin
 pub use reader::EndpointReader;
 pub use writer::EndpointWriter;
 
+/// Transfers in the kernel at a time unless told otherwise: enough that the bus is never idle for want of
+/// one.
+pub(crate) const DEFAULT_DEPTH: u32 = 128;
+
 /// A bulk or interrupt endpoint: a queue of transfers.
 ///
 /// [`submit`](Self::submit) puts buffers in the queue, [`wait`](Self::wait) and

@@ -199,7 +199,10 @@ fn media_keys_in_arrays_and_bits() {
     let descriptor = parse(corpus::MEDIA_KEYS);
     let selected = |bytes: &[u8]| {
         let report = descriptor.report_of(ReportType::Input, bytes).unwrap();
-        report.selected(bytes).collect::<Vec<_>>()
+        report
+            .selected(bytes)
+            .map(|(_, usage)| usage)
+            .collect::<Vec<_>>()
     };
     let consumer = |id| Usage::new(page::CONSUMER, id);
     assert_eq!(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::wait::DEADLINE;
 use usbfs2_gadget::functions::keyboard::{KeyboardOptions, usage};
-use usbfs2_hid::{HidDevice, HidError};
+use usbfs2_hid::{HidDevice, HidError, Keys};
 use usbfs2_host::{TransferError, block_on};
 use usbfs2_loopback::{Bus, Fault, Faults};
 use usbfs2_protocol::{Direction, EndpointAddress};
@@ -69,6 +69,12 @@ impl Bench {
         })
     }
 
+    /// The keys, with [`DEPTH`] transfers in flight.
+    fn keys(&self) -> Result<Keys> {
+        let reports = self.hid.reports_with_depth(DEPTH)?;
+        Ok(reports.decode(self.hid.key_decoder()?))
+    }
+
     /// Has `fault` happen to the next report transfers with these numbers, counted from now.
     fn inject(&self, numbers: impl IntoIterator<Item = u64>, fault: Fault) -> Result<()> {
         let next = self.faults.next_transfer(self.input);
@@ -79,8 +85,10 @@ impl Bench {
     }
 }
 
-/// Transfers that go wrong: the first, and one in each queue of 64 that is submitted after the halt
-/// before it.
+const DEPTH: usize = 64;
+
+/// Transfers that go wrong: the first, and one in each queue of [`DEPTH`] that is submitted after the
+/// halt before it.
 const SOME: [u64; 5] = [0, 70, 135, 200, 266];
 
 fn a_text_with_stalls(bus: &Bus) -> Result<()> {
@@ -94,7 +102,7 @@ fn a_text_with_babble(bus: &Bus) -> Result<()> {
 fn a_text_with(bus: &Bus, fault: Fault) -> Result<()> {
     let bench = Bench::new(bus)?;
     bench.inject(SOME, fault)?;
-    let mut keys = bench.hid.keys()?;
+    let mut keys = bench.keys()?;
     bench.desk.keyboard.type_text(TEXT)?;
     let read = read_text(&mut keys, TEXT.len())?;
     ensure!(read == TEXT, "{read:?} came");
@@ -105,7 +113,7 @@ fn a_text_with(bus: &Bus, fault: Fault) -> Result<()> {
 fn a_stream_with_stalls(bus: &Bus) -> Result<()> {
     let bench = Bench::new(bus)?;
     bench.inject(SOME, Fault::Stall)?;
-    let mut keys = bench.hid.keys()?;
+    let mut keys = bench.keys()?;
     bench.desk.keyboard.type_text(TEXT)?;
     let mut read = String::new();
     while read.len() < TEXT.len() {
@@ -122,7 +130,7 @@ fn an_endpoint_that_always_stalls(bus: &Bus) -> Result<()> {
     const MANY: u64 = 10_000;
     let bench = Bench::new(bus)?;
     bench.inject(0..MANY, Fault::Stall)?;
-    let mut keys = bench.hid.keys()?;
+    let mut keys = bench.keys()?;
     bench.desk.keyboard.type_text("a")?;
     let since = Instant::now();
     match keys.next_timeout(DEADLINE) {
@@ -148,7 +156,7 @@ fn an_endpoint_that_always_stalls(bus: &Bus) -> Result<()> {
 
     // A fault of no microframes takes the place of those that wait.
     bench.inject(0..MANY, Fault::Nak { microframes: 0 })?;
-    let mut keys = bench.hid.keys()?;
+    let mut keys = bench.keys()?;
     let read = read_text(&mut keys, 1)?;
     ensure!(read == "a", "{read:?} came once the fault had passed");
     Ok(())
@@ -171,7 +179,7 @@ fn corrupted_and_short_reports(bus: &Bus) -> Result<()> {
         };
         bench.inject([number], fault)?;
     }
-    let mut keys = bench.hid.keys()?;
+    let mut keys = bench.keys()?;
     bench.desk.keyboard.type_text(TEXT)?;
     bench.desk.keyboard.type_text("z")?;
     // Whatever the reports before made of it, the last two are whole: Z goes down and up.

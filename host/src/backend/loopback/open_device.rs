@@ -152,7 +152,7 @@ impl Claimed for ClaimedBusInterface {
         })
     }
 
-    fn endpoint(&self, endpoint: &Endpoint) -> Result<Box<dyn Queue>, EndpointError> {
+    fn endpoint(&self, endpoint: &Endpoint, _: u32) -> Result<Box<dyn Queue>, EndpointError> {
         if !self.device.device.is_plugged() {
             return Err(EndpointError::Disconnected);
         }

@@ -100,7 +100,7 @@ impl Claimed for ClaimedUsbfs {
         })
     }
 
-    fn endpoint(&self, endpoint: &Endpoint) -> Result<Box<dyn Queue>, EndpointError> {
+    fn endpoint(&self, endpoint: &Endpoint, _: u32) -> Result<Box<dyn Queue>, EndpointError> {
         if !self.sysfs.is_present() {
             return Err(EndpointError::Disconnected);
         }

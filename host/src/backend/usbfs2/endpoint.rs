@@ -10,6 +10,7 @@ use usbfs2_protocol::Direction;
 
 use super::transfers::Transfers;
 use crate::backend::{InFlight, Queue};
+use crate::endpoint::DEFAULT_DEPTH;
 use crate::{Completion, TransferError};
 
 /// An open bulk or interrupt endpoint file.
@@ -25,16 +26,25 @@ pub(super) struct EndpointFile {
 }
 
 impl EndpointFile {
-    /// Transfers in the kernel at a time. Enough that the bus is never idle for want of one; the
-    /// system's limit, fs.aio-max-nr, is 65536 for all files together unless raised.
-    const DEPTH: u32 = 128;
-
     /// The backlog moves on when this many fit, which is one system call instead of one for each.
     const BATCH: usize = 32;
 
-    pub(super) fn new(file: SharedFile, direction: Direction) -> Result<Self, SetupError> {
+    /// `depth` transfers are in the kernel at a time; fewer where fs.aio-max-nr, the system's limit of 65536
+    /// for all files together unless raised, is nearly used up.
+    pub(super) fn new(
+        file: SharedFile,
+        direction: Direction,
+        depth: u32,
+    ) -> Result<Self, SetupError> {
+        let transfers = match Transfers::new(depth) {
+            Err(error) if depth > DEFAULT_DEPTH => {
+                log::warn!("a queue of {depth} transfers: {error}; taking one of {DEFAULT_DEPTH}");
+                Transfers::new(DEFAULT_DEPTH)?
+            }
+            transfers => transfers?,
+        };
         Ok(Self {
-            transfers: Transfers::new(Self::DEPTH)?,
+            transfers,
             file,
             direction,
             backlog: VecDeque::new(),

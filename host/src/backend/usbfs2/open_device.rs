@@ -165,7 +165,7 @@ impl Claimed for ClaimedUsbfs2 {
         result.map_err(alternate_error)
     }
 
-    fn endpoint(&self, endpoint: &Endpoint) -> Result<Box<dyn Queue>, EndpointError> {
+    fn endpoint(&self, endpoint: &Endpoint, depth: u32) -> Result<Box<dyn Queue>, EndpointError> {
         let address = endpoint.address;
         let name = format!("ep{:02x}", address.to_byte());
         let access = match address.direction() {
@@ -185,7 +185,7 @@ impl Claimed for ClaimedUsbfs2 {
                 }
                 errno => io_error(errno.into()),
             })?;
-        let queue = EndpointFile::new(SharedFile::new(file), address.direction());
+        let queue = EndpointFile::new(SharedFile::new(file), address.direction(), depth);
         Ok(Box::new(queue.map_err(|error| io_error(error.into()))?))
     }
 

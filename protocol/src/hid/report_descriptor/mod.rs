@@ -13,7 +13,7 @@
 //! let down = report.values(&bytes).filter(|(.., value)| value.number() == Some(1));
 //! let down = down.map(|(_, usage, _)| usage.id).collect::<Vec<_>>();
 //! assert_eq!(down, [0xe1]);
-//! assert!(report.selected(&bytes).any(|usage| usage.id == 0x04));
+//! assert!(report.selected(&bytes).any(|(_, usage)| usage.id == 0x04));
 //! # Ok::<(), usbfs2_protocol::hid::ReportDescriptorError>(())
 //! ```
 

@@ -95,10 +95,13 @@ impl Report {
     }
 
     /// The controls that array fields say are on, in order.
-    pub fn selected<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = Usage> + 'a {
+    pub fn selected<'a>(
+        &'a self,
+        bytes: &'a [u8],
+    ) -> impl Iterator<Item = (&'a Field, Usage)> + 'a {
         let array = |field: &&Field| !field.is_variable() && !field.is_padding();
         self.fields.iter().filter(array).flat_map(move |field| {
-            (0..field.count).filter_map(move |index| field.selected(bytes, index))
+            (0..field.count).filter_map(move |index| Some((field, field.selected(bytes, index)?)))
         })
     }
 

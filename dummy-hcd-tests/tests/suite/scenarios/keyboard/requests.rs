@@ -7,7 +7,7 @@ use dummy_hcd_tests::wait::DEADLINE;
 use usbfs2_gadget::functions::keyboard::{IdleRate, KeyboardOptions, usage};
 use usbfs2_hid::{HidDevice, HidError, Leds, Protocol, ReportType};
 use usbfs2_host::{TransferError, block_on};
-use usbfs2_protocol::hid::{BOOT_KEYBOARD_REPORT_DESCRIPTOR, Request};
+use usbfs2_protocol::hid::BOOT_KEYBOARD_REPORT_DESCRIPTOR;
 
 use super::{Desk, Scenario};
 use crate::world::World;
@@ -46,11 +46,6 @@ pub(super) fn scenarios() -> Vec<(&'static str, Scenario)> {
     ]
 }
 
-fn request(hid: &HidDevice, request: Request) -> Result<Vec<u8>> {
-    let interface = hid.interface();
-    Ok(interface.control_in_blocking(request.setup(interface.number()), DEADLINE)?)
-}
-
 fn the_report_descriptor_arrives_whole(world: &World) -> Result<()> {
     let desk = Desk::new(world)?;
     let hid = desk.open()?;
@@ -60,9 +55,12 @@ fn the_report_descriptor_arrives_whole(world: &World) -> Result<()> {
         hid.report_descriptor_bytes()
     );
     let parsed = hid.report_descriptor().map_err(Clone::clone)?;
+    let reports = parsed.reports().iter();
+    let reports = reports.map(|report| (report.report_type, report.length()));
+    let reports = reports.collect::<Vec<_>>();
     ensure!(
-        (parsed.input_reports().len(), parsed.output_reports().len()) == (1, 1),
-        "a keyboard has one report each way"
+        reports == [(ReportType::Input, 8), (ReportType::Output, 1)],
+        "{reports:?} for a keyboard"
     );
     Ok(())
 }
@@ -141,8 +139,8 @@ fn a_held_key_repeats(world: &World) -> Result<()> {
         "the keyboard repeats every {:?}",
         desk.keyboard.idle_rate().duration()
     );
-    let read = request(&hid, Request::GetIdle { report_id: 0 })?;
-    ensure!(read == [5], "GET_IDLE gives {read:?}, not 5 times 4 ms");
+    let read = hid.get_idle_blocking(0)?;
+    ensure!(read == rate, "GET_IDLE gives {read:?}");
 
     desk.keyboard.press(usage::A)?;
     let mut repeated = 0;
@@ -201,8 +199,8 @@ fn the_protocol_can_be_switched(world: &World) -> Result<()> {
             "the keyboard is in {:?}",
             desk.keyboard.protocol()
         );
-        let read = request(&hid, Request::GetProtocol)?;
-        ensure!(read == [protocol.to_byte()], "GET_PROTOCOL gives {read:?}");
+        let read = hid.get_protocol_blocking()?;
+        ensure!(read == protocol, "GET_PROTOCOL gives {read:?}");
         desk.keyboard.press(usage::A)?;
         let report = reports.next_timeout(DEADLINE)?.context("no report")?;
         ensure!(report.bytes[2] == usage::A, "{report:?} for A");
