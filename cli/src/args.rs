@@ -151,6 +151,23 @@ pub(crate) enum DiskCommand {
         #[arg(long, default_value_t = 0, value_name = "BYTES", value_parser = parse_size)]
         offset: u64,
     },
+    /// List the files on a disk's FAT file system.
+    ///
+    /// `usbfs2 disk ls`, `usbfs2 disk ls 1-1`, `usbfs2 disk ls 1-1 /photos` and `usbfs2 disk ls 1-1:/photos`
+    /// are all right; nothing is mounted, and nothing on the disk changes. Times are local.
+    Ls(DiskLsArgs),
+    /// Copy files to or from a disk's FAT file system.
+    ///
+    /// `DISK:/PATH` is on a disk, `:/PATH` on the first one there is, and all else on this machine. The last
+    /// path is where the copy goes: into it when it is a directory. What is there is replaced, times go along,
+    /// and a file that could not be copied as a whole is removed.
+    #[command(
+        after_help = CP_HELP,
+        override_usage = "usbfs2 disk cp [OPTIONS] <SOURCE>... <DESTINATION>"
+    )]
+    Cp(DiskCpArgs),
+    /// Print a file on a disk's FAT file system.
+    Cat(DiskCatArgs),
     /// Compare a disk with a file, byte by byte.
     Verify {
         #[command(flatten)]
@@ -170,6 +187,61 @@ pub(crate) struct DiskArgs {
     /// Which logical unit, where a device has several.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=15))]
     pub(crate) lun: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VolumeArgs {
+    /// Which logical unit, where a device has several.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=15))]
+    pub(crate) lun: u8,
+    /// Which partition, counted from 1; by default the whole disk where that is a FAT file system, else the
+    /// first partition.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) partition: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiskLsArgs {
+    /// Where the disk is (`1-1`), or its vendor and product (`0781:5567`); by default the first disk.
+    pub(crate) disk: Option<String>,
+    /// The directory or file; by default all of the root directory.
+    pub(crate) path: Option<String>,
+    /// Show attributes (directory, read-only, hidden, system, archive), bytes and the time of the last change.
+    #[arg(short, long)]
+    pub(crate) long: bool,
+    #[command(flatten)]
+    pub(crate) volume: VolumeArgs,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiskCatArgs {
+    /// Where the disk is, as for `ls`; or a path, for the first disk.
+    pub(crate) disk: String,
+    /// The file.
+    pub(crate) path: Option<String>,
+    #[command(flatten)]
+    pub(crate) volume: VolumeArgs,
+}
+
+const CP_HELP: &str = "\
+Examples:
+  usbfs2 disk cp 1-1:/README.TXT .            from the disk at 1-1 to this directory
+  usbfs2 disk cp -r photos :/                 the directory photos to the first disk
+  usbfs2 disk cp -r :/ backup                 all that is on it
+  usbfs2 disk cp a.txt b.txt 0781:5567:/docs  several files, to a disk by its vendor and product";
+
+#[derive(Debug, Args)]
+pub(crate) struct DiskCpArgs {
+    /// What to copy, and last where to: `DISK:/PATH` on a disk, all else on this machine.
+    #[arg(required = true, num_args = 2.., value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+    /// Copy directories with all in them.
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    #[command(flatten)]
+    pub(crate) volume: VolumeArgs,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use usbfs2_mass_storage::{BlockDevice, MassStorage};
 
 use crate::args::{DiskArgs, DiskCommand, JsonArgs, RangeArgs};
 use crate::output::say;
-use crate::{image, interrupt, progress, select};
+use crate::{files, image, interrupt, progress, select};
 
 /// Moved at a time; the driver splits it to what the disk takes.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -22,6 +22,9 @@ pub(crate) fn run(host: &Host, command: &DiskCommand) -> Result<()> {
         DiskCommand::Info { disk, output } => info(host, disk, output),
         DiskCommand::Read { disk, file, range } => read(&mut open(host, disk)?, file, range),
         DiskCommand::Write { disk, file, offset } => write(&mut open(host, disk)?, file, *offset),
+        DiskCommand::Ls(args) => files::ls(host, args),
+        DiskCommand::Cp(args) => files::cp(host, args),
+        DiskCommand::Cat(args) => files::cat(host, args),
         DiskCommand::Verify { disk, file, offset } => verify(&mut open(host, disk)?, file, *offset),
     }
 }

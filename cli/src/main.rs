@@ -7,6 +7,7 @@ mod capture;
 mod demo;
 mod disk;
 mod doctor;
+mod files;
 mod gadget;
 mod hid;
 mod image;

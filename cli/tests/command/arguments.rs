@@ -16,6 +16,9 @@ fn every_subcommand_has_help() {
         "disk",
         "disk info",
         "disk read",
+        "disk ls",
+        "disk cp",
+        "disk cat",
         "disk write",
         "disk verify",
         "gadget",
@@ -49,6 +52,8 @@ fn wrong_arguments_are_explained() {
         ("disk read 1-1 x --length 64KB", "such as 4096, 64K or 1G"),
         ("disk read 1-1 x --length 99999999T", "more than 2^64 bytes"),
         ("disk info 1-1 --lun 16", "0..=15"),
+        ("disk cp :/file", "2 values required"),
+        ("disk ls --partition 0", "1.."),
         ("hid send", "--leds <NAMES>|--output <HEX>|--feature <HEX>"),
         (
             "hid send --leds blink",
