@@ -60,7 +60,13 @@ static enum outcome outcome_of(int status, const struct usb_device *udev,
 static size_t bytes_of(const struct usbfs2_request *req)
 {
 	/* Never more than there is room for, whatever a controller says. */
-	return min_t(size_t, req->urb->actual_length, req->buffer.length);
+	size_t bytes = min_t(size_t, req->urb->actual_length,
+			     req->buffer.length);
+
+	/* Some count what did fit of the packet that did not. */
+	if (req->error == -EOVERFLOW && req->pipe->endpoint)
+		bytes -= bytes % req->pipe->max_packet;
+	return bytes;
 }
 
 /*
