@@ -24,6 +24,7 @@ mod settings;
 mod setup;
 mod transfers;
 mod unload;
+mod vendor;
 mod world;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::{usbfs2, wait};
 use usbfs2_gadget::{DeviceIds, Gadget, GadgetBuilder, GadgetfsOptions, Running};
-use usbfs2_host::{Device, Host, HubPort, Speed};
+use usbfs2_host::{Device, Host, HubPort, OpenError, Speed};
 use usbfs2_loopback::Bus;
 
 /// A vendor-specific product no kernel driver knows by its numbers.
@@ -112,6 +112,11 @@ impl Connected {
     /// Opens the device once more, as another program would.
     pub(crate) fn open_again(&self) -> Result<Device> {
         open(&self.host)
+    }
+
+    /// Opens what is plugged in now where the device was, if anything is.
+    pub(crate) fn open_once(&self) -> Result<Device, OpenError> {
+        self.host.open(self.device.info().id())
     }
 
     /// Plugs the cable in and opens the device, which is a new one.

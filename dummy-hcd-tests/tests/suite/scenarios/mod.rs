@@ -7,6 +7,7 @@ mod disk_faults;
 mod identity;
 mod keyboard;
 mod keyboard_faults;
+mod results;
 
 use anyhow::Result;
 pub(crate) use dummy_hcd_tests::random;
@@ -28,6 +29,7 @@ pub(crate) fn everywhere() -> Vec<(&'static str, Scenario)> {
         keyboard::scenarios(),
         disk::scenarios(),
         composite::scenarios(),
+        results::scenarios(),
     ]
     .concat()
 }

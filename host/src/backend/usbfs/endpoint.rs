@@ -79,7 +79,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
         let mut actual_length = completion.actual_len;
         let mut status = completion.status.map_err(transfer_error);
         let mut bytes = completion.buffer.into_vec();
-        let buffer = match self.direction() {
+        let mut buffer = match self.direction() {
             Direction::Out => Buffer::from(bytes),
             Direction::In => {
                 if actual_length > requested {
@@ -98,20 +98,23 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
             // Unplugging ends transfers with a bus error on some host controllers.
             status = Err(TransferError::Disconnected);
         }
-        if let Err(error) = status
-            && matches!(
-                error,
-                TransferError::Stall | TransferError::Overflow | TransferError::BusError
-            )
-        {
-            if self.stopped {
-                // The controller went on to a transfer behind the one that stopped the endpoint.
-                status = Err(TransferError::Cancelled);
-            } else {
-                self.stopped = true;
-                self.owed = (actual_length > 0).then_some(error);
-                self.endpoint.cancel_all();
+        if self.stopped {
+            // Behind the transfer that stopped the endpoint: the controller may have gone on to it, but
+            // even its success would leave a hole before it.
+            actual_length = 0;
+            if self.direction() == Direction::In {
+                buffer.clear();
             }
+            if status != Err(TransferError::Disconnected) {
+                status = Err(TransferError::Cancelled);
+            }
+        } else if let Err(
+            error @ (TransferError::Stall | TransferError::Overflow | TransferError::BusError),
+        ) = status
+        {
+            self.stopped = true;
+            self.owed = (actual_length > 0).then_some(error);
+            self.endpoint.cancel_all();
         }
         if actual_length > 0 {
             status = Ok(());

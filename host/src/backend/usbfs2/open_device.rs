@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aio_rs::{Buffer, SharedFile};
 use rustix::fs::OFlags;
@@ -25,6 +25,7 @@ use crate::{
 /// One plug of a device.
 #[derive(Debug)]
 pub(super) struct OpenUsbfs2 {
+    info: DeviceInfo,
     directory: Directory,
     /// The device's; `None` where this process was given interfaces alone.
     control: Option<ControlPipe>,
@@ -37,8 +38,34 @@ impl OpenUsbfs2 {
             Err(Errno::ACCESS | Errno::PERM) if permits_an_interface(&directory, info) => None,
             Err(errno) => return Err(open_error(info.id(), &directory.path("ep00"), errno)),
         };
-        Ok(Self { directory, control })
+        Ok(Self {
+            info: info.clone(),
+            directory,
+            control,
+        })
     }
+
+    /// Whether an interface of the active configuration is claimed, by whatever program.
+    fn any_claimed(&self) -> Result<bool, ConfigurationError> {
+        let Ok(active) = self.info.configuration(self.configuration()?) else {
+            return Ok(false);
+        };
+        let is_claimed = |number| {
+            let driver = self
+                .directory
+                .read(&format!("{}.{number}/driver", active.value));
+            driver.is_ok_and(|driver| is_claim(&driver))
+        };
+        Ok(active
+            .interfaces
+            .iter()
+            .any(|interface| is_claimed(interface.number)))
+    }
+}
+
+/// Whether this is what the `driver` file of a claimed interface says.
+fn is_claim(driver: &[u8]) -> bool {
+    driver.trim_ascii() == b"usbfs2"
 }
 
 pub(super) fn open_error(id: &DeviceId, path: &Path, errno: Errno) -> OpenError {
@@ -62,6 +89,11 @@ impl OpenDevice for OpenUsbfs2 {
     }
 
     fn set_configuration(&self, value: u8) -> Result<(), ConfigurationError> {
+        // The module lets a process reset a configuration under claims of its own.
+        let _claiming = claiming();
+        if self.any_claimed()? {
+            return Err(ConfigurationError::Busy);
+        }
         let result = self.directory.write("configuration", &value.to_string());
         result.map_err(|errno| match errno {
             Errno::INVAL => ConfigurationError::NotFound(value),
@@ -123,12 +155,17 @@ impl OpenDevice for OpenUsbfs2 {
 /// To the module a process is one claimant, however often it claims. To a program each claim is one
 /// of its own, so that two of its parts cannot drive the same interface.
 fn claim_alone(directory: &Directory, driver: &OwnedFd) -> Result<(), Errno> {
-    static CLAIMING: Mutex<()> = Mutex::new(());
-    let _claiming = CLAIMING.lock().unwrap_or_else(PoisonError::into_inner);
-    if directory.read("driver")?.trim_ascii() == b"usbfs2" {
+    let _claiming = claiming();
+    if is_claim(&directory.read("driver")?) {
         return Err(Errno::BUSY);
     }
     write_setting(driver, "usbfs2")
+}
+
+/// Keeps the claims of this process as they are.
+fn claiming() -> MutexGuard<'static, ()> {
+    static CLAIMING: Mutex<()> = Mutex::new(());
+    CLAIMING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An interface, claimed as long as its `driver` file is open.
