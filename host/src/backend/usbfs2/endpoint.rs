@@ -19,6 +19,7 @@ pub(super) struct EndpointFile {
     transfers: Transfers,
     file: SharedFile,
     direction: Direction,
+    batch: usize,
     /// What is over the context's depth, to be started as transfers complete.
     backlog: VecDeque<Buffer>,
     /// Completions of transfers that never reached the kernel; they come after those that did.
@@ -26,7 +27,8 @@ pub(super) struct EndpointFile {
 }
 
 impl EndpointFile {
-    /// The backlog moves on when this many fit, which is one system call instead of one for each.
+    /// The backlog moves on when this many fit, or a quarter of a small queue, which is one system call
+    /// instead of one for each.
     const BATCH: usize = 32;
 
     /// `depth` transfers are in the kernel at a time; fewer where fs.aio-max-nr, the system's limit of 65536
@@ -44,6 +46,7 @@ impl EndpointFile {
             transfers => transfers?,
         };
         Ok(Self {
+            batch: Self::BATCH.min(transfers.depth().div_ceil(4)),
             transfers,
             file,
             direction,
@@ -54,7 +57,7 @@ impl EndpointFile {
 
     /// Starts as much of the backlog as there is room for, once that is worth a system call.
     fn start(&mut self) {
-        if self.backlog.is_empty() || !self.transfers.has_room_for(Self::BATCH) {
+        if self.backlog.is_empty() || !self.transfers.has_room_for(self.batch) {
             return;
         }
         while self.transfers.has_room_for(1)

@@ -38,6 +38,11 @@ impl Transfers {
         }
     }
 
+    /// How many can be in flight.
+    pub(super) fn depth(&self) -> usize {
+        self.context.depth()
+    }
+
     /// Whether nothing is in flight and more can be.
     pub(super) fn is_idle(&self) -> bool {
         self.broken.is_none() && self.context.in_flight() == 0
