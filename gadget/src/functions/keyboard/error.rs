@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::functions::consumer_control::NoSuchControl;
+
 /// The keyboard has no such key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
@@ -11,6 +13,18 @@ use thiserror::Error;
      0xe7 (HID Usage Tables, 10)"
 )]
 pub struct NoSuchKey(pub u8);
+
+/// A media key cannot be pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NoMediaKeys {
+    /// The keyboard has no media keys.
+    #[error("the keyboard has no media keys: set media_keys in its options")]
+    NotMadeWithAny,
+    /// There is no such media key.
+    #[error(transparent)]
+    NoSuchControl(#[from] NoSuchControl),
+}
 
 /// A text has characters that a US keyboard cannot type. Nothing of it was typed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -35,14 +49,6 @@ impl fmt::Display for Characters<'_> {
         }
         Ok(())
     }
-}
-
-/// The host did not take all reports in time. They stay queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the host has not taken {pending} reports: is it attached, and does it read the keyboard?")]
-pub struct NotDrained {
-    /// Reports the host has yet to take.
-    pub pending: usize,
 }
 
 #[cfg(test)]

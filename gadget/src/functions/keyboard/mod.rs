@@ -1,37 +1,27 @@
 //! A boot keyboard (HID 1.11, appendix B).
 
+mod controls;
 mod error;
-mod function;
 mod options;
-mod queue;
 
-use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use usbfs2_protocol::hid::us_layout;
+use usbfs2_protocol::hid::{PROTOCOL_KEYBOARD, us_layout};
 
-pub use self::error::{NoSuchKey, NotDrained, Untypable};
+pub use self::controls::KeyboardControls;
+pub use self::error::{NoMediaKeys, NoSuchKey, Untypable};
 pub use self::options::KeyboardOptions;
-use self::queue::ReportQueue;
+use super::consumer_control;
+pub use super::hid::NotDrained;
+use super::hid::{HidFunction, HidOptions};
 pub use usbfs2_protocol::hid::{IdleRate, Leds, Modifiers, Protocol, usage};
-
-/// The idle rate after a reset. HID 1.11 7.2.4 recommends half a second for keyboards, for hosts that know
-/// a held key by its repeated reports; hosts have counted the time themselves for long, and a keyboard that
-/// says nothing when nothing happens lets the bus rest.
-const DEFAULT_IDLE_RATE: IdleRate = IdleRate::INDEFINITE;
 
 /// A keyboard with 98 keys, eight modifiers and five lights.
 ///
 /// Keys are usages of the keyboard page; [`usage`] names them.
-/// What keys do becomes reports, which wait in order until the host takes them, however long it is
-/// slow or away. No call blocks but those named `wait`.
-///
-/// When the host goes away - the cable is pulled, the bus reset, the device deconfigured - it forgets which
-/// keys are held, and so does the keyboard once no report is waiting. A report that was not taken
-/// is sent to the next host as it is: text goes on where it stopped, nothing lost and nothing twice. A report
-/// counts as taken when the controller says so; some (dummy_hcd is one) say so up to one report
-/// before the host reads it, and that one is lost if the cable comes out just then.
+/// What keys do becomes reports, of which none is lost or comes twice; [`HidFunction`] says how, and has what
+/// keyboards share with other devices.
 ///
 /// ```
 /// use usbfs2_gadget::functions::Keyboard;
@@ -43,19 +33,7 @@ const DEFAULT_IDLE_RATE: IdleRate = IdleRate::INDEFINITE;
 /// assert_eq!(keyboard.pending(), 2 * 13 + 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Keyboard {
-    options: KeyboardOptions,
-    state: Mutex<State>,
-    /// Anything in the state has changed, or the host is gone.
-    changed: Condvar,
-}
-
-struct State {
-    queue: ReportQueue,
-    leds: Leds,
-    idle_rate: IdleRate,
-    protocol: Protocol,
-}
+pub type Keyboard = HidFunction<KeyboardControls>;
 
 impl Keyboard {
     /// A keyboard that is polled every 4 ms.
@@ -67,16 +45,14 @@ impl Keyboard {
     /// A keyboard with these options.
     #[must_use]
     pub fn with_options(options: KeyboardOptions) -> Arc<Self> {
-        Arc::new(Self {
-            options,
-            state: Mutex::new(State {
-                queue: ReportQueue::default(),
-                leds: Leds::empty(),
-                idle_rate: DEFAULT_IDLE_RATE,
-                protocol: Protocol::Report,
-            }),
-            changed: Condvar::new(),
-        })
+        let media_keys = options.media_keys;
+        let options = HidOptions {
+            boot_protocol: Some(PROTOCOL_KEYBOARD),
+            poll_interval: options.poll_interval,
+            output_endpoint: options.led_endpoint,
+            ..HidOptions::new(KeyboardControls::report_descriptor(media_keys))
+        };
+        Self::ready_made(options, KeyboardControls::new(media_keys))
     }
 
     /// Presses a key or modifier, and holds it. No effect while it is held.
@@ -87,7 +63,7 @@ impl Keyboard {
     /// [`NoSuchKey`]
     pub fn press(&self, key: u8) -> Result<(), NoSuchKey> {
         check(key)?;
-        self.update(|state| state.queue.press(key));
+        self.change(|controls| controls.press(key));
         Ok(())
     }
 
@@ -97,13 +73,13 @@ impl Keyboard {
     /// [`NoSuchKey`]
     pub fn release(&self, key: u8) -> Result<(), NoSuchKey> {
         check(key)?;
-        self.update(|state| state.queue.release(key));
+        self.change(|controls| controls.release_key(key));
         Ok(())
     }
 
     /// Releases whatever is held.
     pub fn release_all(&self) {
-        self.update(|state| state.queue.release_all());
+        self.change(KeyboardControls::release_all);
     }
 
     /// Presses a key together with modifiers, and releases what of them was not held before. The key is
@@ -113,7 +89,7 @@ impl Keyboard {
     /// [`NoSuchKey`]
     pub fn tap(&self, modifiers: Modifiers, key: u8) -> Result<(), NoSuchKey> {
         check(key)?;
-        self.update(|state| state.queue.tap(modifiers, key));
+        self.changes(|controls| controls.tap(modifiers, key).into());
         Ok(())
     }
 
@@ -137,36 +113,55 @@ impl Keyboard {
                 characters: untypable,
             });
         }
-        self.update(|state| {
-            state.queue.release_all();
-            for (modifiers, key) in strokes {
-                state.queue.tap(modifiers, key);
-            }
+        self.changes(|controls| {
+            let released = controls.release_all();
+            let taps = strokes.into_iter();
+            let taps = taps.flat_map(|(modifiers, key)| controls.tap(modifiers, key));
+            std::iter::once(released).chain(taps).collect()
         });
         Ok(())
     }
 
-    /// How many reports the host has yet to take.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.lock().queue.len()
-    }
-
-    /// Waits until the host has taken every report, without end for `None`.
+    /// Presses a media key, a usage of the consumer page, and holds it. No effect while it is held.
     ///
     /// # Errors
-    /// [`NotDrained`] after `timeout`.
-    pub fn wait_until_drained(&self, timeout: Option<Duration>) -> Result<(), NotDrained> {
-        self.wait_for(timeout, |state| (state.queue.len() == 0).then_some(()))
-            .ok_or_else(|| NotDrained {
-                pending: self.pending(),
-            })
+    /// The keyboard was made without media keys, or there is no such key.
+    pub fn press_media(&self, usage: u16) -> Result<(), NoMediaKeys> {
+        self.change_media(usage, consumer_control::HeldUsages::press)
+    }
+
+    /// Releases a media key. No effect while it is not held.
+    ///
+    /// # Errors
+    /// As [`press_media`](Self::press_media).
+    pub fn release_media(&self, usage: u16) -> Result<(), NoMediaKeys> {
+        self.change_media(usage, consumer_control::HeldUsages::release)
+    }
+
+    fn change_media(
+        &self,
+        usage: u16,
+        change: fn(&mut consumer_control::HeldUsages, u16),
+    ) -> Result<(), NoMediaKeys> {
+        consumer_control::check(usage)?;
+        if self.lock().controls.media().is_none() {
+            return Err(NoMediaKeys::NotMadeWithAny);
+        }
+        self.change(|controls| {
+            if let Some(media) = controls.media() {
+                change(media, usage);
+            }
+            controls.media_report()
+        });
+        Ok(())
     }
 
     /// The lights the host has on. All are off after a reset.
     #[must_use]
     pub fn leds(&self) -> Leds {
-        self.lock().leds
+        let state = self.lock();
+        let output = state.outputs.get(&state.controls.leds_id());
+        output.map_or(Leds::empty(), |output| leds_of(output))
     }
 
     /// Waits until the lights are as wanted, without end for `None`; `None` after `timeout`.
@@ -181,66 +176,15 @@ impl Keyboard {
         timeout: Option<Duration>,
         wanted: impl Fn(Leds) -> bool,
     ) -> Option<Leds> {
-        self.wait_for(timeout, |state| wanted(state.leds).then_some(state.leds))
+        let id = self.lock().controls.leds_id();
+        let output = self.wait_for_output(id, timeout, |output| wanted(leds_of(output)))?;
+        Some(leds_of(&output))
     }
+}
 
-    /// How often an unchanged report is repeated, as the host has set it; never after a reset (HID 1.11
-    /// 7.2.4).
-    #[must_use]
-    pub fn idle_rate(&self) -> IdleRate {
-        self.lock().idle_rate
-    }
-
-    /// The protocol the host has selected. Both have the same reports (HID 1.11 7.2.6).
-    #[must_use]
-    pub fn protocol(&self) -> Protocol {
-        self.lock().protocol
-    }
-
-    fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        let result = change(&mut self.lock());
-        self.changed.notify_all();
-        result
-    }
-
-    fn wait_for<R>(
-        &self,
-        timeout: Option<Duration>,
-        mut wanted: impl FnMut(&State) -> Option<R>,
-    ) -> Option<R> {
-        // A timeout too long for the clock is no deadline.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut state = self.lock();
-        loop {
-            if let Some(result) = wanted(&state) {
-                return Some(result);
-            }
-            state = self.wait_until(state, deadline)?;
-        }
-    }
-
-    /// Waits for a change; `None` at the deadline.
-    fn wait_until<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        deadline: Option<Instant>,
-    ) -> Option<MutexGuard<'a, State>> {
-        let Some(deadline) = deadline else {
-            let state = self.changed.wait(state);
-            return Some(state.unwrap_or_else(PoisonError::into_inner));
-        };
-        let left = deadline.checked_duration_since(Instant::now())?;
-        let (state, _) = self
-            .changed
-            .wait_timeout(state, left)
-            .unwrap_or_else(PoisonError::into_inner);
-        Some(state)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics between the parts of an update.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The lights of their report, whose last byte they are. Bits 5 to 7 are padding.
+fn leds_of(output: &[u8]) -> Leds {
+    Leds::from_bits_truncate(output.last().copied().unwrap_or_default())
 }
 
 /// The keys of the report descriptor.
@@ -251,16 +195,5 @@ fn check(key: u8) -> Result<(), NoSuchKey> {
         Ok(())
     } else {
         Err(NoSuchKey(key))
-    }
-}
-
-impl fmt::Debug for Keyboard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
-        f.debug_struct("Keyboard")
-            .field("options", &self.options)
-            .field("pending", &state.queue.len())
-            .field("leds", &state.leds)
-            .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::functions::hid::DEFAULT_POLL_INTERVAL;
+
 /// Options of a [`Keyboard`](super::Keyboard).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyboardOptions {
@@ -12,14 +14,18 @@ pub struct KeyboardOptions {
     /// Adds an interrupt OUT endpoint for the lights. Without it the host sets them by SET_REPORT alone, which
     /// every host can and which works with the endpoint too.
     pub led_endpoint: bool,
+    /// Adds consumer controls, in the same interface: reports are numbered then, 1 for keys and lights and
+    /// 2 for the controls, but in the boot protocol, which has no controls and no numbers.
+    pub media_keys: bool,
 }
 
 impl Default for KeyboardOptions {
-    /// A report every 4 ms, and no endpoint for the lights.
+    /// A report every 4 ms, no endpoint for the lights, no media keys.
     fn default() -> Self {
         Self {
-            poll_interval: Duration::from_millis(4),
+            poll_interval: DEFAULT_POLL_INTERVAL,
             led_endpoint: false,
+            media_keys: false,
         }
     }
 }

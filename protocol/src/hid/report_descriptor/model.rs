@@ -105,6 +105,13 @@ impl Report {
         })
     }
 
+    /// Makes padding zero, which nobody may rely on to be so.
+    pub fn clear_padding(&self, bytes: &mut [u8]) {
+        for field in self.fields.iter().filter(|field| field.is_padding()) {
+            (0..field.count).for_each(|index| field.set(bytes, index, 0));
+        }
+    }
+
     /// The same report once time has passed: what relative fields say has happened by then (HID 7.2.4
     /// repeats states, not motion).
     pub fn settle(&self, bytes: &mut [u8]) {
