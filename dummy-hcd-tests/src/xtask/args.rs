@@ -30,6 +30,8 @@ pub(crate) enum Action {
     Soak(SoakOptions),
     /// Measures what a transfer costs on this project's stack and on its peers, in one VM run
     Bench(BenchOptions),
+    /// Fuzzes parsers and state machines with libFuzzer, each target for a minute
+    Fuzz(FuzzOptions),
     /// Builds the module with W=1 and sparse for each kernel and runs checkpatch over it
     CheckModule(CheckModuleOptions),
 }
@@ -57,6 +59,31 @@ pub(crate) struct SoakOptions {
     /// Transfers to complete; docs/soak.md is the output for the default
     #[arg(long, value_name = "N", default_value_t = SOAK_TRANSFERS, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) transfers: u64,
+}
+
+const FUZZ_HELP: &str = "\
+Installs cargo-fuzz into ~/.cache/usbfs2 and works with the compiler that is there. An input that breaks
+something is written to fuzz/artifacts and makes the exit status 1; `cargo test -p usbfs2-fuzz-targets` runs
+the committed corpora in fuzz/corpus without any of this.";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = FUZZ_HELP)]
+pub(crate) struct FuzzOptions {
+    /// The targets to fuzz; all when left out
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Vec<String>,
+
+    /// Seconds for each target
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+
+    /// Add to the committed corpora what reaches more than they do
+    #[arg(long)]
+    pub(crate) keep: bool,
+
+    /// Put the figures into docs/fuzzing.md
+    #[arg(long)]
+    pub(crate) record: bool,
 }
 
 #[derive(Debug, Clone, Args)]

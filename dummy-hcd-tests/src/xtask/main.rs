@@ -9,6 +9,7 @@ mod bench;
 mod cache;
 mod checkpatch;
 mod console;
+mod fuzz;
 mod guest;
 mod initramfs;
 mod kernel;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Action::Bench(options) => bench::run(&options),
         Action::Test(options) => test::run(&options),
         Action::Soak(options) => soak::run(&options),
+        Action::Fuzz(options) => fuzz::run(&options),
         Action::CheckModule(options) => test::run_module_checks(&options),
     };
     match outcome {

@@ -36,6 +36,11 @@ impl Step {
         }
     }
 
+    /// Says how far it is, on a terminal.
+    pub(crate) fn say(&self, message: &str) {
+        self.bar.set_message(message.to_owned());
+    }
+
     /// Ends the step with its duration; a step that is dropped instead leaves the error to its caller.
     pub(crate) fn done(self) {
         self.bar.finish_and_clear();
