@@ -19,6 +19,9 @@ const LTM_ENABLE: u16 = 50;
 impl<C: Controller> Device<C> {
     pub(super) fn standard_request(&mut self, setup: &SetupPacket) -> ControlResponse {
         let [value_low, _] = setup.value.to_le_bytes();
+        if self.controller.is_composed() && setup.request_type.recipient != Recipient::Interface {
+            return ControlResponse::Stall;
+        }
         match (setup.request_type.recipient, setup.request) {
             (Recipient::Device, request::GET_DESCRIPTOR) => self.device_descriptor(setup),
             (Recipient::Interface, request::GET_DESCRIPTOR) => self.interface_descriptor(setup),

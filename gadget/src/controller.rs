@@ -19,6 +19,8 @@ pub(crate) enum Event {
         setup: SetupPacket,
         data: Vec<u8>,
     },
+    /// The kernel, which answers for the device, has configured it.
+    Configured,
     Suspend,
     Resume,
     /// The host is gone.
@@ -33,6 +35,10 @@ pub(crate) enum Event {
 pub(crate) trait Controller: Send + 'static {
     /// Called first, on the thread that will serve endpoint 0.
     fn prepare_thread(&self) {}
+    /// Whether the kernel puts the device together and answers for it: what comes here is for the functions.
+    fn is_composed(&self) -> bool {
+        false
+    }
     /// The speed of the current connection.
     fn speed(&self) -> Speed;
     /// Waits for the next event. Returns `Stop` for ever once stopped.

@@ -46,11 +46,7 @@ pub(crate) fn qualifier(model: &GadgetModel) -> Vec<u8> {
 
 /// The configuration with everything in it (USB 2.0 9.6.3).
 pub(crate) fn configuration(model: &GadgetModel, layout: &Layout, speed: Speed) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (index, function) in model.functions.iter().enumerate() {
-        push_function(&mut body, function, index, layout, speed);
-    }
-
+    let mut body = functions(model, layout, speed);
     let mut attributes = ATTRIBUTE_ONE;
     if model.self_powered {
         attributes |= ATTRIBUTE_SELF_POWERED;
@@ -73,6 +69,15 @@ pub(crate) fn configuration(model: &GadgetModel, layout: &Layout, speed: Speed) 
         u8::try_from(units).unwrap_or(u8::MAX),
     ]);
     bytes.append(&mut body);
+    bytes
+}
+
+/// What a configuration holds besides its own descriptor: interfaces, endpoints and what belongs to them.
+pub(crate) fn functions(model: &GadgetModel, layout: &Layout, speed: Speed) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (index, function) in model.functions.iter().enumerate() {
+        push_function(&mut bytes, function, index, layout, speed);
+    }
     bytes
 }
 

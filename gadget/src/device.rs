@@ -102,6 +102,12 @@ impl<C: Controller> Device<C> {
                     self.is_attached = true;
                     self.forget();
                 }
+                Event::Configured => {
+                    self.is_attached = true;
+                    self.forget();
+                    // What fails has been reported, and there is no request to answer.
+                    let _ = self.set_configuration(GadgetModel::CONFIGURATION);
+                }
                 Event::Disconnect => {
                     self.is_attached = false;
                     self.forget();

@@ -227,7 +227,8 @@ impl Endpoint {
     /// Halts the endpoint: the host's transfers stall until it clears the halt (USB 2.0 9.4.5).
     ///
     /// Collect pending writes first. A controller that still holds a written packet (dummy_hcd and others
-    /// take up to 64 bytes ahead of the host) may refuse the halt, and gadgetfs does not tell.
+    /// take up to 64 bytes ahead of the host) may refuse the halt. gadgetfs does not tell; on FunctionFS the halt
+    /// follows when the host collects the packet within 100 ms, and else is left out.
     ///
     /// # Errors
     /// [`EndpointError::Pending`] with writes pending on an IN endpoint, [`EndpointError::Disabled`], or

@@ -25,8 +25,8 @@ pub trait Function: Send + Sync + 'static {
     /// the host waits, and on gadgetfs a request that outlives the host's patience (5 s on Linux) spoils
     /// the one after it. Data beyond `wLength` is cut off.
     ///
-    /// gadgetfs acknowledges OUT requests with data before they get here. So `Stall` only ends in a log line
-    /// then, and the kernel drops a request that the host follows up with another before endpoint 0's
+    /// gadgetfs and FunctionFS acknowledge OUT requests with data before they get here. So `Stall` only ends in a
+    /// log line then, and on gadgetfs the kernel drops a request that the host follows up with another before endpoint 0's
     /// thread could read it: where that would hurt, have the host read back what it wrote.
     fn control(&self, request: &ControlRequest) -> ControlResponse {
         let _ = request;

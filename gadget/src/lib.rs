@@ -2,8 +2,9 @@
 //!
 //! A [`Function`] does one job, such as a keyboard's: it declares interfaces and endpoints, answers
 //! control requests, and moves data on a thread of its own. A [`Gadget`] is a device made of functions. It
-//! runs unchanged on the in-process bus ([`Gadget::start_on`]) and, through gadgetfs, on the machine's
-//! device controller ([`Gadget::start_gadgetfs`]).
+//! runs unchanged on the in-process bus ([`Gadget::start_on`]), through gadgetfs on the machine's device
+//! controller ([`Gadget::start_gadgetfs`]), and through FunctionFS inside a composite gadget, beside functions
+//! of the kernel's ([`Gadget::start_functionfs`]).
 //!
 //! Ready-made functions are in [`functions`]:
 //!
@@ -121,7 +122,7 @@
 //! # Threads
 //!
 //! A started gadget has one thread for endpoint 0, which calls [`Function::control`], and one for each
-//! function, which calls [`Function::run`]; on gadgetfs each enabled endpoint has one more. A function that
+//! function, which calls [`Function::run`]; in the kernel each enabled endpoint has one more. A function that
 //! fails, panics or dawdles is reported by [`Running::failures`] and holds up neither endpoint 0 nor
 //! the others. [`Running::stop`], and dropping it, waits for all of them.
 //!
@@ -138,7 +139,52 @@
 //! - It acknowledges OUT requests with data before the function sees them: see [`Function::control`]. The
 //!   thread of endpoint 0 runs at real-time priority where it may, to be in time.
 //! - It does not tell whether a halt succeeded: see [`Endpoint::set_halt`].
+//!
+//! # FunctionFS
+//!
+//! In a composite gadget somebody else says what the device is, in configfs: the `usb-gadget` crate, a script, or
+//! systemd. This crate is given a directory with FunctionFS mounted, describes its functions there, and serves
+//! them at full, high and super speed. With `usb-gadget`, of which [`ffs_no_init`] leaves the files to this crate:
+//!
+//! ```ignore
+//! let mut slot = usb_gadget::function::custom::Custom::builder();
+//! slot.ffs_no_init = true;
+//! let (mut slot, handle) = slot.build();
+//! let (_port, serial) = usb_gadget::function::serial::Serial::new(SerialClass::Acm);
+//! let configuration = Config::new("one").with_function(serial).with_function(handle);
+//! let composite = usb_gadget::Gadget::new(class, id, strings).with_config(configuration).register()?;
+//!
+//! let gadget = Gadget::builder(ids).function(Keyboard::new()).build()?;
+//! let running = gadget.start_functionfs(&FunctionfsOptions::new(slot.ffs_dir()?))?;
+//! composite.bind(Some(&usb_gadget::default_udc()?))?;
+//! ```
+//!
+//! The same by hand:
+//!
+//! ```text
+//! mkdir -p /sys/kernel/config/usb_gadget/g/functions/ffs.keys /dev/keys
+//! mount -t functionfs keys /dev/keys        and link the function into a configuration
+//! (start the gadget with FunctionfsOptions::new("/dev/keys"))
+//! ls /sys/class/udc > /sys/kernel/config/usb_gadget/g/UDC
+//! ```
+//!
+//! Functions see the interface and endpoint numbers they declared, wherever they are in the composite. Stopping
+//! the gadget, or killing its process, takes the whole composite off its controller; the directory can be used
+//! again, and the composite bound again. What FunctionFS cannot do is told by [`Gadget::check`] with
+//! [`Target::Functionfs`]: class-specific descriptors but HID's, CCID's and DFU's, alternate settings, interface
+//! associations. Worth knowing besides:
+//!
+//! - The host selecting the configuration starts the functions' runs. Leaving it, resetting the bus and pulling the
+//!   cable look alike to FunctionFS: each ends the runs, calls [`Function::reset`] and leaves [`State::Detached`].
+//! - It does not tell the speed. It is learnt from the endpoints; where none differs, it is the fastest.
+//! - Transfers are blocking calls of a thread here too, with the same limits, and an OUT request with data cannot be
+//!   stalled once its data has been taken.
+//! - The kernel tells requests to endpoints apart by number and not by direction, so that one to the IN endpoint
+//!   may arrive as one to the OUT endpoint of the same number (eps_revmap, Linux 6.12).
+//!
+//! [`ffs_no_init`]: https://docs.rs/usb-gadget/latest/usb_gadget/function/custom/struct.CustomBuilder.html
 
+mod blocking;
 mod check;
 mod control;
 mod controller;
@@ -147,6 +193,7 @@ mod descriptors;
 mod device;
 mod endpoint;
 mod function;
+mod functionfs;
 pub mod functions;
 mod gadget;
 mod gadgetfs;
@@ -174,5 +221,5 @@ pub use endpoint::{Canceller, Completion, Endpoint, EndpointError, Endpoints, Se
 pub use function::{ControlRequest, ControlResponse, ControlTarget, Function, FunctionError};
 pub use gadget::{DeviceIds, Gadget, GadgetBuilder};
 pub use running::{Failure, Running, State, StateTimeout};
-pub use start::{GadgetfsOptions, StartError, learn_udc};
+pub use start::{FunctionfsOptions, GadgetfsOptions, StartError, learn_udc};
 pub use udc::{Udc, UdcEndpoint};

@@ -126,7 +126,8 @@ impl Running {
         self.status.lock().failures.clone()
     }
 
-    /// Where the gadget is: the port on an in-process bus (`1-1`), the controller's name on gadgetfs.
+    /// Where the gadget is: the port on an in-process bus (`1-1`), the controller's name on gadgetfs,
+    /// the directory on FunctionFS.
     #[must_use]
     pub fn port_name(&self) -> &str {
         &self.place

@@ -30,6 +30,35 @@ impl Default for GadgetfsOptions {
     }
 }
 
+/// How to start on FunctionFS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FunctionfsOptions {
+    /// Where FunctionFS is mounted.
+    pub directory: PathBuf,
+    /// Whether class and vendor requests to the device itself come to the gadget's functions. Then functions
+    /// behind them in the configuration get none. Default: true.
+    pub device_requests: bool,
+}
+
+impl FunctionfsOptions {
+    /// FunctionFS mounted at this directory.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            device_requests: true,
+        }
+    }
+
+    /// Says whether class and vendor requests to the device come here.
+    #[must_use]
+    pub fn device_requests(mut self, device_requests: bool) -> Self {
+        self.device_requests = device_requests;
+        self
+    }
+}
+
 /// Why a gadget did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,8 +69,8 @@ pub enum StartError {
     /// No port is free on the in-process bus.
     #[error(transparent)]
     BusFull(#[from] BusFull),
-    /// The process has no right to mount gadgetfs or to open its files.
-    #[error("no permission for {}: run as root, or have root mount gadgetfs and chown its files", .path.display())]
+    /// The process has no right to mount gadgetfs, or to open the files of gadgetfs or FunctionFS.
+    #[error("no permission for {}: run as root, or have root mount it and chown its files", .path.display())]
     NotPermitted {
         /// What was refused.
         path: PathBuf,
@@ -49,6 +78,15 @@ pub enum StartError {
     /// The kernel has no gadgetfs.
     #[error("this kernel has no gadgetfs: modprobe gadgetfs (CONFIG_USB_GADGETFS)")]
     NoGadgetfs,
+    /// The directory is none of FunctionFS.
+    #[error(
+        "{0} is not FunctionFS: make a function ffs.NAME in configfs, and mount -t functionfs NAME {0}",
+        .path.display()
+    )]
+    NotFunctionfs {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The kernel has no device controller, or all have a gadget.
     #[error(
         "no device controller is free: without hardware, modprobe dummy_hcd; otherwise stop the \
@@ -93,6 +131,23 @@ impl Gadget {
     /// Every [`StartError`] but [`StartError::BusFull`].
     pub fn start_gadgetfs(&self, options: &GadgetfsOptions) -> Result<Running, StartError> {
         crate::gadgetfs::start(self, options)
+    }
+}
+
+impl Gadget {
+    /// Starts the gadget's functions inside a composite gadget that somebody puts together in configfs, with
+    /// FunctionFS mounted by the name of the function there.
+    ///
+    /// The identity, the power and the place among the composite's functions are the composer's: what this gadget
+    /// says of its device counts for nothing here. Interfaces, endpoints and strings are renumbered by the
+    /// kernel; functions see the numbers they declared. The composite can be put on a controller when this
+    /// returns, and is taken off when the gadget stops.
+    ///
+    /// # Errors
+    /// [`StartError::Problems`], [`StartError::NotFunctionfs`], [`StartError::NotPermitted`],
+    /// [`StartError::Busy`], [`StartError::Io`] or [`StartError::Thread`].
+    pub fn start_functionfs(&self, options: &FunctionfsOptions) -> Result<Running, StartError> {
+        crate::functionfs::start(self, options)
     }
 }
 

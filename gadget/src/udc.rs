@@ -153,6 +153,15 @@ impl Udc {
         }
     }
 
+    /// FunctionFS's endpoints, which stand for the controller's: every number in both directions, of any type.
+    pub(crate) fn functionfs() -> Self {
+        Self {
+            name: "FunctionFS".to_owned(),
+            carries_isochronous: true,
+            ..Self::loopback()
+        }
+    }
+
     /// A controller of which only the endpoints' names are known, as gadgetfs lists them. Names that
     /// are no endpoint's are left out.
     #[must_use]

@@ -1,6 +1,7 @@
 //! The validator: what a target would refuse, told before it does.
 
 mod everywhere;
+mod functionfs;
 mod problem;
 mod target;
 

@@ -88,8 +88,8 @@ pub enum ProblemKind {
     /// A function without interfaces cannot be reached.
     #[error("no interface: call interface(..) in describe")]
     NoInterface,
-    /// Linux hosts ignore interfaces from the 33rd on.
-    #[error("{count} interfaces, hosts take {limit}: split the functions over several gadgets")]
+    /// Linux hosts ignore interfaces from the 33rd on, and composites on FunctionFS have 16.
+    #[error("{count} interfaces, {limit} is the most: split the functions over several gadgets")]
     TooManyInterfaces {
         /// How many there are.
         count: usize,
@@ -227,6 +227,40 @@ pub enum ProblemKind {
         length: usize,
         /// The most.
         limit: usize,
+    },
+    /// The composite chooses the speed, and asks functions that are not described at it what they are.
+    #[error("FunctionFS needs every speed: let speeds(..) go from full to super speed")]
+    EverySpeedRequired,
+    /// FunctionFS enables the endpoints of all settings at once.
+    #[error("FunctionFS has no alternate settings: declare one, or use gadgetfs")]
+    NoAlternateSettings,
+    /// FunctionFS renumbers interfaces and leaves an association's first interface as it is.
+    #[error("FunctionFS does not renumber an interface association: use gadgetfs")]
+    NoAssociation,
+    /// FunctionFS knows one type of class-specific descriptors.
+    #[error(
+        "FunctionFS refuses a descriptor of type {descriptor_type:#04x} here: it takes type 0x21 \
+         of HID, CCID and DFU alone; use gadgetfs"
+    )]
+    NoClassDescriptor {
+        /// Its type.
+        descriptor_type: u8,
+    },
+    /// FunctionFS takes this descriptor in one length only.
+    #[error(
+        "FunctionFS refuses the class-specific descriptor: it has {length} bytes, not {expected}"
+    )]
+    FunctionfsDescriptorLength {
+        /// Its length.
+        length: usize,
+        /// The only length taken.
+        expected: usize,
+    },
+    /// FunctionFS's strings end with a NUL.
+    #[error("FunctionFS cannot take the string {text:?}: remove the NUL in it")]
+    StringWithNul {
+        /// The string.
+        text: String,
     },
     /// The controller has no endpoint left that suits.
     #[error(

@@ -3,6 +3,7 @@
 use usbfs2_protocol::{Speed, TransferType};
 
 use super::everywhere::endpoint_place;
+use super::functionfs::functionfs;
 use super::{Place, Problem, ProblemKind, check_everywhere};
 use crate::descriptors;
 use crate::gadget::GadgetModel;
@@ -17,6 +18,9 @@ pub enum Target {
     Loopback(Speed),
     /// gadgetfs on this controller.
     Gadgetfs(Udc),
+    /// FunctionFS, in a composite on any controller. Which endpoints the controller has is seen when the
+    /// composite is put on it.
+    Functionfs,
 }
 
 /// gadgetfs's buffer for endpoint 0, the most it sends for one request.
@@ -41,6 +45,7 @@ pub(crate) fn check(model: &GadgetModel, target: &Target) -> Vec<Problem> {
             gadgetfs(model, udc, &mut problems);
             problems.extend(isochronous(model, udc));
         }
+        Target::Functionfs => functionfs(model, &mut problems),
     }
     problems
 }

@@ -15,8 +15,7 @@ use usbfs2_protocol::standard::request;
 use usbfs2_protocol::{Direction, SetupPacket, Speed};
 
 use super::event::FileEvent;
-use super::pipe::GadgetfsPipe;
-use super::sys;
+use crate::blocking::{EndpointFile, FilePipe, sys};
 use crate::controller::{Controller, Event};
 use crate::describe::EndpointRequest;
 use crate::descriptors;
@@ -346,7 +345,13 @@ impl Controller for ControlFile {
         }
         file.write_all(&message)
             .map_err(|error| failed("configuring", error))?;
-        GadgetfsPipe::new(Arc::new(file), assigned.address)
+        let endpoint = EndpointFile {
+            file: Arc::new(file),
+            address: assigned.address,
+            max_packet_size: usize::from(request.packet_size_at(self.speed)),
+            is_disabled: Arc::default(),
+        };
+        FilePipe::new(endpoint)
             .map(|pipe| Arc::new(pipe) as Arc<dyn Pipe>)
             .map_err(|error| failed("preparing", error))
     }

@@ -8,9 +8,6 @@
 mod control;
 mod event;
 mod mount;
-mod pipe;
-#[allow(unsafe_code)]
-mod sys;
 
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -163,7 +163,7 @@ fn counts_fit_their_bytes() {
     assert_eq!(interfaces(32), [""; 0]);
     assert_eq!(
         interfaces(33),
-        ["gadget: 33 interfaces, hosts take 32: split the functions over several gadgets"]
+        ["gadget: 33 interfaces, 32 is the most: split the functions over several gadgets"]
     );
     assert_eq!(interfaces(300).len(), 1);
     let settings = |count| {

@@ -1,6 +1,7 @@
 //! What the validator says, before anything is bound.
 
 mod everywhere;
+mod functionfs;
 mod gadgetfs;
 mod ready;
 

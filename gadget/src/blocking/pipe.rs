@@ -1,14 +1,10 @@
-//! An endpoint file, read or written by a thread of its own.
-//!
-//! gadgetfs has asynchronous I/O too, but cancelling it is not safe: the kernel cancels with the AIO
-//! context locked, controllers give the request back at once, and completing it takes the same lock
-//! (ep_aio_cancel, aio_complete_rw; dummy_hcd on 6.12 stops the machine for good). A process that exits or
-//! is killed with operations in flight does the same. Blocking I/O is cancelled by a signal and by the end of the
-//! process alike. It carries one transfer at a time; what is submitted beyond waits here.
+//! An endpoint file, read or written by a thread of its own. It carries one transfer at a time; what is
+//! submitted beyond waits here.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,26 +12,38 @@ use aio_rs::Buffer;
 use rustix::io::Errno;
 use usbfs2_protocol::{Direction, EndpointAddress};
 
-use super::sys::IoThread;
+use super::sys::{INTERRUPT_INTERVAL, IoThread};
 use crate::endpoint::{Completion, EndpointError};
 use crate::pipe::Pipe;
 
 /// The kernel copies a transfer into memory that kmalloc gives it, which is no more than this.
 const LONGEST_TRANSFER: usize = 4 << 20;
 
-/// How often to interrupt a system call until it ends: the signal may come just before the call.
-const INTERRUPT_INTERVAL: Duration = Duration::from_millis(1);
+/// An open endpoint file, and what is to be known of the endpoint behind it.
+#[derive(Debug, Clone)]
+pub(crate) struct EndpointFile {
+    pub(crate) file: Arc<File>,
+    pub(crate) address: EndpointAddress,
+    pub(crate) max_packet_size: usize,
+    /// Set when the kernel says that the endpoint is disabled, and shared by the endpoints of one
+    /// configuration: a file that outlives the configuration must not serve an old run in the next one.
+    pub(crate) is_disabled: Arc<AtomicBool>,
+}
+
+/// How long a halt waits for the host to collect what it is asking for.
+const COLLECTION_TIME: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(super) struct GadgetfsPipe {
+pub(crate) struct FilePipe {
     shared: Arc<Shared>,
-    address: EndpointAddress,
 }
 
 /// What the pipe and its thread share.
 #[derive(Debug)]
 struct Shared {
     direction: Direction,
+    max_packet_size: usize,
+    is_disabled: Arc<AtomicBool>,
     state: Mutex<PipeState>,
     /// For the thread: something to do. For everybody else: something done.
     changed: Condvar,
@@ -58,7 +66,7 @@ struct PipeState {
 
 #[derive(Debug)]
 struct Active {
-    file: Arc<File>,
+    endpoint: EndpointFile,
     thread: IoThread,
 }
 
@@ -70,11 +78,14 @@ enum Halt {
     Done(Result<(), Errno>),
 }
 
-impl GadgetfsPipe {
-    /// For an endpoint file that has just been configured.
-    pub(super) fn new(file: Arc<File>, address: EndpointAddress) -> io::Result<Self> {
+impl FilePipe {
+    /// For an endpoint that has just been enabled.
+    pub(crate) fn new(endpoint: EndpointFile) -> io::Result<Self> {
+        let file = Arc::clone(&endpoint.file);
         let shared = Arc::new(Shared {
-            direction: address.direction(),
+            direction: endpoint.address.direction(),
+            max_packet_size: endpoint.max_packet_size,
+            is_disabled: Arc::clone(&endpoint.is_disabled),
             state: Mutex::new(PipeState {
                 active: None,
                 is_ending: false,
@@ -86,24 +97,23 @@ impl GadgetfsPipe {
             }),
             changed: Condvar::new(),
         });
-        let thread = IoThread::spawn(format!("usb {address}"), {
+        let thread = IoThread::spawn(format!("usb {}", endpoint.address), {
             let shared = Arc::clone(&shared);
-            let file = Arc::clone(&file);
             move || shared.serve(&file)
         })?;
-        shared.lock().active = Some(Active { file, thread });
-        Ok(Self { shared, address })
+        shared.lock().active = Some(Active { endpoint, thread });
+        Ok(Self { shared })
     }
 
     /// Ends the thread and takes the file away.
-    fn release(&self) -> Option<Arc<File>> {
+    fn release(&self) -> Option<EndpointFile> {
         let mut state = self.shared.lock();
         state.is_ending = true;
         let mut state = self.shared.cancel(state);
-        let Active { file, thread } = state.active.take()?;
+        let Active { endpoint, thread } = state.active.take()?;
         drop(state);
         thread.join();
-        Some(file)
+        Some(endpoint)
     }
 }
 
@@ -148,9 +158,12 @@ impl Shared {
             });
         }
         loop {
+            if self.is_disabled.load(Ordering::SeqCst) {
+                return Err(EndpointError::Disabled);
+            }
             let outcome = match self.direction {
                 Direction::In => rustix::io::write(file, buffer),
-                Direction::Out => rustix::io::read(file, &mut buffer.whole_mut()[..length]),
+                Direction::Out => self.read(file, buffer, length),
             };
             let is_disturbed = outcome == Err(Errno::INTR) && self.lock().cancellers == 0;
             if is_disturbed {
@@ -159,11 +172,31 @@ impl Shared {
                 self.halt(file);
                 continue;
             }
-            if self.direction == Direction::Out {
-                buffer.set_len(outcome.unwrap_or(0));
+            if matches!(outcome, Err(Errno::SHUTDOWN | Errno::NODEV | Errno::NOENT)) {
+                self.is_disabled.store(true, Ordering::SeqCst);
             }
             return outcome.map_err(transfer_error);
         }
+    }
+
+    /// Reads one transfer of up to `length` bytes, and fails when the host sends more.
+    fn read(&self, file: &File, buffer: &mut Buffer, length: usize) -> Result<usize, Errno> {
+        buffer.clear();
+        let whole_packets = length.next_multiple_of(self.max_packet_size.max(1));
+        if whole_packets == length {
+            let count = rustix::io::read(file, &mut buffer.whole_mut()[..length])?;
+            buffer.set_len(count);
+            return Ok(count);
+        }
+        // Controllers fill requests with whole packets. Where they insist, FunctionFS keeps what comes beyond the
+        // request for the next read, and would hand it out as a transfer of its own.
+        let mut packets = vec![0; whole_packets];
+        let count = rustix::io::read(file, &mut packets)?;
+        buffer.extend_from_slice(&packets[..count.min(length)]);
+        if count > length {
+            return Err(Errno::OVERFLOW);
+        }
+        Ok(count)
     }
 
     /// Halts the endpoint if that was asked for: I/O in the wrong direction does, and fails with EBADMSG.
@@ -251,7 +284,8 @@ impl PipeState {
     }
 }
 
-/// What an errno of an endpoint file means (drivers/usb/gadget/legacy/inode.c and the controllers).
+/// What an errno of an endpoint file means (drivers/usb/gadget/legacy/inode.c, function/f_fs.c and the
+/// controllers).
 fn transfer_error(errno: Errno) -> EndpointError {
     match errno {
         Errno::SHUTDOWN | Errno::NODEV | Errno::NOENT => EndpointError::Disabled,
@@ -261,7 +295,7 @@ fn transfer_error(errno: Errno) -> EndpointError {
     }
 }
 
-impl Pipe for GadgetfsPipe {
+impl Pipe for FilePipe {
     fn submit(&self, buffer: Buffer) {
         let mut state = self.shared.lock();
         if state.is_ending {
@@ -297,14 +331,26 @@ impl Pipe for GadgetfsPipe {
     }
 
     fn set_halt(&self) -> Result<(), EndpointError> {
+        let deadline = Instant::now() + COLLECTION_TIME;
         let mut state = self.shared.lock();
         state.halt = Halt::Asked;
         self.shared.changed.notify_all();
         while !state.is_ending {
-            if let Halt::Done(outcome) = state.halt {
-                return outcome.map_err(transfer_error);
-            }
-            state = self.shared.interrupt(state);
+            state = match state.halt {
+                Halt::Done(Err(Errno::AGAIN)) => {
+                    // The controller holds a packet that it has taken ahead of the host.
+                    if Instant::now() >= deadline {
+                        log::debug!("the host collects nothing, and so nothing is halted");
+                        return Ok(());
+                    }
+                    let mut state = self.shared.wait_changed(state, Some(INTERRUPT_INTERVAL));
+                    state.halt = Halt::Asked;
+                    self.shared.changed.notify_all();
+                    state
+                }
+                Halt::Done(outcome) => return outcome.map_err(transfer_error),
+                Halt::NotAsked | Halt::Asked => self.shared.interrupt(state),
+            };
         }
         Err(EndpointError::Disabled)
     }
@@ -314,18 +360,19 @@ impl Pipe for GadgetfsPipe {
     }
 
     fn take_over(&self) -> Option<Arc<dyn Pipe>> {
-        let file = self.release()?;
-        match Self::new(file, self.address) {
+        let endpoint = self.release()?;
+        let address = endpoint.address;
+        match Self::new(endpoint) {
             Ok(pipe) => Some(Arc::new(pipe)),
             Err(error) => {
-                log::error!("taking over {}: {error}", self.address);
+                log::error!("taking over {address}: {error}");
                 None
             }
         }
     }
 }
 
-impl Drop for GadgetfsPipe {
+impl Drop for FilePipe {
     fn drop(&mut self) {
         self.disable();
     }

@@ -2,23 +2,29 @@
 //!
 //! A read or write of an endpoint file ends early for a signal only, so each thread that does such I/O
 //! takes one signal and blocks all others: another one would end a transfer that nobody cancelled.
+//! Endpoint 0's calls may be repeated, and their thread blocks nothing.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::thread::JoinHandleExt as _;
 use std::ptr;
-use std::sync::Once;
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+/// How often to interrupt a system call until it ends: the signal may come just before the call.
+pub(super) const INTERRUPT_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A thread for blocking I/O.
 #[derive(Debug)]
-pub(super) struct IoThread(JoinHandle<()>);
+pub(crate) struct IoThread(JoinHandle<()>);
 
 impl IoThread {
     /// Starts the thread.
-    pub(super) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<Self> {
-        static HANDLER: Once = Once::new();
-        HANDLER.call_once(handle_signal);
+    pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        handle_signal();
         let thread = thread::Builder::new().name(name).spawn(move || {
             take_only_our_signal();
             body();
@@ -28,7 +34,7 @@ impl IoThread {
 
     /// Makes the thread's current system call fail with EINTR. Nothing happens when it is in none, so
     /// repeat this until the call is known to have ended.
-    pub(super) fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         // SAFETY: the JoinHandle is ours and not joined, so the thread is neither joined nor detached and its
         // pthread_t names it, even if it has ended. `spawn` installed the handler first, so the signal
         // does nothing but end a system call.
@@ -38,15 +44,94 @@ impl IoThread {
     }
 
     /// Waits for the thread to end.
-    pub(super) fn join(self) {
+    pub(crate) fn join(self) {
         // A panic of the body has been printed; it left its completions undone, which disable() reports.
         drop(self.0.join());
     }
 }
 
+/// The blocking system calls of one thread, which another thread can put an end to.
+#[derive(Debug, Default)]
+pub(crate) struct EndableCalls {
+    state: Mutex<Calls>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    is_over: bool,
+    /// The thread that is in a call.
+    caller: Option<libc::pthread_t>,
+}
+
+impl EndableCalls {
+    /// Makes a system call, again if a signal disturbs it. `None` once [`end`](Self::end) was called.
+    pub(crate) fn run<T>(
+        &self,
+        mut call: impl FnMut() -> Result<T, Errno>,
+    ) -> Option<Result<T, Errno>> {
+        handle_signal();
+        loop {
+            let outcome = {
+                let _in_call = InCall::enter(self)?;
+                call()
+            };
+            match outcome {
+                Err(Errno::INTR) => {}
+                outcome => return Some(outcome),
+            }
+        }
+    }
+
+    /// Ends the call that is being made, if there is one, and refuses all others.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.is_over = true;
+        while let Some(thread) = state.caller {
+            // SAFETY: `caller` names a thread from `InCall::enter` to the drop of that value on the same thread,
+            // and both hold the lock that is held here: the thread is alive and in `run`, which
+            // installed the handler first.
+            let result = unsafe { libc::pthread_kill(thread, signal()) };
+            debug_assert_eq!(result, 0);
+            state = self
+                .changed
+                .wait_timeout(state, INTERRUPT_INTERVAL)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        // Every update is a single assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While it lives, its thread is in a call that may be interrupted.
+struct InCall<'a>(&'a EndableCalls);
+
+impl<'a> InCall<'a> {
+    fn enter(calls: &'a EndableCalls) -> Option<Self> {
+        let mut state = calls.lock();
+        if state.is_over {
+            return None;
+        }
+        // SAFETY: pthread_self has no precondition.
+        state.caller = Some(unsafe { libc::pthread_self() });
+        Some(Self(calls))
+    }
+}
+
+impl Drop for InCall<'_> {
+    fn drop(&mut self) {
+        self.0.lock().caller = None;
+        self.0.changed.notify_all();
+    }
+}
+
 /// Lets the calling thread run before all ordinary ones as soon as it has something to do, where the process
 /// may ask for that (CAP_SYS_NICE, RLIMIT_RTPRIO). Threads it starts are ordinary ones.
-pub(super) fn come_first() {
+pub(crate) fn come_first() {
     let parameters = libc::sched_param { sched_priority: 1 };
     let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
     // SAFETY: `parameters` is a local that outlives the call, which only reads it; 0 is the calling thread.
@@ -65,7 +150,13 @@ fn signal() -> libc::c_int {
 /// Does nothing: a signal with a handler ends the system call.
 extern "C" fn ignore(_signal: libc::c_int) {}
 
+/// Gives the signal its handler, which stays for the rest of the program.
 fn handle_signal() {
+    static HANDLER: Once = Once::new();
+    HANDLER.call_once(install_handler);
+}
+
+fn install_handler() {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: `action` is a local that outlives the block. All zeroes is a valid sigaction, without SA_RESTART, which
     // would resume the call; sigemptyset writes its mask. `ignore` is async-signal-safe because it
@@ -107,11 +198,27 @@ mod tests {
         // The first ones may come before the read does.
         let kind = loop {
             thread.interrupt();
-            if let Ok(kind) = outcome.recv_timeout(std::time::Duration::from_millis(1)) {
+            if let Ok(kind) = outcome.recv_timeout(Duration::from_millis(1)) {
                 break kind;
             }
         };
         assert_eq!(kind, io::ErrorKind::Interrupted);
         thread.join();
+    }
+
+    #[test]
+    fn a_call_ends_when_all_are_ended_and_none_begins_after() {
+        let calls = EndableCalls::default();
+        let (reader, _writer) = io::pipe().unwrap();
+        let read = || calls.run(|| rustix::io::read(&reader, &mut [0; 1]));
+        thread::scope(|scope| {
+            let blocked = scope.spawn(read);
+            while calls.lock().caller.is_none() {
+                thread::yield_now();
+            }
+            calls.end();
+            assert_eq!(blocked.join().unwrap(), None);
+        });
+        assert_eq!(read(), None);
     }
 }
