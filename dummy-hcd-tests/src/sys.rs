@@ -303,6 +303,48 @@ pub fn recover(file: &File) -> io::Result<()> {
     }
 }
 
+/// Runs `body` in a forked child and returns what it gave, which is the child's exit status (0 to 255).
+///
+/// # Errors
+/// InvalidInput in a process of several threads, whose locks would stay locked in the child for ever; what
+/// fork or waitpid says; InvalidData when the child ended by a signal.
+pub fn in_forked_child(body: impl FnOnce() -> i32) -> io::Result<i32> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the child runs `body` on a copy of this, the only thread's memory, and ends in `_exit`, so that
+    // nothing the parent owns is dropped twice.
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            let status = body();
+            // SAFETY: _exit takes a number and ends this process.
+            unsafe { libc::_exit(status) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: `child` is a child of this process that nobody has waited for; `status` lives through the call.
+            check(unsafe { libc::waitpid(child, &raw mut status, 0) }.into())?;
+            match libc::WIFEXITED(status) {
+                true => Ok(libc::WEXITSTATUS(status)),
+                false => Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("the child ended by signal {}", libc::WTERMSIG(status)),
+                )),
+            }
+        }
+    }
+}
+
+/// Closes every descriptor of this process but the first three, as a daemon does. For a forked child that
+/// uses none of them any more.
+pub fn close_all_files() {
+    // SAFETY: close_range takes numbers; what Rust still has for these descriptors is never dropped, since the
+    // child this is for ends in `_exit`.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+}
+
 /// Unloads a kernel module.
 ///
 /// # Errors

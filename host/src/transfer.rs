@@ -82,7 +82,8 @@ pub enum TransferError {
     #[error("out of memory for the transfer: use fewer or smaller transfers")]
     NoMemory,
     /// The request itself is wrong: a length that differs from the setup packet's, a transfer
-    /// submitted on a queue that had to be empty, a request that needs a claim.
+    /// submitted on a queue that had to be empty, a request that needs a claim, an endpoint that a forked
+    /// child has from its parent.
     #[error("invalid request: the kernel or the bus refuses a transfer of this form")]
     InvalidRequest,
     /// Anything else the system reports.
@@ -94,6 +95,10 @@ impl TransferError {
     /// What an errno of a transfer means, on the module's files and on classic usbfs alike.
     pub(crate) fn from_errno(errno: i32) -> Self {
         use rustix::io::Errno;
+        // What the kernel has no such number for, `Errno` cannot hold.
+        if !(1..4096).contains(&errno) {
+            return Self::Other(errno);
+        }
         match Errno::from_raw_os_error(errno) {
             Errno::PIPE => Self::Stall,
             Errno::OVERFLOW => Self::Overflow,
@@ -110,8 +115,12 @@ impl TransferError {
         }
     }
 
+    /// An error that is not the system's is the engine's own: the process is a fork of the one that
+    /// opened the file, or the runtime's reactor is gone.
     pub(crate) fn from_io(error: &io::Error) -> Self {
-        Self::from_errno(error.raw_os_error().unwrap_or(0))
+        error
+            .raw_os_error()
+            .map_or(Self::InvalidRequest, Self::from_errno)
     }
 }
 
@@ -157,6 +166,21 @@ mod tests {
             ),
         ] {
             assert_eq!(TransferError::from_errno(errno.raw_os_error()), meaning);
+        }
+    }
+
+    #[test]
+    fn an_error_without_an_errno_has_a_meaning_too() {
+        let error = io::Error::other("a fork");
+        assert_eq!(
+            TransferError::from_io(&error),
+            TransferError::InvalidRequest
+        );
+        for errno in [0, -71, 70_000] {
+            assert_eq!(
+                TransferError::from_errno(errno),
+                TransferError::Other(errno)
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! The `usbfs2` command as users run it, on devices that are plugged in.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -42,11 +43,15 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-fn usbfs2() -> Result<Command> {
-    let program = env::var_os(COMMAND).with_context(|| {
+/// The path of the command.
+pub(crate) fn program() -> Result<OsString> {
+    env::var_os(COMMAND).with_context(|| {
         format!("{COMMAND} does not name the usbfs2 command: run the suite by cargo xtask test")
-    })?;
-    let mut command = Command::new(program);
+    })
+}
+
+fn usbfs2() -> Result<Command> {
+    let mut command = Command::new(program()?);
     command.stdin(Stdio::null());
     Ok(command)
 }

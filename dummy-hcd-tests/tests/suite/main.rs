@@ -8,15 +8,20 @@
 mod bad_input;
 mod claims;
 mod command;
+mod delegation;
 mod endpoint_files;
 mod events;
 mod faults;
+mod halts;
+mod hotplug;
 mod in_flight;
 mod io_uring;
 mod kernel_drivers;
 mod kernel_functions;
+mod many_devices;
 mod mount;
 mod power;
+mod processes;
 mod recovery;
 mod runner;
 mod scenarios;
@@ -24,6 +29,7 @@ mod settings;
 mod setup;
 mod transfers;
 mod unload;
+mod users;
 mod vendor;
 mod world;
 
@@ -36,6 +42,9 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         Some(runner::ONE) => runner::run_one(&arguments.next().unwrap_or_default(), kernel_tests()),
         Some(faults::HOLD) => faults::hold(&arguments.collect::<Vec<_>>()),
+        Some(delegation::DRIVE) => delegation::drive(&arguments.collect::<Vec<_>>()),
+        Some(hotplug::WATCH) => hotplug::watch(),
+        Some(processes::EXEC) => processes::exec(&arguments.collect::<Vec<_>>()),
         Some(io_uring::HOLD) => io_uring::hold(&arguments.collect::<Vec<_>>()),
         _ if runner::in_vm() => runner::run_all(kernel_tests()),
         _ => runner::run_on_loopback(scenarios::on_loopback()),
@@ -64,6 +73,11 @@ fn kernel_tests() -> Vec<runner::Test> {
         events::tests(),
         settings::tests(),
         power::tests(),
+        processes::tests(),
+        halts::tests(),
+        delegation::tests(),
+        hotplug::tests(),
+        many_devices::tests(),
         faults::tests(),
         unload::tests(),
     ] {

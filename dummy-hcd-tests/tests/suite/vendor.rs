@@ -4,13 +4,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use anyhow::{Context as _, Result};
 use usbfs2_gadget::{
     Buffer, ControlRequest, ControlResponse, Direction, Endpoint, EndpointError, EndpointRequest,
     Endpoints, Function, FunctionBuilder, FunctionError, InterfaceClass, Session,
 };
+use usbfs2_host::{EndpointAddress, Interface, TransferType};
 
 /// Its vendor requests, to the interface.
 pub(crate) mod request {
+    use usbfs2_protocol::{Direction, Recipient, RequestKind, RequestType, SetupPacket};
+
     /// OUT: keeps the data.
     pub(crate) const STORE: u8 = 1;
     /// IN: gives it back.
@@ -22,6 +26,51 @@ pub(crate) mod request {
     pub(crate) const LEAVE_OPEN: u8 = 4;
     /// Either way, without data: refused.
     pub(crate) const REFUSE: u8 = 5;
+
+    /// One of them to an interface (USB 2.0 9.3), with `length` bytes of data to send.
+    pub(crate) fn out(request: u8, value: u16, interface: u8, length: u16) -> SetupPacket {
+        setup(Direction::Out, request, value, interface, length)
+    }
+
+    /// One of them, for up to `length` bytes.
+    pub(crate) fn input(request: u8, interface: u8, length: u16) -> SetupPacket {
+        setup(Direction::In, request, 0, interface, length)
+    }
+
+    fn setup(
+        direction: Direction,
+        request: u8,
+        value: u16,
+        interface: u8,
+        length: u16,
+    ) -> SetupPacket {
+        SetupPacket {
+            request_type: RequestType {
+                direction,
+                kind: RequestKind::Vendor,
+                recipient: Recipient::Interface,
+            },
+            request,
+            value,
+            index: interface.into(),
+            length,
+        }
+    }
+}
+
+/// The address of the first endpoint of this kind in the present setting.
+pub(crate) fn address(
+    interface: &Interface,
+    direction: Direction,
+    kind: TransferType,
+) -> Result<EndpointAddress> {
+    let endpoints = &interface.alternate_setting()?.endpoints;
+    let found = endpoints.iter().find(|endpoint| {
+        endpoint.address.direction() == direction && endpoint.transfer_type() == kind
+    });
+    Ok(found
+        .with_context(|| format!("no {kind} {direction} endpoint"))?
+        .address)
 }
 
 /// The longest message it echoes, short of a whole number of packets so that it always sees the end.

@@ -5,7 +5,7 @@ use dummy_hcd_tests::wait::DEADLINE;
 use usbfs2_host::protocol::RequestKind;
 use usbfs2_host::{Bulk, In, Interrupt, Out, SetupPacket, TransferType};
 
-use super::{Rig, vendor_in, vendor_out};
+use super::Rig;
 use crate::vendor::request;
 
 pub(super) fn run(rig: &mut Rig) -> Result<()> {
@@ -68,29 +68,29 @@ fn transfers(rig: &mut Rig) -> Result<()> {
     let device = rig.device().clone();
     for length in [0_u16, 1, 64, 200] {
         let data = vec![0x5a; usize::from(length)];
-        let stored = vendor_out(request::STORE, 0, length);
+        let stored = request::out(request::STORE, 0, 0, length);
         let stored = interface.control_out_blocking(stored, &data, DEADLINE);
         rig.note(&format!("store {length} bytes"), stored);
         // The kernel of a gadget drops what it had no time to read: this one makes sure.
-        let load = vendor_in(request::LOAD, 255);
+        let load = request::input(request::LOAD, 0, 255);
         let loaded = interface.control_in_blocking(load, DEADLINE);
         rig.note(
             "load up to 255",
             loaded.map(|loaded| (loaded == data, loaded.len())),
         );
     }
-    let load = vendor_in(request::LOAD, 10);
+    let load = request::input(request::LOAD, 0, 10);
     let loaded = device.control_in_blocking(load, DEADLINE);
     rig.note(
         "load 10 of 200 by the device",
         loaded.map(|loaded| loaded.len()),
     );
-    let refused = vendor_in(request::REFUSE, 10);
+    let refused = request::input(request::REFUSE, 0, 10);
     rig.note(
         "refused IN",
         interface.control_in_blocking(refused, DEADLINE),
     );
-    let refused = vendor_out(request::REFUSE, 0, 0);
+    let refused = request::out(request::REFUSE, 0, 0, 0);
     rig.note(
         "refused OUT",
         interface.control_out_blocking(refused, &[], DEADLINE),
@@ -100,12 +100,12 @@ fn transfers(rig: &mut Rig) -> Result<()> {
         "status of the interface",
         interface.control_in_blocking(status, DEADLINE),
     );
-    let wrong = vendor_out(request::STORE, 0, 4);
+    let wrong = request::out(request::STORE, 0, 0, 4);
     rig.note(
         "data of another length",
         interface.control_out_blocking(wrong, &[0; 3], DEADLINE),
     );
-    let wrong = vendor_in(request::LOAD, 4);
+    let wrong = request::input(request::LOAD, 0, 4);
     rig.note(
         "an IN request for OUT",
         interface.control_out_blocking(wrong, &[0; 4], DEADLINE),

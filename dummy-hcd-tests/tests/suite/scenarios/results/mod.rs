@@ -8,12 +8,12 @@ mod unplugged;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use dummy_hcd_tests::wait::DEADLINE;
 use usbfs2_gadget::Gadget;
 use usbfs2_host::{
     Bulk, Completion, Device, Direction, Endpoint, EndpointAddress, In, Interface, Interrupt, Out,
-    SetupPacket, TransferType,
+    TransferType,
 };
 
 use super::Scenario;
@@ -85,11 +85,7 @@ impl Rig {
     }
 
     fn address(&self, direction: Direction, kind: TransferType) -> Result<EndpointAddress> {
-        let endpoints = &self.interface.alternate_setting()?.endpoints;
-        let found = endpoints.iter().find(|endpoint| {
-            endpoint.address.direction() == direction && endpoint.transfer_type() == kind
-        });
-        Ok(found.context("the vendor's endpoints are there")?.address)
+        vendor::address(&self.interface, direction, kind)
     }
 
     fn input(&self) -> Result<Endpoint<Bulk, In>> {
@@ -115,7 +111,7 @@ impl Rig {
 
     /// A vendor request without data.
     fn tell(&self, request: u8, value: u16) -> Result<()> {
-        let setup = vendor_out(request, value, 0);
+        let setup = vendor::request::out(request, value, 0, 0);
         self.interface.control_out_blocking(setup, &[], DEADLINE)?;
         Ok(())
     }
@@ -126,21 +122,6 @@ const ROLES: [(Direction, TransferType, &str); 3] = [
     (Direction::Out, TransferType::Bulk, "<bulk OUT>"),
     (Direction::In, TransferType::Interrupt, "<interrupt IN>"),
 ];
-
-fn vendor_out(request: u8, value: u16, length: u16) -> SetupPacket {
-    // bmRequestType: host to device, vendor, interface (USB 2.0 9.3.1).
-    setup(0x41, request, value, length)
-}
-
-fn vendor_in(request: u8, length: u16) -> SetupPacket {
-    setup(0xc1, request, 0, length)
-}
-
-fn setup(request_type: u8, request: u8, value: u16, length: u16) -> SetupPacket {
-    let [v0, v1] = value.to_le_bytes();
-    let [l0, l1] = length.to_le_bytes();
-    SetupPacket::from_bytes([request_type, request, v0, v1, 0, 0, l0, l1])
-}
 
 /// What there is to say of a completion: status, bytes moved, and what the buffer asks for next time.
 fn outcome(completion: Completion) -> String {

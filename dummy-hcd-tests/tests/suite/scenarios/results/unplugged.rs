@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use dummy_hcd_tests::wait::DEADLINE;
 use usbfs2_host::{Buffer, Bulk, In, SetupPacket, TransferType};
 
-use super::{Rig, message, outcome, vendor_in};
+use super::{Rig, message, outcome};
 use crate::vendor::request;
 
 pub(super) fn run(mut rig: Rig) -> Result<String> {
@@ -26,7 +26,7 @@ pub(super) fn run(mut rig: Rig) -> Result<String> {
     rig.note("write", outcome(written));
     rig.note("recovery", input.clear_halt());
     drop((input, output));
-    let load = vendor_in(request::LOAD, 10);
+    let load = request::input(request::LOAD, 0, 10);
     rig.note("request", interface.control_in_blocking(load, DEADLINE));
     let status = SetupPacket::get_device_status();
     rig.note(
