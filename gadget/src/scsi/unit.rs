@@ -261,7 +261,7 @@ impl LogicalUnit {
         })
     }
 
-    pub(super) fn set_stopped(&self, stopped: bool) {
+    pub(crate) fn set_stopped(&self, stopped: bool) {
         self.lock().stopped = stopped;
     }
 

@@ -3,8 +3,14 @@
 //! [`Disk`] is the function. What it does with commands is in [`scsi`](crate::scsi); how commands, data
 //! and status travel is in the transport below, which also holds the answers to the thirteen ways in which
 //! host and device can disagree about the data (BOT 6.7).
+//!
+//! For tests of hosts there is [`ScriptedDisk`], which does on the wire whatever a program says, or has the
+//! quirks of real devices by name ([`Misbehaviour`]).
 
+mod misbehaving;
+mod pipes;
 mod reset_gate;
+mod scripted;
 mod transport;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -12,7 +18,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use thiserror::Error;
 use usbfs2_protocol::{Direction, RequestKind, bot, standard::class};
 
-use self::{reset_gate::ResetGate, transport::Transport};
+pub use self::{
+    misbehaving::{Misbehaviour, UnknownMisbehaviour},
+    pipes::Interruption,
+    scripted::{Script, ScriptedDisk, Wire},
+};
+use self::{pipes::Pipes, reset_gate::ResetGate};
 pub use crate::scsi::DiskOptions;
 use crate::{
     ControlRequest, ControlResponse, ControlTarget, EndpointRequest, Endpoints, Function,
@@ -86,16 +97,6 @@ impl Disk {
     pub fn unit(&self, lun: u8) -> Option<&Arc<LogicalUnit>> {
         self.target.units().get(usize::from(lun))
     }
-
-    /// Answers Bulk-Only Reset once the transport is ready for a command again (BOT 3.1).
-    fn bulk_only_reset(&self) -> ControlResponse {
-        if !self.reset.request(RESET_PATIENCE) {
-            log::warn!("Bulk-Only Reset refused: the medium has been busy for {RESET_PATIENCE:?}");
-            return ControlResponse::Stall;
-        }
-        self.target.reset();
-        ControlResponse::Acknowledge
-    }
 }
 
 impl fmt::Debug for Disk {
@@ -112,32 +113,22 @@ impl Function for Disk {
     }
 
     fn describe(&self, builder: &mut FunctionBuilder<'_>) {
-        let class = InterfaceClass::new(
-            class::MASS_STORAGE,
-            bot::SUBCLASS_SCSI,
-            bot::PROTOCOL_BULK_ONLY,
-        );
-        let mut interface = builder.interface(class);
-        interface.endpoint(EndpointRequest::bulk(Direction::In));
-        interface.endpoint(EndpointRequest::bulk(Direction::Out));
+        describe(builder);
     }
 
     fn control(&self, request: &ControlRequest) -> ControlResponse {
-        let setup = &request.setup;
-        let for_us = matches!(request.target, ControlTarget::Interface(_))
-            && setup.request_type.kind == RequestKind::Class
-            && setup.value == 0;
-        match (setup.request, setup.direction(), setup.length) {
-            (bot::GET_MAX_LUN, Direction::In, 1) if for_us => {
-                ControlResponse::Data(vec![self.target.highest_lun()])
+        match class_request(request) {
+            Some(ClassRequest::GetMaxLun) => ControlResponse::Data(vec![self.target.highest_lun()]),
+            Some(ClassRequest::BulkOnlyReset) => {
+                bulk_only_reset(&self.reset, || self.target.reset())
             }
-            (bot::BULK_ONLY_RESET, Direction::Out, 0) if for_us => self.bulk_only_reset(),
-            _ => ControlResponse::Stall,
+            None => ControlResponse::Stall,
         }
     }
 
     fn run(&self, endpoints: Endpoints) -> Result<(), FunctionError> {
-        let result = Transport::new(&self.target, &self.reset, endpoints).and_then(Transport::run);
+        let result = Pipes::new(&self.reset, endpoints)
+            .and_then(|pipes| pipes.serve(|pipes| pipes.serve_command(&self.target)));
         self.reset.end();
         Ok(result?)
     }
@@ -145,4 +136,44 @@ impl Function for Disk {
     fn reset(&self) {
         self.target.reset();
     }
+}
+
+/// The interface of a Bulk-Only device: bulk-in is its first endpoint, bulk-out the second.
+fn describe(builder: &mut FunctionBuilder<'_>) {
+    let class = InterfaceClass::new(
+        class::MASS_STORAGE,
+        bot::SUBCLASS_SCSI,
+        bot::PROTOCOL_BULK_ONLY,
+    );
+    let mut interface = builder.interface(class);
+    interface.endpoint(EndpointRequest::bulk(Direction::In));
+    interface.endpoint(EndpointRequest::bulk(Direction::Out));
+}
+
+/// A request of the class to the interface (BOT 3).
+enum ClassRequest {
+    GetMaxLun,
+    BulkOnlyReset,
+}
+
+fn class_request(request: &ControlRequest) -> Option<ClassRequest> {
+    let setup = &request.setup;
+    let for_us = matches!(request.target, ControlTarget::Interface(_))
+        && setup.request_type.kind == RequestKind::Class
+        && setup.value == 0;
+    match (setup.request, setup.direction(), setup.length) {
+        (bot::GET_MAX_LUN, Direction::In, 1) if for_us => Some(ClassRequest::GetMaxLun),
+        (bot::BULK_ONLY_RESET, Direction::Out, 0) if for_us => Some(ClassRequest::BulkOnlyReset),
+        _ => None,
+    }
+}
+
+/// Answers Bulk-Only Reset once the transport is ready for a command again (BOT 3.1).
+fn bulk_only_reset(gate: &ResetGate, reset_units: impl FnOnce()) -> ControlResponse {
+    if !gate.request(RESET_PATIENCE) {
+        log::warn!("Bulk-Only Reset refused: the medium has been busy for {RESET_PATIENCE:?}");
+        return ControlResponse::Stall;
+    }
+    reset_units();
+    ControlResponse::Acknowledge
 }

@@ -49,6 +49,7 @@ impl ResetGate {
         for endpoint in &state.endpoints {
             endpoint.cancel_all();
         }
+        self.changed.notify_all();
         let (state, _) = self
             .changed
             .wait_timeout_while(state, patience, |state| state.is_requested)
@@ -59,6 +60,16 @@ impl ResetGate {
     /// Whether the transport is to abandon what it does.
     pub(super) fn is_requested(&self) -> bool {
         self.lock().is_requested
+    }
+
+    /// Waits until there is a request, or until `patience` is over.
+    pub(super) fn wait_for_request(&self, patience: Duration) {
+        // Which of the two it was is for the caller to look at.
+        drop(
+            self.changed
+                .wait_timeout_while(self.lock(), patience, |state| !state.is_requested)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     /// The transport has abandoned its command, and is ready for the next.

@@ -17,97 +17,51 @@
 //! In terms of BOT 6.7 that makes cases 1, 6 and 12 plain; 4, 5, 9 and 11 a halt and a residue; 2, 3, 7, 8, 10
 //! and 13 a phase error with nothing moved, and a halt where the host expects data.
 
-use std::{convert::Infallible, time::Duration};
-
-use aio_rs::Buffer;
 use usbfs2_protocol::{
     Direction,
-    bot::{CommandBlockWrapper, CommandStatus, CommandStatusWrapper, InvalidCbw},
+    bot::{CommandBlockWrapper, CommandStatus, CommandStatusWrapper},
     scsi::Transfer,
 };
 
-use super::reset_gate::ResetGate;
+use super::pipes::{Interruption, PIECE_BYTES, PIECES_IN_FLIGHT, Pipes};
 use crate::{
-    Completion, Endpoint, EndpointError, Endpoints, Session,
+    Completion,
     scsi::{Status, Target, Task},
 };
 
-/// Bytes of one transfer: large enough that the cost per transfer is lost in the copying, and a multiple
-/// of every block and packet size.
-const PIECE_BYTES: usize = 64 * 1024;
-/// Pieces in flight: one on the wire, one behind it, and two for the medium to work on meanwhile.
-const PIECES_IN_FLIGHT: usize = 4;
-/// How long an endpoint that is to stay halted may be without its halt after the host has cleared it.
-const HALT_AGAIN: Duration = Duration::from_millis(10);
-
-/// The bulk endpoints of one run, and the target behind them.
-pub(super) struct Transport<'disk> {
-    target: &'disk Target,
-    reset: &'disk ResetGate,
-    session: Session,
-    bulk_in: Endpoint,
-    bulk_out: Endpoint,
-    /// Buffers of [`PIECE_BYTES`] that are not in flight.
-    spare: Vec<Buffer>,
-}
-
-/// Why a command was left in the middle.
-enum Interruption {
-    /// The host sent a Bulk-Only Reset.
-    Reset,
-    /// An endpoint failed, as a rule since the host is gone.
-    Endpoint(EndpointError),
-}
-
-impl From<EndpointError> for Interruption {
-    fn from(error: EndpointError) -> Self {
-        Self::Endpoint(error)
-    }
-}
-
-impl<'disk> Transport<'disk> {
-    pub(super) fn new(
-        target: &'disk Target,
-        reset: &'disk ResetGate,
-        mut endpoints: Endpoints,
-    ) -> Result<Self, EndpointError> {
-        let (bulk_in, bulk_out) = (endpoints.take(0)?, endpoints.take(1)?);
-        reset.begin(vec![bulk_in.canceller(), bulk_out.canceller()]);
-        Ok(Self {
-            target,
-            reset,
-            session: endpoints.session(),
-            bulk_in,
-            bulk_out,
-            spare: Vec::with_capacity(PIECES_IN_FLIGHT),
-        })
-    }
-
-    /// Serves commands until an endpoint fails.
-    pub(super) fn run(mut self) -> Result<(), EndpointError> {
-        loop {
-            match self.serve_command() {
-                Ok(()) => {}
-                Err(Interruption::Reset) => self.abandon()?,
-                Err(Interruption::Endpoint(error)) => return Err(error),
-            }
-        }
-    }
-
-    fn serve_command(&mut self) -> Result<(), Interruption> {
-        let command = match self.receive_command()? {
+impl Pipes<'_> {
+    /// Serves one command as the standard says.
+    pub(super) fn serve_command(&mut self, target: &Target) -> Result<(), Interruption> {
+        let received = self.receive_command()?;
+        let command = match received.and_then(|bytes| CommandBlockWrapper::parse(&bytes)) {
             Ok(command) => command,
             Err(error) => {
                 log::warn!("the host sent no command: {error}; waiting for its reset recovery");
                 match self.refuse_until_reset()? {}
             }
         };
-        let mut task = self.target.start(command.lun, command.command.as_bytes());
-        let (moved, status) = if agrees(task.transfer(), &command) {
+        let status = self.carry_out(target, &command, &mut |_| {})?;
+        // Before the status, so that the host's next command finds a buffer.
+        self.expect_command();
+        self.bulk_in
+            .submit(aio_rs::Buffer::from(status.to_bytes().as_slice()));
+        Ok(())
+    }
+
+    /// Carries a command out with its data stage, and returns the status, which is not sent yet. `alter`
+    /// may change what goes to the host.
+    pub(super) fn carry_out(
+        &mut self,
+        target: &Target,
+        command: &CommandBlockWrapper,
+        alter: &mut dyn FnMut(&mut [u8]),
+    ) -> Result<CommandStatusWrapper, Interruption> {
+        let mut task = target.start(command.lun, command.command.as_bytes());
+        let (moved, status) = if agrees(task.transfer(), command) {
             let moved = match task.transfer() {
                 Transfer::None => Moved::default(),
-                Transfer::In(length) => self.send(&mut task, length)?,
-                Transfer::Out(length) => self.receive(&mut task, length)?,
+                Transfer::In(length) => self.send_data(&mut task, length, alter)?,
+                Transfer::Out(length) => self.receive_data(&mut task, length)?,
             };
             while task.step() {
                 self.check_for_reset()?;
@@ -121,44 +75,23 @@ impl<'disk> Transport<'disk> {
             (Moved::default(), CommandStatus::PhaseError)
         };
         if moved.wire < u64::from(command.data_transfer_length) && !moved.ended_by_host {
-            self.end_data_stage(command.direction, moved)?;
+            self.end_data_stage(command.direction, moved.wire)?;
         }
-        // Before the status, so that the host's next command finds a buffer.
-        self.expect_command();
         let used = u32::try_from(moved.used).unwrap_or(u32::MAX);
-        let csw = CommandStatusWrapper {
+        Ok(CommandStatusWrapper {
             tag: command.tag,
             data_residue: command.data_transfer_length.saturating_sub(used),
             status,
-        };
-        self.bulk_in.submit(Buffer::from(csw.to_bytes().as_slice()));
-        Ok(())
-    }
-
-    fn receive_command(&mut self) -> Result<Result<CommandBlockWrapper, InvalidCbw>, Interruption> {
-        self.expect_command();
-        let completion = self.wait_out()?;
-        // The last status has been collected, else there would be no command.
-        while let Some(sent) = self.bulk_in.wait(Some(Duration::ZERO)) {
-            self.keep(sent)?;
-        }
-        match completion.status {
-            Ok(()) => Ok(CommandBlockWrapper::parse(&completion.buffer)),
-            Err(EndpointError::Overflow) => Ok(Err(InvalidCbw::Length(completion.actual_length))),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Has a buffer ready for a command. A whole packet: a longer transfer shows as one.
-    fn expect_command(&mut self) {
-        if self.bulk_out.pending() == 0 {
-            self.bulk_out
-                .submit(Buffer::with_capacity(self.bulk_out.max_packet_size()));
-        }
+        })
     }
 
     /// Data to the host: the medium is read while earlier pieces are on the wire.
-    fn send(&mut self, task: &mut Task, length: u64) -> Result<Moved, Interruption> {
+    fn send_data(
+        &mut self,
+        task: &mut Task,
+        length: u64,
+        alter: &mut dyn FnMut(&mut [u8]),
+    ) -> Result<Moved, Interruption> {
         let mut sent = 0;
         while sent < length {
             while self.bulk_in.pending() >= PIECES_IN_FLIGHT {
@@ -169,6 +102,7 @@ impl<'disk> Transport<'disk> {
             let wanted = piece_length(length - sent);
             let count = task.read(&mut buffer.whole_mut()[..wanted]);
             sent += count as u64;
+            alter(&mut buffer.whole_mut()[..count]);
             buffer.set_len(count);
             if count == 0 {
                 self.spare.push(buffer);
@@ -187,7 +121,7 @@ impl<'disk> Transport<'disk> {
     }
 
     /// Data from the host: later pieces are on the wire while the medium is written.
-    fn receive(&mut self, task: &mut Task, length: u64) -> Result<Moved, Interruption> {
+    fn receive_data(&mut self, task: &mut Task, length: u64) -> Result<Moved, Interruption> {
         let mut moved = Moved::default();
         let mut requested = 0;
         while moved.wire < length {
@@ -217,109 +151,6 @@ impl<'disk> Transport<'disk> {
             self.keep(completion)?;
         }
         Ok(moved)
-    }
-
-    /// Ends the host's data transfer where less was moved than it expects.
-    fn end_data_stage(&mut self, direction: Direction, moved: Moved) -> Result<(), Interruption> {
-        match direction {
-            Direction::Out => self.bulk_out.set_halt()?,
-            Direction::In => {
-                // The short packet that BOT 6.7.2 allows before the halt: controllers that accept a packet
-                // ahead of the host may refuse a halt while they hold it.
-                if moved.wire > 0
-                    && moved
-                        .wire
-                        .is_multiple_of(self.bulk_in.max_packet_size() as u64)
-                {
-                    self.bulk_in.submit(Buffer::new());
-                }
-                while self.bulk_in.pending() > 0 {
-                    self.wait_in()?;
-                }
-                self.bulk_in.set_halt()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps bulk-in halted and drops what comes, as BOT 6.6.1 asks, however often the host clears the
-    /// halt: controllers clear it without telling.
-    fn refuse_until_reset(&mut self) -> Result<Infallible, Interruption> {
-        while self.bulk_in.pending() > 0 {
-            self.wait_in()?;
-        }
-        loop {
-            self.bulk_in.set_halt()?;
-            self.check_for_reset()?;
-            if self.bulk_out.pending() == 0 {
-                let mut buffer = self.piece();
-                buffer.set_requested_length(PIECE_BYTES);
-                self.bulk_out.submit(buffer);
-            }
-            if let Some(completion) = self.bulk_out.wait(Some(HALT_AGAIN)) {
-                self.keep(completion)?;
-            }
-        }
-    }
-
-    /// Takes back everything in flight, and is ready for a command then. Halts stay (BOT 3.1).
-    fn abandon(&mut self) -> Result<(), EndpointError> {
-        self.bulk_in.cancel_all();
-        self.bulk_out.cancel_all();
-        while let Some(completion) = self.bulk_in.wait(None) {
-            self.keep(completion)?;
-        }
-        while let Some(completion) = self.bulk_out.wait(None) {
-            self.keep(completion)?;
-        }
-        // Before the reset is answered: the host's next command finds a buffer.
-        self.expect_command();
-        self.reset.abandoned();
-        Ok(())
-    }
-
-    fn wait_in(&mut self) -> Result<(), Interruption> {
-        self.check_for_reset()?;
-        let completion = self.bulk_in.wait(None).ok_or(EndpointError::Disabled)?;
-        self.check_for_reset()?;
-        Ok(self.keep(completion)?)
-    }
-
-    fn wait_out(&mut self) -> Result<Completion, Interruption> {
-        self.check_for_reset()?;
-        let completion = self.bulk_out.wait(None).ok_or(EndpointError::Disabled)?;
-        self.check_for_reset()?;
-        Ok(completion)
-    }
-
-    /// Leaves the command in the middle when it is to be abandoned or the host is gone.
-    fn check_for_reset(&self) -> Result<(), Interruption> {
-        if self.session.is_disabled() {
-            return Err(EndpointError::Disabled.into());
-        }
-        if self.reset.is_requested() {
-            return Err(Interruption::Reset);
-        }
-        Ok(())
-    }
-
-    fn piece(&mut self) -> Buffer {
-        self.spare
-            .pop()
-            .unwrap_or_else(|| Buffer::with_capacity(PIECE_BYTES))
-    }
-
-    /// Keeps a transfer's buffer for the next one.
-    fn keep(&mut self, completion: Completion) -> Result<(), EndpointError> {
-        let Completion { buffer, status, .. } = completion;
-        if buffer.capacity() == PIECE_BYTES && self.spare.len() < PIECES_IN_FLIGHT {
-            self.spare.push(buffer);
-        }
-        match status {
-            // What was taken back was taken back on purpose.
-            Ok(()) | Err(EndpointError::Cancelled) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 }
 
