@@ -40,6 +40,11 @@ pub(crate) enum Command {
     Doctor(JsonArgs),
     /// Make a tour: a keyboard types, a disk stores, the cable is pulled, nothing is lost.
     Demo(DemoArgs),
+    /// Write the manual pages, of this command and of the kernel interface, where man looks for them.
+    Man {
+        /// The directory to write to, such as `~/.local/share/man`: man1 and man5 are made in it.
+        directory: PathBuf,
+    },
     /// Print shell completions.
     Completions {
         /// The shell to print them for.

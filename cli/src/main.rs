@@ -13,6 +13,7 @@ mod hid;
 mod image;
 mod interrupt;
 mod list;
+mod man;
 mod output;
 mod progress;
 mod select;
@@ -48,6 +49,7 @@ fn run(command: Command) -> Result<()> {
         Command::Capture(args) => capture::run(&host()?, &args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Man { directory } => man::run(&directory),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "usbfs2", &mut script);

@@ -27,6 +27,7 @@ fn every_subcommand_has_help() {
         "capture",
         "doctor",
         "demo",
+        "man",
         "completions",
     ] {
         let help = usbfs2(path.split_whitespace().chain(["--help"])).printed();

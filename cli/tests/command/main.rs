@@ -6,4 +6,5 @@ mod bad_input;
 mod broken_pipe;
 mod demo;
 mod machine;
+mod man;
 mod outcome;

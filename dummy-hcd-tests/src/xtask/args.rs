@@ -32,6 +32,8 @@ pub(crate) enum Action {
     Bench(BenchOptions),
     /// Fuzzes parsers and state machines with libFuzzer, each target for a minute
     Fuzz(FuzzOptions),
+    /// Draws docs/demo.svg, the picture in the README, from a run of the demo
+    Picture,
     /// Builds the module with W=1 and sparse for each kernel and runs checkpatch over it
     CheckModule(CheckModuleOptions),
 }

@@ -14,7 +14,9 @@ mod guest;
 mod initramfs;
 mod kernel;
 mod kvm;
+mod manuals;
 mod module;
+mod picture;
 mod progress;
 mod qemu;
 mod soak;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Action::Test(options) => test::run(&options),
         Action::Soak(options) => soak::run(&options),
         Action::Fuzz(options) => fuzz::run(&options),
+        Action::Picture => picture::run(),
         Action::CheckModule(options) => test::run_module_checks(&options),
     };
     match outcome {

@@ -16,7 +16,7 @@ use crate::args::{
 };
 use crate::kernel::Kernel;
 use crate::tally::{Tally, Tee};
-use crate::{apt, cache, checkpatch, module, progress, soak, vm};
+use crate::{apt, cache, checkpatch, manuals, module, progress, soak, vm};
 
 /// What the tests in the VM run, besides what the VM itself needs. The guest installs nothing.
 const SUITE_PACKAGES: &[&str] = &[
@@ -25,6 +25,7 @@ const SUITE_PACKAGES: &[&str] = &[
     "gcc",
     "libc6-dev",
     "make",
+    "mandoc",
     "python3",
     "sparse",
     "tshark",
@@ -153,6 +154,7 @@ fn make_tours(tally: &mut Tally, options: &TestOptions, program: String) -> Resu
     });
     tally.check("usbfs2 demo", tour);
     tally.check("tshark dissects the demo", dissects_the_tour(&capture));
+    tally.check("manual pages without a warning", manuals::check(&program));
     let command = vec![program, "demo".to_owned(), "--kernel".to_owned()];
     tally.check(
         "usbfs2 demo --kernel",
@@ -268,9 +270,12 @@ fn cargo_test(arguments: &[&str]) -> Result<(String, bool)> {
 fn cargo() -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."));
-    command.current_dir(workspace).stdin(Stdio::null());
+    command.current_dir(workspace()).stdin(Stdio::null());
     command
+}
+
+/// The project's directory.
+pub(crate) fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
 }

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::args::FuzzOptions;
 use crate::progress::{self, Step};
+use crate::test::workspace;
 use crate::{apt, cache};
 use figures::Figures;
 
@@ -43,11 +44,6 @@ pub(crate) fn run(options: &FuzzOptions) -> Result<u8> {
     Ok(u8::from(
         all.iter().any(|(_, figures)| figures.finding.is_some()),
     ))
-}
-
-fn workspace() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
 }
 
 /// cargo-fuzz, and where it works.
