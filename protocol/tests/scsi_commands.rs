@@ -160,7 +160,61 @@ fn command() -> impl Strategy<Value = Command> {
             ])
         })
     });
-    prop_oneof![small, mode_sense, blocks_10, blocks_16]
+    let blocks_6 =
+        (0..1_u32 << 21, any::<u8>(), any::<bool>()).prop_map(|(lba, blocks, write)| match write {
+            true => C::Write6 { lba, blocks },
+            false => C::Read6 { lba, blocks },
+        });
+    let blocks_12 = any::<(u32, u32, bool)>().prop_flat_map(|(lba, blocks, force_unit_access)| {
+        byte_check().prop_flat_map(move |byte_check| {
+            prop::sample::select(vec![
+                C::Read12 {
+                    lba,
+                    blocks,
+                    force_unit_access,
+                },
+                C::Write12 {
+                    lba,
+                    blocks,
+                    force_unit_access,
+                },
+                C::Verify12 {
+                    lba,
+                    blocks,
+                    byte_check,
+                },
+            ])
+        })
+    });
+    let about_itself = prop_oneof![
+        (any::<(bool, u16)>(), 0..8_u8).prop_map(
+            |((self_test, parameter_list_length), self_test_code)| C::SendDiagnostic {
+                self_test,
+                self_test_code,
+                parameter_list_length,
+            }
+        ),
+        (any::<(bool, u8, u16, u32)>(), 0..8_u8).prop_map(
+            |((timeouts, operation_code, service_action, allocation_length), reporting_options)| {
+                C::ReportSupportedOperationCodes {
+                    timeouts,
+                    reporting_options,
+                    operation_code,
+                    service_action,
+                    allocation_length,
+                }
+            }
+        ),
+    ];
+    prop_oneof![
+        small,
+        mode_sense,
+        blocks_6,
+        blocks_10,
+        blocks_12,
+        blocks_16,
+        about_itself
+    ]
 }
 
 proptest! {
@@ -198,7 +252,7 @@ proptest! {
 
 #[test]
 fn commands_have_the_bytes_of_their_tables() {
-    let cases: [(Command, &[u8]); 12] = [
+    let cases: [(Command, &[u8]); 16] = [
         (Command::TestUnitReady, &[0; 6]),
         (
             Command::Inquiry {
@@ -271,6 +325,39 @@ fn commands_have_the_bytes_of_their_tables() {
             &[0x35, 2, 0, 0, 0, 0, 0, 0, 0, 0],
         ),
         (
+            Command::Read6 {
+                lba: 0x0001_0203,
+                blocks: 0,
+            },
+            &[0x08, 1, 2, 3, 0, 0],
+        ),
+        (
+            Command::Write12 {
+                lba: 0x0102_0304,
+                blocks: 9,
+                force_unit_access: true,
+            },
+            &[0xaa, 8, 1, 2, 3, 4, 0, 0, 0, 9, 0, 0],
+        ),
+        (
+            Command::SendDiagnostic {
+                self_test: true,
+                self_test_code: 0,
+                parameter_list_length: 0,
+            },
+            &[0x1d, 4, 0, 0, 0, 0],
+        ),
+        (
+            Command::ReportSupportedOperationCodes {
+                timeouts: true,
+                reporting_options: 1,
+                operation_code: 0x12,
+                service_action: 0,
+                allocation_length: 255,
+            },
+            &[0xa3, 0x0c, 0x81, 0x12, 0, 0, 0, 0, 0, 255, 0, 0],
+        ),
+        (
             Command::ReportLuns {
                 select_report: 0,
                 allocation_length: 16,
@@ -288,13 +375,14 @@ fn what_cannot_be_honoured_is_refused_with_the_sense_that_says_so() {
     let unknown = Command::decode(&[0xc0; 16]).unwrap_err();
     assert_eq!(unknown, InvalidCommand::OperationCode(0xc0));
     assert_eq!(unknown.sense(), Sense::INVALID_COMMAND_OPERATION_CODE);
-    let cases: [&[u8]; 7] = [
-        &[0x12, 0, 0x80, 0, 36, 0],            // page without EVPD
-        &[0x12, 0, 0, 0, 36, 4],               // NACA
-        &[0x1e, 0, 0, 0, 2, 0],                // PREVENT 10b
-        &[0x25, 0, 0, 0, 0, 0, 0, 0, 1, 0],    // PMI
-        &[0x28, 0x20, 0, 0, 0, 0, 0, 0, 1, 0], // RDPROTECT
-        &[0x2f, 0x04, 0, 0, 0, 0, 0, 0, 1, 0], // BYTCHK 10b
+    let cases: [&[u8]; 8] = [
+        &[0x12, 0, 0x80, 0, 36, 0],                  // page without EVPD
+        &[0x12, 0, 0, 0, 36, 4],                     // NACA
+        &[0x1e, 0, 0, 0, 2, 0],                      // PREVENT 10b
+        &[0x25, 0, 0, 0, 0, 0, 0, 0, 1, 0],          // PMI
+        &[0xa3, 0x0a, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], // REPORT TARGET PORT GROUPS
+        &[0x28, 0x20, 0, 0, 0, 0, 0, 0, 1, 0],       // RDPROTECT
+        &[0x2f, 0x04, 0, 0, 0, 0, 0, 0, 1, 0],       // BYTCHK 10b
         &[0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], // GET LBA STATUS
     ];
     for bytes in cases {
@@ -332,5 +420,7 @@ fn a_transfer_is_what_the_data_stage_carries() {
         Command::verify(0, 9, ByteCheck::MediumOnly).transfer(512),
         Transfer::None
     );
+    let all = Command::Read6 { lba: 0, blocks: 0 };
+    assert_eq!(all.transfer(512), Transfer::In(256 * 512));
     assert_eq!(Command::ReadCapacity10.transfer(512), Transfer::In(8));
 }

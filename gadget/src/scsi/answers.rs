@@ -11,6 +11,10 @@ use super::{DiskOptions, unit::LogicalUnit};
 /// Transfers of this size move at full speed: the cost of a command is small beside it.
 const OPTIMAL_TRANSFER_BYTES: u32 = 1024 * 1024;
 
+/// The standards the unit keeps to: SPC-3, SBC-3 and the Bulk-Only Transport (SPC-4 table 145). SBC-3 gives
+/// the block limits their meaning.
+const STANDARDS: [u16; 8] = [0x0300, 0x04c0, 0x1730, 0, 0, 0, 0, 0];
+
 /// The pages of [`vital_product_data`], in ascending order as SPC-4 7.8.13 wants them.
 const VITAL_PRODUCT_DATA_PAGES: [u8; 5] = [
     page_code::SUPPORTED_PAGES,
@@ -31,9 +35,11 @@ pub(super) fn inquiry(options: &DiskOptions, page: Option<u8>) -> Result<Vec<u8>
                 revision,
                 ..
             } = options;
-            Ok(StandardInquiry::disk(*removable, vendor, product, revision)
-                .to_bytes()
-                .to_vec())
+            let inquiry = StandardInquiry {
+                version_descriptors: STANDARDS,
+                ..StandardInquiry::disk(*removable, vendor, product, revision)
+            };
+            Ok(inquiry.to_bytes())
         }
         Some(page) => vital_product_data(options, page).map(|data| data.to_bytes()),
     }
@@ -46,7 +52,7 @@ pub(super) fn absent_inquiry() -> Vec<u8> {
         peripheral_type: peripheral_type::UNKNOWN,
         ..StandardInquiry::disk(false, "", "", "")
     };
-    absent.to_bytes().to_vec()
+    absent.to_bytes()
 }
 
 fn vital_product_data(options: &DiskOptions, page: u8) -> Result<VitalProductData, Sense> {
@@ -130,8 +136,7 @@ pub(super) fn mode_parameters(
     if control == ModePageControl::Saved {
         return Err(Sense::SAVING_PARAMETERS_NOT_SUPPORTED);
     }
-    let known_subpage = subpage == 0 || subpage == ALL_SUBPAGES && page == ModePage::ALL;
-    if !known_subpage || ![ModePage::CACHING, ModePage::ALL].contains(&page) {
+    if subpage != 0 && (subpage != ALL_SUBPAGES || page != ModePage::ALL) {
         return Err(Sense::INVALID_FIELD_IN_COMMAND);
     }
     let caching = ModePage::Caching {
@@ -140,10 +145,21 @@ pub(super) fn mode_parameters(
         write_cache_enabled: control != ModePageControl::Changeable,
         read_cache_disabled: false,
     };
+    // The same whatever is asked about: nothing of it is on, nor can be changed.
+    let plain = ModePage::Control {
+        descriptor_sense: false,
+        software_write_protect: false,
+    };
+    let pages = match page {
+        ModePage::CACHING => vec![caching],
+        ModePage::CONTROL => vec![plain],
+        ModePage::ALL => vec![caching, plain],
+        _ => return Err(Sense::INVALID_FIELD_IN_COMMAND),
+    };
     Ok(ModeParameters {
         write_protected: unit.is_write_protected(),
         dpo_and_fua: true,
-        pages: vec![caching],
+        pages,
         ..ModeParameters::default()
     })
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use usbfs2_protocol::scsi::{ByteCheck, Command, Sense};
+use usbfs2_protocol::scsi::{ByteCheck, Command, Sense, blocks_6};
 
 use super::{
     answers,
     extent::Extent,
+    supported::{self, Wanted},
     task::Work,
     unit::{EjectError, LogicalUnit},
 };
@@ -82,8 +83,16 @@ impl LogicalUnit {
                 self.ready()?.capacity.to_bytes_16().to_vec(),
                 allocation_length,
             )),
+            Command::Read6 { lba, blocks } => self.read(lba.into(), blocks_6(blocks)),
+            Command::Read12 { lba, blocks, .. } => self.read(lba.into(), blocks),
             Command::Read10 { lba, blocks, .. } => self.read(lba.into(), blocks.into()),
             Command::Read16 { lba, blocks, .. } => self.read(lba, blocks),
+            Command::Write6 { lba, blocks } => self.write(lba.into(), blocks_6(blocks), false),
+            Command::Write12 {
+                lba,
+                blocks,
+                force_unit_access,
+            } => self.write(lba.into(), blocks, force_unit_access),
             Command::Write10 {
                 lba,
                 blocks,
@@ -94,6 +103,11 @@ impl LogicalUnit {
                 blocks,
                 force_unit_access,
             } => self.write(lba, blocks, force_unit_access),
+            Command::Verify12 {
+                lba,
+                blocks,
+                byte_check,
+            } => self.verify(lba.into(), blocks, byte_check),
             Command::Verify10 {
                 lba,
                 blocks,
@@ -108,6 +122,27 @@ impl LogicalUnit {
                 self.synchronize(lba.into(), blocks.into())
             }
             Command::SynchronizeCache16 { lba, blocks, .. } => self.synchronize(lba, blocks),
+            Command::SendDiagnostic {
+                self_test_code,
+                parameter_list_length,
+                ..
+            } => match (self_test_code, parameter_list_length) {
+                // The default test: there is nothing in software that could be broken.
+                (0, 0) => Ok(Work::Done),
+                _ => Err(Sense::INVALID_FIELD_IN_COMMAND),
+            },
+            Command::ReportSupportedOperationCodes {
+                timeouts,
+                reporting_options,
+                operation_code,
+                service_action,
+                allocation_length,
+            } => {
+                let wanted = Wanted::of(reporting_options, operation_code, service_action)?;
+                let removable = self.options().removable;
+                let bytes = supported::report(wanted, timeouts, removable);
+                Ok(answer(bytes, allocation_length))
+            }
             // MODE SELECT: nothing can be changed. The rest is the target's or not a disk's.
             _ => Err(Sense::INVALID_COMMAND_OPERATION_CODE),
         }

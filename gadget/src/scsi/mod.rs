@@ -30,6 +30,7 @@ mod commands;
 mod extent;
 mod medium;
 mod options;
+mod supported;
 mod target;
 mod task;
 mod unit;

@@ -101,7 +101,7 @@ fn case_5_the_device_has_less_data_than_the_host_expects() {
         let outcome = host.run(0, command, 255, &[]);
         assert_eq!(
             (outcome.data.len(), outcome.residue, outcome.halted),
-            (36, 219, true)
+            (74, 181, true)
         );
         assert_eq!(outcome.status, CommandStatus::Passed);
         // As many bytes as fill packets: the short packet is an empty one.

@@ -96,6 +96,41 @@ fn a_write_without_all_its_data_fails() {
 }
 
 #[test]
+fn every_length_of_command_reaches_the_same_blocks() {
+    let bench = fixed(300);
+    let short = Command::Write6 { lba: 5, blocks: 1 };
+    assert_eq!(bench.run(short, &[0xa6; BLOCK]).0, Status::Good);
+    let long = Command::Write12 {
+        lba: 6,
+        blocks: 1,
+        force_unit_access: true,
+    };
+    assert_eq!(bench.run(long, &[0xac; BLOCK]).0, Status::Good);
+    let expected = [[0xa6; BLOCK], [0xac; BLOCK]].concat();
+    assert_eq!(bench.good(Command::Read6 { lba: 5, blocks: 2 }), expected);
+    let read = Command::Read12 {
+        lba: 5,
+        blocks: 2,
+        force_unit_access: false,
+    };
+    assert_eq!(bench.good(read), expected);
+    let verify = Command::Verify12 {
+        lba: 5,
+        blocks: 2,
+        byte_check: ByteCheck::EachBlock,
+    };
+    assert_eq!(bench.run(verify, &expected).0, Status::Good);
+    // A count of 0 in six bytes is 256, in twelve it is none.
+    let most = bench.good(Command::Read6 { lba: 44, blocks: 0 });
+    assert_eq!(most.len(), 256 * BLOCK);
+    let beyond = Command::Read6 { lba: 45, blocks: 0 };
+    assert_eq!(
+        bench.sense_of(beyond),
+        Sense::LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE
+    );
+}
+
+#[test]
 fn no_blocks_is_no_error() {
     let bench = fixed(8);
     for command in [

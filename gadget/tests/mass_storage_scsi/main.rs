@@ -6,3 +6,4 @@ mod blocks;
 mod conditions;
 mod faults;
 mod identity;
+mod supported;

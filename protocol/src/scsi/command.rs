@@ -166,12 +166,29 @@ pub enum Command {
         /// The most bytes to answer with.
         allocation_length: u32,
     },
+    /// Read blocks; as old as SCSI (SBC-2 5.5).
+    Read6 {
+        /// The first block, below 2^21.
+        lba: u32,
+        /// How many; 0 for 256.
+        blocks: u8,
+    },
     /// Read blocks (SBC-2 5.6).
     Read10 {
         /// The first block.
         lba: u32,
         /// How many.
         blocks: u16,
+        /// Read the medium, not a cache.
+        #[doc(alias = "FUA")]
+        force_unit_access: bool,
+    },
+    /// Read blocks (SBC-2 5.7).
+    Read12 {
+        /// The first block.
+        lba: u32,
+        /// How many.
+        blocks: u32,
         /// Read the medium, not a cache.
         #[doc(alias = "FUA")]
         force_unit_access: bool,
@@ -186,12 +203,29 @@ pub enum Command {
         #[doc(alias = "FUA")]
         force_unit_access: bool,
     },
+    /// Write blocks; as old as SCSI (SBC-2 5.24).
+    Write6 {
+        /// The first block, below 2^21.
+        lba: u32,
+        /// How many; 0 for 256.
+        blocks: u8,
+    },
     /// Write blocks (SBC-2 5.25).
     Write10 {
         /// The first block.
         lba: u32,
         /// How many.
         blocks: u16,
+        /// Answer when the medium has the data.
+        #[doc(alias = "FUA")]
+        force_unit_access: bool,
+    },
+    /// Write blocks (SBC-2 5.26).
+    Write12 {
+        /// The first block.
+        lba: u32,
+        /// How many.
+        blocks: u32,
         /// Answer when the medium has the data.
         #[doc(alias = "FUA")]
         force_unit_access: bool,
@@ -212,6 +246,15 @@ pub enum Command {
         lba: u32,
         /// How many.
         blocks: u16,
+        /// Against what.
+        byte_check: ByteCheck,
+    },
+    /// Check blocks (SBC-2 5.21).
+    Verify12 {
+        /// The first block.
+        lba: u32,
+        /// How many.
+        blocks: u32,
         /// Against what.
         byte_check: ByteCheck,
     },
@@ -243,6 +286,30 @@ pub enum Command {
         /// Answer before it is done.
         #[doc(alias = "IMMED")]
         immediate: bool,
+    },
+    /// Test yourself (SPC-3 6.28).
+    SendDiagnostic {
+        /// The default test, with its outcome for a status; else nothing but the parameters are.
+        #[doc(alias = "SELFTEST")]
+        self_test: bool,
+        /// Another test, 1 to 7; 0 for none.
+        self_test_code: u8,
+        /// Bytes of parameters that follow.
+        parameter_list_length: u16,
+    },
+    /// Which commands do you know? (SPC-4 6.35)
+    ReportSupportedOperationCodes {
+        /// Say how long each takes, too.
+        #[doc(alias = "RCTD")]
+        timeouts: bool,
+        /// 0 for all, 1 to 3 for the one below.
+        reporting_options: u8,
+        /// The command asked about.
+        operation_code: u8,
+        /// Its service action.
+        service_action: u16,
+        /// The most bytes to answer with.
+        allocation_length: u32,
     },
     /// Which logical units are there? (SPC-3 6.21)
     ReportLuns {
@@ -323,14 +390,21 @@ impl Command {
             Self::ReadFormatCapacities { .. } => "READ FORMAT CAPACITIES",
             Self::ReadCapacity10 => "READ CAPACITY (10)",
             Self::ReadCapacity16 { .. } => "READ CAPACITY (16)",
+            Self::Read6 { .. } => "READ (6)",
             Self::Read10 { .. } => "READ (10)",
+            Self::Read12 { .. } => "READ (12)",
             Self::Read16 { .. } => "READ (16)",
+            Self::Write6 { .. } => "WRITE (6)",
             Self::Write10 { .. } => "WRITE (10)",
+            Self::Write12 { .. } => "WRITE (12)",
             Self::Write16 { .. } => "WRITE (16)",
             Self::Verify10 { .. } => "VERIFY (10)",
+            Self::Verify12 { .. } => "VERIFY (12)",
             Self::Verify16 { .. } => "VERIFY (16)",
             Self::SynchronizeCache10 { .. } => "SYNCHRONIZE CACHE (10)",
             Self::SynchronizeCache16 { .. } => "SYNCHRONIZE CACHE (16)",
+            Self::SendDiagnostic { .. } => "SEND DIAGNOSTIC",
+            Self::ReportSupportedOperationCodes { .. } => "REPORT SUPPORTED OPERATION CODES",
             Self::ReportLuns { .. } => "REPORT LUNS",
         }
     }
@@ -367,9 +441,16 @@ impl Command {
             }
             Self::ReadCapacity10 => Transfer::In(8),
             Self::ReadCapacity16 { allocation_length }
+            | Self::ReportSupportedOperationCodes {
+                allocation_length, ..
+            }
             | Self::ReportLuns {
                 allocation_length, ..
             } => Transfer::In(allocation_length.into()),
+            Self::SendDiagnostic {
+                parameter_list_length,
+                ..
+            } => Transfer::Out(parameter_list_length.into()),
             Self::ModeSelect6 {
                 parameter_list_length,
                 ..
@@ -378,17 +459,36 @@ impl Command {
                 parameter_list_length,
                 ..
             } => Transfer::Out(parameter_list_length.into()),
+            Self::Read6 { blocks, .. } => Transfer::In(bytes(blocks_6(blocks))),
             Self::Read10 { blocks, .. } => Transfer::In(bytes(blocks.into())),
-            Self::Read16 { blocks, .. } => Transfer::In(bytes(blocks)),
+            Self::Read12 { blocks, .. } | Self::Read16 { blocks, .. } => {
+                Transfer::In(bytes(blocks))
+            }
+            Self::Write6 { blocks, .. } => Transfer::Out(bytes(blocks_6(blocks))),
             Self::Write10 { blocks, .. } => Transfer::Out(bytes(blocks.into())),
-            Self::Write16 { blocks, .. } => Transfer::Out(bytes(blocks)),
+            Self::Write12 { blocks, .. } | Self::Write16 { blocks, .. } => {
+                Transfer::Out(bytes(blocks))
+            }
             Self::Verify10 {
                 blocks, byte_check, ..
             } => verified(blocks.into(), byte_check),
-            Self::Verify16 {
+            Self::Verify12 {
+                blocks, byte_check, ..
+            }
+            | Self::Verify16 {
                 blocks, byte_check, ..
             } => verified(blocks, byte_check),
         }
+    }
+}
+
+/// The blocks that a six-byte READ or WRITE means by its count.
+#[must_use]
+pub const fn blocks_6(count: u8) -> u32 {
+    match count {
+        0 => 256,
+        // No `From` in a constant function; nothing is lost.
+        count => count as u32,
     }
 }
 

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::encode::{
-    DISABLE_BLOCK_DESCRIPTORS, FORCE_UNIT_ACCESS, SERVICE_ACTION_READ_CAPACITY_16,
-    SYNCHRONIZE_IMMEDIATE,
+    DEFAULT_SELF_TEST, DISABLE_BLOCK_DESCRIPTORS, FORCE_UNIT_ACCESS, REPORT_TIMEOUTS,
+    SERVICE_ACTION_READ_CAPACITY_16, SERVICE_ACTION_REPORT_OPERATION_CODES, SYNCHRONIZE_IMMEDIATE,
 };
 use super::operation_code as op;
 use super::{ByteCheck, Command, ModePageControl, Sense};
@@ -82,6 +82,11 @@ impl<const N: usize> Fields<'_, N> {
             });
         }
         Ok(())
+    }
+
+    /// The 21 bits of a six-byte READ or WRITE.
+    fn lba_6(&self) -> u32 {
+        u32::from(self.0[1] & 0x1f) << 16 | u32::from(self.u16(2))
     }
 
     /// READ and WRITE: this crate moves no protection information. DPO is a caching hint and may be
@@ -164,14 +169,13 @@ impl Command {
             | op::VERIFY_16
             | op::SYNCHRONIZE_CACHE_16
             | op::SERVICE_ACTION_IN_16 => decode_16(operation_code, &fields(bytes)?),
-            op::REPORT_LUNS => {
-                let c = fields::<12>(bytes)?;
-                Ok(Self::ReportLuns {
-                    select_report: c.0[2],
-                    allocation_length: c.u32(6),
-                })
+            op::READ_12 | op::WRITE_12 | op::VERIFY_12 | op::REPORT_LUNS | op::MAINTENANCE_IN => {
+                decode_12(operation_code, &fields(bytes)?)
             }
             op::TEST_UNIT_READY
+            | op::READ_6
+            | op::WRITE_6
+            | op::SEND_DIAGNOSTIC
             | op::REQUEST_SENSE
             | op::INQUIRY
             | op::MODE_SENSE_6
@@ -210,6 +214,19 @@ fn decode_6(operation_code: u8, c: &Fields<'_, 6>) -> Result<Command, InvalidCom
         op::MODE_SELECT_6 => Command::ModeSelect6 {
             save_pages: c.flag(1, 1),
             parameter_list_length: c.0[4],
+        },
+        op::READ_6 => Command::Read6 {
+            lba: c.lba_6(),
+            blocks: c.0[4],
+        },
+        op::WRITE_6 => Command::Write6 {
+            lba: c.lba_6(),
+            blocks: c.0[4],
+        },
+        op::SEND_DIAGNOSTIC => Command::SendDiagnostic {
+            self_test: c.flag(1, DEFAULT_SELF_TEST),
+            self_test_code: c.0[1] >> 5,
+            parameter_list_length: c.u16(3),
         },
         op::START_STOP_UNIT => Command::StartStopUnit {
             immediate: c.flag(1, 1),
@@ -268,6 +285,48 @@ fn decode_10(operation_code: u8, c: &Fields<'_, 10>) -> Result<Command, InvalidC
             save_pages: c.flag(1, 1),
             parameter_list_length: blocks,
         },
+        unknown => return Err(InvalidCommand::OperationCode(unknown)),
+    })
+}
+
+fn decode_12(operation_code: u8, c: &Fields<'_, 12>) -> Result<Command, InvalidCommand> {
+    let (lba, blocks) = (c.u32(2), c.u32(6));
+    Ok(match operation_code {
+        op::READ_12 => Command::Read12 {
+            lba,
+            blocks,
+            force_unit_access: c.force_unit_access()?,
+        },
+        op::WRITE_12 => Command::Write12 {
+            lba,
+            blocks,
+            force_unit_access: c.force_unit_access()?,
+        },
+        op::VERIFY_12 => Command::Verify12 {
+            lba,
+            blocks,
+            byte_check: c.byte_check()?,
+        },
+        op::REPORT_LUNS => Command::ReportLuns {
+            select_report: c.0[2],
+            allocation_length: blocks,
+        },
+        op::MAINTENANCE_IN => {
+            if c.0[1] & 0x1f != SERVICE_ACTION_REPORT_OPERATION_CODES {
+                return Err(InvalidCommand::Field {
+                    offset: 1,
+                    value: c.0[1],
+                    rule: "of MAINTENANCE IN, only REPORT SUPPORTED OPERATION CODES, 0x0c, is supported",
+                });
+            }
+            Command::ReportSupportedOperationCodes {
+                timeouts: c.flag(2, REPORT_TIMEOUTS),
+                reporting_options: c.0[2] & 0x07,
+                operation_code: c.0[3],
+                service_action: c.u16(4),
+                allocation_length: blocks,
+            }
+        }
         unknown => return Err(InvalidCommand::OperationCode(unknown)),
     })
 }

@@ -5,6 +5,8 @@ use super::{Command, CommandBlock};
 
 /// The service action that makes SERVICE ACTION IN (16) a READ CAPACITY (16) (SBC-2 5.11).
 pub(super) const SERVICE_ACTION_READ_CAPACITY_16: u8 = 0x10;
+/// The service action that makes MAINTENANCE IN a REPORT SUPPORTED OPERATION CODES (SPC-4 6.35).
+pub(super) const SERVICE_ACTION_REPORT_OPERATION_CODES: u8 = 0x0c;
 /// FUA, in byte 1 of READ and WRITE.
 pub(super) const FORCE_UNIT_ACCESS: u8 = 0x08;
 /// DBD, in byte 1 of MODE SENSE.
@@ -13,6 +15,11 @@ pub(super) const DISABLE_BLOCK_DESCRIPTORS: u8 = 0x08;
 pub(super) const PAGE_FORMAT: u8 = 0x10;
 /// IMMED, in byte 1 of SYNCHRONIZE CACHE. START STOP UNIT has it in bit 0.
 pub(super) const SYNCHRONIZE_IMMEDIATE: u8 = 0x02;
+
+/// SELFTEST, in byte 1 of SEND DIAGNOSTIC.
+pub(super) const DEFAULT_SELF_TEST: u8 = 0x04;
+/// RCTD, in byte 2 of REPORT SUPPORTED OPERATION CODES.
+pub(super) const REPORT_TIMEOUTS: u8 = 0x80;
 
 const fn flag(set: bool, bit: u8) -> u8 {
     if set { bit } else { 0 }
@@ -23,6 +30,19 @@ fn block_10(operation_code: u8, flags: u8, lba: u32, length: u16) -> CommandBloc
     let [l0, l1, l2, l3] = lba.to_be_bytes();
     let [n0, n1] = length.to_be_bytes();
     CommandBlock::fixed([operation_code, flags, l0, l1, l2, l3, 0, n0, n1, 0])
+}
+
+/// The layout of a six-byte READ or WRITE: an address of 21 bits, a count.
+fn block_6(operation_code: u8, lba: u32, count: u8) -> CommandBlock {
+    let [_, l1, l2, l3] = lba.to_be_bytes();
+    CommandBlock::fixed([operation_code, l1 & 0x1f, l2, l3, count, 0])
+}
+
+/// The layout twelve-byte commands share: flags, block address, length.
+fn block_12(operation_code: u8, flags: u8, lba: u32, length: u32) -> CommandBlock {
+    let [l0, l1, l2, l3] = lba.to_be_bytes();
+    let [n0, n1, n2, n3] = length.to_be_bytes();
+    CommandBlock::fixed([operation_code, flags, l0, l1, l2, l3, n0, n1, n2, n3, 0, 0])
 }
 
 /// The layout sixteen-byte commands share: flags, block address, length.
@@ -143,6 +163,12 @@ impl Command {
                 0,
                 allocation_length,
             ),
+            Self::Read6 { lba, blocks } => block_6(op::READ_6, lba, blocks),
+            Self::Read12 {
+                lba,
+                blocks,
+                force_unit_access,
+            } => block_12(op::READ_12, fua(force_unit_access), lba, blocks),
             Self::Read10 {
                 lba,
                 blocks,
@@ -153,6 +179,12 @@ impl Command {
                 blocks,
                 force_unit_access,
             } => block_16(op::READ_16, fua(force_unit_access), lba, blocks),
+            Self::Write6 { lba, blocks } => block_6(op::WRITE_6, lba, blocks),
+            Self::Write12 {
+                lba,
+                blocks,
+                force_unit_access,
+            } => block_12(op::WRITE_12, fua(force_unit_access), lba, blocks),
             Self::Write10 {
                 lba,
                 blocks,
@@ -168,6 +200,11 @@ impl Command {
                 blocks,
                 byte_check,
             } => block_10(op::VERIFY_10, byte_check.to_byte(), lba, blocks),
+            Self::Verify12 {
+                lba,
+                blocks,
+                byte_check,
+            } => block_12(op::VERIFY_12, byte_check.to_byte(), lba, blocks),
             Self::Verify16 {
                 lba,
                 blocks,
@@ -193,6 +230,41 @@ impl Command {
                 lba,
                 blocks,
             ),
+            Self::SendDiagnostic {
+                self_test,
+                self_test_code,
+                parameter_list_length,
+            } => {
+                let [p0, p1] = parameter_list_length.to_be_bytes();
+                let test = self_test_code << 5 | flag(self_test, DEFAULT_SELF_TEST);
+                CommandBlock::fixed([op::SEND_DIAGNOSTIC, test, 0, p0, p1, 0])
+            }
+            Self::ReportSupportedOperationCodes {
+                timeouts,
+                reporting_options,
+                operation_code,
+                service_action,
+                allocation_length,
+            } => {
+                let [s0, s1] = service_action.to_be_bytes();
+                let [a0, a1, a2, a3] = allocation_length.to_be_bytes();
+                let options = flag(timeouts, REPORT_TIMEOUTS) | reporting_options & 0x07;
+                let action = SERVICE_ACTION_REPORT_OPERATION_CODES;
+                CommandBlock::fixed([
+                    op::MAINTENANCE_IN,
+                    action,
+                    options,
+                    operation_code,
+                    s0,
+                    s1,
+                    a0,
+                    a1,
+                    a2,
+                    a3,
+                    0,
+                    0,
+                ])
+            }
             Self::ReportLuns {
                 select_report,
                 allocation_length,

@@ -109,11 +109,16 @@ pub struct StandardInquiry {
     pub product: PaddedText<16>,
     /// Its revision.
     pub revision: PaddedText<4>,
+    /// The standards it keeps to (SPC-4 table 145); 0 for none. With none at all the data has 36 bytes.
+    pub version_descriptors: [u16; 8],
 }
 
 impl StandardInquiry {
-    /// Bytes of standard INQUIRY data.
+    /// Bytes of standard INQUIRY data that every unit has.
     pub const LENGTH: usize = 36;
+    /// Bytes with the version descriptors.
+    const LENGTH_WITH_VERSIONS: usize = Self::VERSIONS + 16;
+    const VERSIONS: usize = 58;
 
     /// A disk that claims SPC-3. Text too long for its field is cut.
     #[must_use]
@@ -126,32 +131,48 @@ impl StandardInquiry {
             vendor: PaddedText::new(vendor),
             product: PaddedText::new(product),
             revision: PaddedText::new(revision),
+            version_descriptors: [0; 8],
         }
     }
 
     /// The data as it travels.
     #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
-        let mut bytes = [0; Self::LENGTH];
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let versions = self.version_descriptors != [0; 8];
+        let mut bytes = vec![0; Self::LENGTH];
         bytes[0] = self.peripheral_qualifier << 5 | self.peripheral_type & 0x1f;
         bytes[1] = if self.removable { 0x80 } else { 0 };
         bytes[2] = self.version;
         // The response data format every standard since SCSI-2 has.
         bytes[3] = 2;
-        // The bytes after this one.
-        bytes[4] = 31;
         bytes[8..16].copy_from_slice(self.vendor.as_bytes());
         bytes[16..32].copy_from_slice(self.product.as_bytes());
         bytes[32..36].copy_from_slice(self.revision.as_bytes());
+        if versions {
+            bytes.resize(Self::VERSIONS, 0);
+            let codes = self.version_descriptors.iter();
+            bytes.extend(codes.flat_map(|code| code.to_be_bytes()));
+        }
+        // The bytes after this one.
+        bytes[4] = if versions { 69 } else { 31 };
         bytes
     }
 
-    /// Reads standard INQUIRY data. What follows the revision is not looked at.
+    /// Reads standard INQUIRY data; of what follows the revision, the version descriptors where they are.
     ///
     /// # Errors
     /// Fewer than 36 bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidResponse> {
         let data: &[u8; Self::LENGTH] = fixed_part("standard INQUIRY data", bytes)?;
+        let stated = usize::from(data[4]) + 5;
+        let versions = bytes
+            .get(Self::VERSIONS..Self::LENGTH_WITH_VERSIONS)
+            .filter(|_| stated >= Self::LENGTH_WITH_VERSIONS);
+        let mut version_descriptors = [0; 8];
+        let pairs = versions.unwrap_or_default().as_chunks().0;
+        for (code, &pair) in version_descriptors.iter_mut().zip(pairs) {
+            *code = u16::from_be_bytes(pair);
+        }
         Ok(Self {
             peripheral_qualifier: data[0] >> 5,
             peripheral_type: data[0] & 0x1f,
@@ -160,6 +181,7 @@ impl StandardInquiry {
             vendor: text(data, 8),
             product: text(data, 16),
             revision: text(data, 32),
+            version_descriptors,
         })
     }
 }
@@ -185,8 +207,20 @@ mod tests {
         let disk = StandardInquiry::disk(true, "Acme", "Flash \u{e9}toile", "1.0 and more");
         let mut expected = vec![0x00, 0x80, 5, 2, 31, 0, 0, 0];
         expected.extend_from_slice(b"Acme    Flash ?toile    1.0 ");
-        assert_eq!(disk.to_bytes().as_slice(), expected);
+        assert_eq!(disk.to_bytes(), expected);
         assert_eq!(disk.to_string(), "Acme Flash ?toile 1.0");
+    }
+
+    #[test]
+    fn versions_follow_at_their_place() {
+        let mut disk = StandardInquiry::disk(false, "Acme", "Disk", "1");
+        disk.version_descriptors[..2].copy_from_slice(&[0x0300, 0x04c0]);
+        let bytes = disk.to_bytes();
+        assert_eq!((bytes.len(), bytes[4]), (74, 69));
+        assert_eq!(bytes[58..62], [0x03, 0x00, 0x04, 0xc0]);
+        assert_eq!(StandardInquiry::parse(&bytes), Ok(disk));
+        disk.version_descriptors = [0; 8];
+        assert_eq!(StandardInquiry::parse(&bytes[..73]), Ok(disk));
     }
 
     #[test]

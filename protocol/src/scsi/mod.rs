@@ -31,7 +31,7 @@ mod vital_product_data;
 
 pub use additional_sense::additional_sense_text;
 pub use capacity::{Capacity, FormatCapacities, FormatCapacity, FormatCapacityKind};
-pub use command::{ByteCheck, Command, ModePageControl, Transfer};
+pub use command::{ByteCheck, Command, ModePageControl, Transfer, blocks_6};
 pub use command_block::{CommandBlock, InvalidCommandBlock};
 pub use decode::InvalidCommand;
 pub use inquiry::{PaddedText, StandardInquiry, peripheral_type};

@@ -16,6 +16,15 @@ pub enum ModePage {
         #[doc(alias = "RCD")]
         read_cache_disabled: bool,
     },
+    /// How the unit treats commands and hosts (SPC-4 7.5.8); one with the defaults of a simple disk.
+    Control {
+        /// Sense comes in descriptor format without being asked for.
+        #[doc(alias = "D_SENSE")]
+        descriptor_sense: bool,
+        /// The host has write-protected the unit.
+        #[doc(alias = "SWP")]
+        software_write_protect: bool,
+    },
     /// A page this crate does not read.
     Unknown {
         /// The page code, 0 to 0x3f.
@@ -28,6 +37,8 @@ pub enum ModePage {
 }
 
 impl ModePage {
+    /// The control page's code.
+    pub const CONTROL: u8 = 0x0a;
     /// The caching page's code.
     pub const CACHING: u8 = 0x08;
     /// The code that asks for all pages.
@@ -35,6 +46,7 @@ impl ModePage {
 
     const SUBPAGE_FORMAT: u8 = 0x40;
     const CACHING_LENGTH: usize = 18;
+    const CONTROL_LENGTH: usize = 10;
 
     fn write_to(&self, to: &mut Vec<u8>) {
         match self {
@@ -46,6 +58,17 @@ impl ModePage {
                 page[0] = Self::CACHING;
                 page[1] = 18;
                 page[2] = u8::from(*write_cache_enabled) << 2 | u8::from(*read_cache_disabled);
+                to.extend_from_slice(&page);
+            }
+            Self::Control {
+                descriptor_sense,
+                software_write_protect,
+            } => {
+                let mut page = [0; 2 + Self::CONTROL_LENGTH];
+                page[0] = Self::CONTROL;
+                page[1] = 10;
+                page[2] = u8::from(*descriptor_sense) << 2;
+                page[4] = u8::from(*software_write_protect) << 3;
                 to.extend_from_slice(&page);
             }
             Self::Unknown {
@@ -88,6 +111,12 @@ impl ModePage {
                 write_cache_enabled: flags & 0x04 != 0,
                 read_cache_disabled: flags & 0x01 != 0,
             },
+            (Self::CONTROL, None, &[format, _, protection, ..]) if bytes.len() >= 10 => {
+                Self::Control {
+                    descriptor_sense: format & 0x04 != 0,
+                    software_write_protect: protection & 0x08 != 0,
+                }
+            }
             _ => Self::Unknown {
                 code,
                 subpage,
@@ -278,8 +307,16 @@ mod tests {
                     read_cache_disabled,
                 }
             }),
+            any::<(bool, bool)>().prop_map(|(descriptor_sense, software_write_protect)| {
+                ModePage::Control {
+                    descriptor_sense,
+                    software_write_protect,
+                }
+            }),
             (
-                (0..0x40_u8).prop_filter("caching", |code| *code != ModePage::CACHING),
+                (0..0x40_u8).prop_filter("a page that is read", |code| {
+                    ![ModePage::CACHING, ModePage::CONTROL].contains(code)
+                }),
                 any::<Option<u8>>(),
                 prop::collection::vec(any::<u8>(), 0..20),
             )

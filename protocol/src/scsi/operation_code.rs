@@ -4,6 +4,10 @@
 pub const TEST_UNIT_READY: u8 = 0x00;
 /// REQUEST SENSE.
 pub const REQUEST_SENSE: u8 = 0x03;
+/// READ (6).
+pub const READ_6: u8 = 0x08;
+/// WRITE (6).
+pub const WRITE_6: u8 = 0x0a;
 /// INQUIRY.
 pub const INQUIRY: u8 = 0x12;
 /// MODE SELECT (6).
@@ -12,6 +16,8 @@ pub const MODE_SELECT_6: u8 = 0x15;
 pub const MODE_SENSE_6: u8 = 0x1a;
 /// START STOP UNIT.
 pub const START_STOP_UNIT: u8 = 0x1b;
+/// SEND DIAGNOSTIC.
+pub const SEND_DIAGNOSTIC: u8 = 0x1d;
 /// PREVENT ALLOW MEDIUM REMOVAL.
 pub const PREVENT_ALLOW_MEDIUM_REMOVAL: u8 = 0x1e;
 /// READ FORMAT CAPACITIES.
@@ -42,3 +48,11 @@ pub const SYNCHRONIZE_CACHE_16: u8 = 0x91;
 pub const SERVICE_ACTION_IN_16: u8 = 0x9e;
 /// REPORT LUNS.
 pub const REPORT_LUNS: u8 = 0xa0;
+/// MAINTENANCE IN, of which REPORT SUPPORTED OPERATION CODES is one.
+pub const MAINTENANCE_IN: u8 = 0xa3;
+/// READ (12).
+pub const READ_12: u8 = 0xa8;
+/// WRITE (12).
+pub const WRITE_12: u8 = 0xaa;
+/// VERIFY (12).
+pub const VERIFY_12: u8 = 0xaf;
