@@ -6,8 +6,7 @@ use std::time::Duration;
 use usbfs2_host::{Device, Endpoint, Interface, Interrupt, Out, Speed, Waiting, block_on};
 use usbfs2_protocol::descriptor::{self, AlternateSetting, ClassDescriptor};
 use usbfs2_protocol::hid::{
-    BootKeyboardReport, Protocol, ReportDescriptor, ReportDescriptorError, ReportType,
-    SUBCLASS_BOOT,
+    Protocol, ReportDescriptor, ReportDescriptorError, ReportType, SUBCLASS_BOOT,
 };
 use usbfs2_protocol::standard::{class, descriptor_type};
 use usbfs2_protocol::{Direction, SetupPacket, TransferType};
@@ -269,10 +268,11 @@ impl HidDevice {
         })
     }
 
+    /// Bytes; 0 where the report descriptor does not tell. Not more than it says: a transfer with room for
+    /// two reports of whole packets would take two.
     fn longest_input_report(&self) -> usize {
         let described = self.shared.descriptor.as_ref();
-        let described = described.map_or(0, |descriptor| descriptor.longest(ReportType::Input));
-        described.max(BootKeyboardReport::LENGTH)
+        described.map_or(0, |descriptor| descriptor.longest(ReportType::Input))
     }
 }
 

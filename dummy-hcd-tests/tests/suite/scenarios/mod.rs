@@ -4,6 +4,7 @@
 mod composite;
 mod disk;
 mod disk_faults;
+mod hid;
 mod identity;
 mod keyboard;
 mod keyboard_faults;
@@ -27,6 +28,7 @@ pub(crate) fn everywhere() -> Vec<(&'static str, Scenario)> {
     [
         identity::scenarios(),
         keyboard::scenarios(),
+        hid::scenarios(),
         disk::scenarios(),
         composite::scenarios(),
         results::scenarios(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use usbfs2_protocol::hid::{HidDescriptor, Protocol, ReportType, Request, SUBCLASS_BOOT};
 use usbfs2_protocol::standard::{class, descriptor_type};
@@ -11,7 +11,8 @@ use usbfs2_protocol::standard::{class, descriptor_type};
 use super::{Controls, HidFunction};
 use crate::{
     Buffer, ControlRequest, ControlResponse, ControlTarget, Direction, Endpoint, EndpointError,
-    EndpointRequest, Endpoints, Function, FunctionBuilder, FunctionError, InterfaceClass, Session,
+    EndpointRequest, Endpoints, Function, FunctionBuilder, FunctionError, InterfaceClass, PerSpeed,
+    Session,
 };
 
 /// A report on its way to the host.
@@ -230,6 +231,16 @@ impl<C: Controls> HidFunction<C> {
     }
 }
 
+/// `bInterval` at high and super speed of an interval below a frame (USB 2.0 9.6.6).
+fn microframe_exponent(interval: Duration) -> Option<u8> {
+    match interval.as_micros() {
+        0..250 => Some(1),
+        250..500 => Some(2),
+        500..1000 => Some(3),
+        _ => None,
+    }
+}
+
 /// The largest packet of an interrupt endpoint at full speed, and of low latency at every speed.
 const LARGEST_PACKET: usize = 64;
 
@@ -254,7 +265,16 @@ impl<C: Controls> Function for HidFunction<C> {
             // At most 64, so the cast below cannot fail.
             let length = self.longest(report_type).min(LARGEST_PACKET);
             let length = u16::try_from(length).unwrap_or_default();
-            EndpointRequest::interrupt(direction, length, options.poll_interval)
+            let request = EndpointRequest::interrupt(direction, length, options.poll_interval);
+            // Full speed cannot be so quick.
+            match microframe_exponent(options.poll_interval) {
+                Some(exponent) => request.intervals(PerSpeed {
+                    full: 1,
+                    high: exponent,
+                    super_speed: exponent,
+                }),
+                None => request,
+            }
         };
         interface.endpoint(endpoint(Direction::In, ReportType::Input));
         if options.output_endpoint {

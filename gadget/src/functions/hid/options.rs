@@ -14,8 +14,8 @@ pub struct HidOptions {
     /// [`PROTOCOL_KEYBOARD`](usbfs2_protocol::hid::PROTOCOL_KEYBOARD) or
     /// [`PROTOCOL_MOUSE`](usbfs2_protocol::hid::PROTOCOL_MOUSE); `None` for none.
     pub boot_protocol: Option<u8>,
-    /// How often the host asks for a report. 1 to 255 ms at full speed, in powers of two of 125 us above,
-    /// rounded down.
+    /// How often the host asks for a report: 1 to 255 ms at full speed, and 125 us and its powers of two
+    /// above, rounded down.
     #[doc(alias = "bInterval")]
     pub poll_interval: Duration,
     /// Adds an interrupt OUT endpoint for output reports. Without it the host sends them by SET_REPORT alone,
