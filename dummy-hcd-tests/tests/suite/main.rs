@@ -18,6 +18,7 @@ mod in_flight;
 mod io_uring;
 mod kernel_drivers;
 mod kernel_functions;
+mod kernel_hid;
 mod many_devices;
 mod mount;
 mod power;
@@ -63,6 +64,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         bad_input::tests(),
         kernel_functions::tests(),
         kernel_drivers::tests(),
+        kernel_hid::tests(),
         command::tests(),
         transfers::tests(),
         claims::tests(),

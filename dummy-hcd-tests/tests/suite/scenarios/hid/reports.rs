@@ -1,6 +1,7 @@
 //! Reports of every type, numbered, by request and by endpoint.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::wait::DEADLINE;
@@ -25,22 +26,26 @@ pub(super) fn scenarios() -> Vec<(&'static str, Scenario)> {
             "hid::reports_as_long_as_packets_are_told_apart",
             reports_as_long_as_packets,
         ),
+        (
+            "hid::a_reader_who_is_away_finds_two_thousand_reports_in_order",
+            a_reader_who_is_away,
+        ),
     ]
 }
 
 /// Vendor-defined: input 1 of 4 bytes, input 2 of 64, output 3 of 200, feature 4 of 8, all with their IDs.
 #[rustfmt::skip]
-const REPORT_DESCRIPTOR: [u8; 42] = [
+const REPORT_DESCRIPTOR: [u8; 47] = [
     0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x15, 0x00, 0x26, 0xff, 0x00, 0x75, 0x08,
     0x85, 1, 0x95, 3, 0x09, 1, 0x81, 2, 0x85, 2, 0x95, 63, 0x09, 2, 0x81, 2,
     0x85, 3, 0x95, 199, 0x09, 3, 0x91, 2, 0x85, 4, 0x95, 7,
+    0x09, 4, 0xb1, 2, 0xc0,
 ];
 
 pub(super) fn vendor_device(output_endpoint: bool) -> Result<Arc<Hid>> {
-    let feature = [0x09, 4, 0xb1, 2, 0xc0];
     let options = HidOptions {
         output_endpoint,
-        ..HidOptions::new([&REPORT_DESCRIPTOR[..], &feature].concat())
+        ..HidOptions::new(REPORT_DESCRIPTOR)
     };
     Ok(Hid::new(options)?)
 }
@@ -122,5 +127,35 @@ fn reports_as_long_as_packets(world: &World) -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+fn a_reader_who_is_away(world: &World) -> Result<()> {
+    const REPORTS: u16 = 2_000;
+    // Polled in every microframe, so that two seconds of reports have room.
+    let options = HidOptions {
+        poll_interval: Duration::from_micros(125),
+        ..HidOptions::new(REPORT_DESCRIPTOR)
+    };
+    let vendor = Hid::new(options)?;
+    let desk = Desk::new(world, vendor.clone())?;
+    let mut reports = desk.hid.reports()?;
+    for number in 0..REPORTS {
+        let [low, high] = number.to_le_bytes();
+        vendor.send(&[1, low, high, 0])?;
+    }
+    // Nobody reads until the device has sent them all.
+    vendor.wait_until_drained(Some(2 * DEADLINE))?;
+    for number in 0..REPORTS {
+        let report = reports.next_timeout(DEADLINE)?.context("silence")?;
+        let [low, high] = number.to_le_bytes();
+        ensure!(report.bytes == [1, low, high, 0], "{report:?} as {number}");
+        ensure!(report.overflows_before == 0, "{report:?}");
+    }
+    ensure!(
+        reports.overflows() == 0,
+        "{} overflows",
+        reports.overflows()
+    );
     Ok(())
 }
