@@ -70,7 +70,11 @@ pub(crate) struct ListArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum HidCommand {
-    /// Print key events or reports as they come, until Ctrl-C.
+    /// List the HID interfaces that are plugged in, opening none.
+    List(JsonArgs),
+    /// Print what a device's reports are made of: its report descriptor, field by field.
+    Info(HidInfoArgs),
+    /// Print what a device sends as it comes, until Ctrl-C: keys, motion, gamepads, media keys, anything else.
     ///
     /// Nothing else hears the device meanwhile. Ctrl-C on the monitored keyboard ends the command too, but
     /// not with --raw, which knows nothing of keys: give it a --count where there is no other keyboard.
@@ -80,12 +84,35 @@ pub(crate) enum HidCommand {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct HidMonitorArgs {
+pub(crate) struct HidDeviceArgs {
     /// Where the device is (`1-1`), or its vendor and product (`046d:c31c`); by default the first HID device.
     pub(crate) device: Option<String>,
-    /// Print whole reports in hexadecimal instead of key events.
+    /// Which interface, where a device has several HID interfaces; by default the first.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) interface: Option<u8>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HidInfoArgs {
+    #[command(flatten)]
+    pub(crate) device: HidDeviceArgs,
+    /// Print the descriptor item by item, with its bytes, instead of the fields it makes.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) items: bool,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HidMonitorArgs {
+    #[command(flatten)]
+    pub(crate) device: HidDeviceArgs,
+    /// Print whole reports in hexadecimal instead of what they say.
     #[arg(long)]
     pub(crate) raw: bool,
+    /// Have keys that are held repeat, after 250 ms and then every 33 ms.
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) repeat: bool,
     /// Stop after this many events.
     #[arg(long, value_name = "EVENTS")]
     pub(crate) count: Option<u64>,
@@ -96,8 +123,8 @@ pub(crate) struct HidMonitorArgs {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["leds", "output", "feature"])))]
 pub(crate) struct HidSendArgs {
-    /// Where the device is (`1-1`), or its vendor and product (`046d:c31c`); by default the first HID device.
-    pub(crate) device: Option<String>,
+    #[command(flatten)]
+    pub(crate) device: HidDeviceArgs,
     /// Light exactly these LEDs of a keyboard.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) leds: Option<Vec<Led>>,
@@ -267,6 +294,25 @@ pub(crate) enum GadgetCommand {
         #[arg(long, value_name = "FILE")]
         text: Option<PathBuf>,
     },
+    /// Be a mouse that does what lines of standard input say: `move 10 -5`, `click left`, `scroll 1`.
+    ///
+    /// Lines: move RIGHT DOWN, scroll UP [RIGHT], click|press|release left|right|middle, wait MILLISECONDS.
+    /// What the host does not take waits for it. Ctrl-C ends it; the end of the input does not.
+    Mouse,
+    /// Be a tablet that does what lines of standard input say: `at 50% 50%`, `click left`.
+    ///
+    /// Lines: at X% Y%, scroll UP, click|press|release left|right|middle, wait MILLISECONDS.
+    Tablet,
+    /// Be a gamepad that does what lines of standard input say: `left -1 0.5`, `hat up`, `press 1`.
+    ///
+    /// Lines: left X Y, right X Y (from -1 to 1), triggers LEFT RIGHT (from 0 to 1), hat up|up-right|...|off,
+    /// press|release 1..12, rest, wait MILLISECONDS.
+    Gamepad,
+    /// Be media keys that do what lines of standard input say: `tap volume-up`, `press mute`.
+    ///
+    /// Lines: tap|press|release volume-up|volume-down|mute|play|stop|next|previous, or a usage of the consumer
+    /// page in hexadecimal such as 0x6f; wait MILLISECONDS.
+    MediaKeys,
     /// Be a disk.
     Disk(GadgetDiskArgs),
 }

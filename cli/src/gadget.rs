@@ -3,15 +3,17 @@
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use usbfs2_gadget::functions::Keyboard;
 use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions};
+use usbfs2_gadget::functions::{ConsumerControl, Gamepad, Keyboard, Mouse, Tablet};
 use usbfs2_gadget::scsi::{FileMedium, MediumError};
-use usbfs2_gadget::{DeviceIds, Gadget, GadgetBuilder, GadgetfsOptions, Running, State};
+use usbfs2_gadget::{DeviceIds, Function, Gadget, GadgetBuilder, GadgetfsOptions, Running, State};
 
 use crate::args::{GadgetCommand, GadgetDiskArgs};
+use crate::hid_gadget::{self, Obey};
 use crate::interrupt;
 use crate::output::note;
 
@@ -24,6 +26,10 @@ const BLOCK_BYTES: u64 = 512;
 pub(crate) fn run(command: &GadgetCommand) -> Result<()> {
     match command {
         GadgetCommand::Keyboard { text } => keyboard(text.as_deref()),
+        GadgetCommand::Mouse => obedient(0x0003, "Mouse", Mouse::new()),
+        GadgetCommand::Tablet => obedient(0x0004, "Tablet", Tablet::new()),
+        GadgetCommand::Gamepad => obedient(0x0005, "Gamepad", Gamepad::new()),
+        GadgetCommand::MediaKeys => obedient(0x0006, "Media keys", ConsumerControl::new()),
         GadgetCommand::Disk(args) => disk(args),
     }
 }
@@ -71,6 +77,13 @@ fn keyboard(text: Option<&Path>) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// A device that does what standard input says.
+fn obedient<D: Obey + Function>(product: u16, name: &str, device: Arc<D>) -> Result<()> {
+    let gadget = builder(product, name).function(device.clone()).build()?;
+    hid_gadget::obey_standard_input(device);
+    attend(&gadget, |_, _| Ok(()))
 }
 
 fn disk(args: &GadgetDiskArgs) -> Result<()> {

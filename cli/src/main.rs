@@ -10,6 +10,7 @@ mod doctor;
 mod files;
 mod gadget;
 mod hid;
+mod hid_gadget;
 mod image;
 mod interrupt;
 mod list;

@@ -38,14 +38,16 @@ impl ControlDecoder {
             held: HeldControls::default(),
         }
     }
-}
 
-fn is_control(usage: Usage) -> bool {
-    match usage.page {
-        // Horizontal scrolling is a pointer's, and usage 0 is none.
-        page::CONSUMER => usage != Usage::PAN && usage.id != 0,
-        page::GENERIC_DESKTOP => (0x81..=0xb7).contains(&usage.id),
-        _ => false,
+    /// Whether a usage is a consumer or system control.
+    #[must_use]
+    pub fn is_control(usage: Usage) -> bool {
+        match usage.page {
+            // Horizontal scrolling is a pointer's, and usage 0 is none.
+            page::CONSUMER => usage != Usage::PAN && usage.id != 0,
+            page::GENERIC_DESKTOP => (0x81..=0xb7).contains(&usage.id),
+            _ => false,
+        }
     }
 }
 
@@ -59,7 +61,7 @@ impl Decode for ControlDecoder {
         if bytes.len() < report.length() {
             return;
         }
-        let controls = held::on(report, bytes).filter(|&usage| is_control(usage));
+        let controls = held::on(report, bytes).filter(|&usage| Self::is_control(usage));
         let changes = self.held.update(report.id, controls);
         let event = |pressed| move |usage| ControlEvent { usage, pressed };
         events.extend(changes.came_up.into_iter().map(event(false)));

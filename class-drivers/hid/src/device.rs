@@ -153,8 +153,12 @@ impl HidDevice {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Input reports, with as many transfers in flight as the device can send reports in two seconds: at
-    /// least 64 and at most 16,384, which is a device of 8 kHz.
+    /// Input reports, with as many transfers in flight as the device can send reports in a second, and an
+    /// eighth more: at least 64, and 9,000 for a device of 8 kHz.
+    ///
+    /// Dropping it takes the transfers back. On the usbfs fallback the kernel does so one by one, about a
+    /// millisecond each; where that is too long, ask for fewer with
+    /// [`reports_with_depth`](Self::reports_with_depth).
     ///
     /// # Errors
     /// The endpoint is missing or already being read.

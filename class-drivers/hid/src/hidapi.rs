@@ -20,7 +20,7 @@
 //! | `device.get_device_info()` | [`HidDevice::inner`]`().device().info()` |
 //!
 //! What differs. hidapi keeps 30 reports, or the kernel's hidraw 64, and then drops the oldest without a
-//! word (hidapi issue 787); here two seconds of reports wait in the kernel, and
+//! word (hidapi issue 787); here a second of reports waits in the kernel, and
 //! [`HidDevice::overflows`] counts when even that was too little. hidapi shares the device with the kernel's
 //! driver; this takes it over until it is dropped, so that a keyboard read here types nowhere else.
 

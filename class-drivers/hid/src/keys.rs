@@ -56,7 +56,7 @@ impl Keys {
     /// reader who was away finds the reports of meanwhile, not the repetitions.
     #[must_use]
     pub fn repeating(mut self, repeat: KeyRepeat) -> Self {
-        self.decoder.repeat = Some(repeat);
+        self.decoder = self.decoder.repeating(repeat);
         self
     }
 }
@@ -99,6 +99,13 @@ impl KeyDecoder {
             descriptor,
             held: HeldControls::default(),
         })
+    }
+
+    /// Has held keys repeat, as [`Keys::repeating`] does.
+    #[must_use]
+    pub fn repeating(mut self, repeat: KeyRepeat) -> Self {
+        self.repeat = Some(repeat);
+        self
     }
 
     fn new(form: Form) -> Self {

@@ -16,20 +16,16 @@ use crate::backoff::Backoff;
 use crate::decoded::{Decode, Decoded};
 use crate::error::HidError;
 
-/// For so long nobody need read, unless a depth is given.
-const ABSENCE_MICROFRAMES: u32 = 2 * 8_000;
+/// For so long nobody need read, unless a depth is given: a second, and an eighth for good measure.
+const ABSENCE_MICROFRAMES: u32 = 9_000;
 /// Transfers in flight where reports are rare: a keyboard's text comes in bursts.
 const LEAST_DEPTH: usize = 64;
-/// Transfers in flight for a report in every microframe, in a round number.
-const GREATEST_DEPTH: usize = 16_384;
 
 /// How many transfers to keep in flight for an endpoint that is polled this often.
 pub(crate) fn default_depth(interval_microframes: Option<u32>) -> usize {
     let interval = interval_microframes.unwrap_or(u32::MAX).max(1);
     let reports = usize::try_from(ABSENCE_MICROFRAMES.div_ceil(interval)).unwrap_or(usize::MAX);
-    reports
-        .next_power_of_two()
-        .clamp(LEAST_DEPTH, GREATEST_DEPTH)
+    reports.max(LEAST_DEPTH)
 }
 
 /// An input report (HID 5.6).

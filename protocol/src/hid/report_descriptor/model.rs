@@ -180,7 +180,13 @@ impl ReportDescriptor {
     /// The application a field belongs to: the usage of the innermost application collection around it.
     #[must_use]
     pub fn application(&self, field: &Field) -> Option<Usage> {
-        let mut at = field.collection;
+        self.application_around(field.collection)
+    }
+
+    /// The usage of the innermost application collection around a collection, itself included.
+    #[must_use]
+    pub fn application_around(&self, collection: Option<usize>) -> Option<Usage> {
+        let mut at = collection;
         while let Some(collection) = at.and_then(|index| self.collections.get(index)) {
             if collection.kind == CollectionKind::Application {
                 return collection.usage;
