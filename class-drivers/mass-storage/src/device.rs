@@ -15,6 +15,7 @@ use usbfs2_protocol::{EndpointAddress, TransferType};
 use crate::block_device::BlockDevice;
 use crate::error::{DiskError, OpenError};
 use crate::options::Options;
+use crate::pace::Pace;
 use crate::quirks::Quirks;
 use crate::statistics::Statistics;
 use crate::transport::Transport;
@@ -95,7 +96,7 @@ impl MassStorage {
         let bulk_in = bulk_endpoint(&interface, &setting)?;
         let bulk_out = bulk_endpoint(&interface, &setting)?;
         let max_lun = max_lun(waiting, &interface).await?;
-        let transport = Transport::new(interface, bulk_in, bulk_out);
+        let transport = Transport::new(interface, bulk_in, bulk_out, Pace::of(device.info()));
         Ok(Self {
             transport: Arc::new(Mutex::new(transport)),
             max_lun,

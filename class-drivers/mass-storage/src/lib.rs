@@ -48,6 +48,7 @@
 //! | stalls Get Max LUN, or answers with no number | takes it for one unit |
 //! | names units that are not there | leaves them out of [`MassStorage::units`] |
 //! | has stopped its medium | starts it |
+//! | is QEMU's disk, which before QEMU 10.1 chokes on stages in flight together | sends each when the one before is over |
 //! | reports one unit attention after the other, or fails REQUEST SENSE | tries three times |
 
 mod block_device;
@@ -57,6 +58,7 @@ mod device;
 mod error;
 mod medium;
 mod options;
+mod pace;
 mod quirks;
 mod statistics;
 mod transport;

@@ -12,6 +12,7 @@ use usbfs2_protocol::scsi::CommandBlock;
 
 use crate::conditions::Conditions;
 use crate::error::{Stage, TransportFault};
+use crate::pace::Pace;
 use crate::quirks::{Judge, Quirks};
 use crate::statistics::Statistics;
 
@@ -87,6 +88,7 @@ pub(crate) struct Transport {
     bulk_in: Endpoint<Bulk, In>,
     bulk_out: Endpoint<Bulk, Out>,
     interface: Interface,
+    pace: Pace,
     tag: u32,
     /// A command was begun and not ended: by an error, or by a future that was dropped.
     unsettled: bool,
@@ -109,11 +111,13 @@ impl Transport {
         interface: Interface,
         bulk_in: Endpoint<Bulk, In>,
         bulk_out: Endpoint<Bulk, Out>,
+        pace: Pace,
     ) -> Self {
         Self {
             bulk_in,
             bulk_out,
             interface,
+            pace,
             tag: FIRST_TAG,
             unsettled: false,
             abandoned_tag: None,
@@ -129,8 +133,7 @@ impl Transport {
 
     /// Runs one command.
     ///
-    /// All three stages are submitted at once, so that neither side waits for a round trip between
-    /// them. Cancellation: a dropped future leaves the command unsettled, and the next one begins
+    /// All three stages are submitted at once where the device can have it so ([`Pace`]). Cancellation: a dropped future leaves the command unsettled, and the next one begins
     /// with reset recovery.
     pub(crate) async fn run(
         &mut self,
@@ -176,7 +179,13 @@ impl Transport {
         data: &mut Data<'_>,
         deadline: Instant,
     ) -> Result<Outcome, Failure> {
-        self.submit(wrapper, data);
+        match self.pace {
+            Pace::Together => self.submit(wrapper, data),
+            Pace::InTurn => {
+                self.submit_in_turn(waiting, wrapper, data, deadline)
+                    .await?;
+            }
+        }
         // The IN pipe is watched first, since its last transfer is the last of the command: once
         // the status has come, the OUT pipe is done or never will be.
         let mut arrived = 0;
@@ -199,6 +208,9 @@ impl Transport {
                 bytes[..arrived].copy_from_slice(&received[..arrived]);
             }
             self.data = completion.buffer;
+            if self.pace == Pace::InTurn && !is_early {
+                self.submit_status();
+            }
         }
         let status = if is_early {
             self.bulk_in.cancel_all();
@@ -249,6 +261,61 @@ impl Transport {
         }
     }
 
+    /// Submits up to the first stage that is IN, which what is OUT must have gone before.
+    async fn submit_in_turn(
+        &mut self,
+        waiting: Waiting,
+        wrapper: &CommandBlockWrapper,
+        data: &Data<'_>,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        self.sent.clear();
+        let mut command = with_room(&mut self.wrapper, CommandBlockWrapper::LENGTH);
+        command.extend_from_slice(&wrapper.to_bytes());
+        self.bulk_out.submit(command);
+        self.send(waiting, deadline, Stage::Command).await?;
+        match data {
+            Data::None => self.submit_status(),
+            Data::In(bytes) => {
+                let buffer = with_room(&mut self.data, bytes.len());
+                self.bulk_in.submit(buffer);
+            }
+            Data::Out(bytes) => {
+                let mut buffer = with_room(&mut self.data, bytes.len());
+                buffer.extend_from_slice(bytes);
+                self.bulk_out.submit(buffer);
+                self.send(waiting, deadline, Stage::Data).await?;
+                self.submit_status();
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the one OUT transfer in flight and keeps it for [`finish_out`](Self::finish_out), which
+    /// judges the data's.
+    async fn send(
+        &mut self,
+        waiting: Waiting,
+        deadline: Instant,
+        stage: Stage,
+    ) -> Result<(), Failure> {
+        let completion = self
+            .bulk_out
+            .complete(waiting, Some(deadline))
+            .await
+            .ok_or_else(|| Failure::new(stage, TransferError::TimedOut))?;
+        if let (Stage::Command, Err(fault)) = (stage, completion.status) {
+            return Err(Failure::new(stage, fault));
+        }
+        self.sent.push_back(completion);
+        Ok(())
+    }
+
+    fn submit_status(&mut self) {
+        let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
+        self.bulk_in.submit(status);
+    }
+
     /// Takes the status, clearing a halt in front of it at most twice: one that ended the data and
     /// one of the status itself (BOT 5.3.3, figure 2). The status of a command given up earlier is
     /// dropped: taking it for a fault would make every further command meet its predecessor's. So is
@@ -290,8 +357,7 @@ impl Transport {
                 }
                 Err(fault) => return Err(Failure::new(Stage::Status, fault)),
             }
-            let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
-            self.bulk_in.submit(status);
+            self.submit_status();
         }
     }
 
