@@ -1,4 +1,4 @@
-//! A device on a bus of `dummy_hcd`, as sysfs shows it.
+//! A USB device, as sysfs shows it.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::wait::{self, TimedOut};
 
-/// The device in the only port of `dummy_hcd.N`'s bus.
+/// A device at its place on a bus.
 #[derive(Debug, Clone)]
 pub struct SysfsDevice {
     path: PathBuf,
@@ -21,8 +21,33 @@ impl SysfsDevice {
     pub fn wait(bus: u8) -> Result<Self, TimedOut> {
         wait::until(
             &format!("a device on dummy_hcd.{bus} is configured"),
-            || Self::find(bus),
+            || Self::configured(present(bus)?),
         )
+    }
+
+    /// Waits until the device with the serial number `serial` is configured, and its interfaces known.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub fn wait_serial(serial: &str) -> Result<Self, TimedOut> {
+        wait::until(&format!("a device {serial} is configured"), || {
+            let devices = fs::read_dir("/sys/bus/usb/devices").ok()?.flatten();
+            let mut paths = devices.map(|entry| entry.path());
+            let path = paths.find(|path| {
+                fs::read_to_string(path.join("serial")).is_ok_and(|text| text.trim() == serial)
+            })?;
+            Self::configured(path)
+        })
+    }
+
+    /// Waits until usbcore has noticed that this device is gone.
+    ///
+    /// # Errors
+    /// When it stays.
+    pub fn wait_unplugged(&self) -> Result<(), TimedOut> {
+        wait::until(&format!("{} is gone", self.name), || {
+            (!self.path.exists()).then_some(())
+        })
     }
 
     /// Waits until there is no device on `dummy_hcd.{bus}`.
@@ -99,8 +124,7 @@ impl SysfsDevice {
         self.path.join(format!("{}:1.{number}", self.name))
     }
 
-    fn find(bus: u8) -> Option<Self> {
-        let path = present(bus)?;
+    fn configured(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy().into_owned();
         let device = Self { path, name };
         let configured = device

@@ -1,5 +1,5 @@
-//! What the tests in the VM stand on: the kernel's own gadgets, the cable, and what sysfs, the kernel's
-//! log and Wireshark say.
+//! What the tests in the VM stand on: the kernel's own gadgets, the cable, QEMU's monitor, and what sysfs,
+//! the kernel's log and Wireshark say.
 //!
 //! Nothing here uses the project's libraries, so that a test can tell the module's fault from theirs.
 
@@ -9,6 +9,7 @@ pub mod composite;
 pub mod device;
 pub mod dissection;
 pub mod kernel_log;
+pub mod qmp;
 pub mod random;
 #[allow(unsafe_code)]
 pub mod sys;

@@ -44,7 +44,10 @@ pub(crate) struct TestOptions {
     #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
     pub(crate) kernel: String,
 
-    /// Passed to the suite in the VM, as a test's name or `--skip NAME`
+    /// Runs only the suite in the VM, and of it what this selects: a part of a test's name, `--skip NAME`
+    ///
+    /// A name that begins with `controllers::` gets QEMU's host controllers, one with `faults::` two
+    /// processors, as in the whole run.
     #[arg(last = true, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
 }
@@ -136,12 +139,16 @@ The guest sees this machine's files (changes it makes stay in its memory), runs 
 directory with the current PATH, and has usbfs2, dummy_hcd and libcomposite loaded, configfs, debugfs
 and /dev/usbfs2 mounted. What it writes to $USBFS2_VM_RESULTS is kept with --results.
 
+With --controller, $USBFS2_QMP is a port to QEMU's own monitor (QMP, one JSON object a line): device_add
+and device_del are the cable. A file in $USBFS2_MEDIA is media/NAME to QEMU, as blockdev-add wants it.
+
 Exit status: the command's own; 70 if the VM itself failed or its kernel reported a BUG, WARNING or
 hung task; 124 past the deadline; 130 after Ctrl-C.
 
 Examples:
   cargo xtask vm -- ls -lR /dev/usbfs2
   cargo xtask vm --kernel 6.1 -- bash my-test.sh
+  cargo xtask vm --controller xhci --controller uhci -- bash my-test.sh
   cargo xtask vm                        a shell (line by line, without job control)";
 
 #[derive(Debug, Clone, Args)]
@@ -166,6 +173,10 @@ pub(crate) struct VmOptions {
     /// Number of dummy_hcd buses, each with its device controller dummy_udc.N
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BUSES, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(crate) buses: u8,
+
+    /// Adds a host controller of QEMU's, to plug its devices into through $USBFS2_QMP; may be repeated
+    #[arg(long = "controller", value_name = "KIND", value_enum)]
+    pub(crate) controllers: Vec<Controller>,
 
     /// Processors of the guest (one with --icount)
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CPUS, value_parser = clap::value_parser!(u8).range(1..=64))]
@@ -203,6 +214,31 @@ pub(crate) enum BusSpeed {
     Super,
 }
 
+/// A host controller that QEMU emulates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Controller {
+    /// USB 3, 5 Gbit/s and below
+    Xhci,
+    /// USB 2, 480 Mbit/s
+    Ehci,
+    /// USB 1, 12 Mbit/s and below
+    Uhci,
+}
+
+impl Controller {
+    /// Every one, for the tests that run once on each.
+    pub(crate) const ALL: [Self; 3] = [Self::Xhci, Self::Ehci, Self::Uhci];
+
+    /// What its bus is called in QEMU, where ".0" is added, and by whoever plugs something in there.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Xhci => "xhci",
+            Self::Ehci => "ehci",
+            Self::Uhci => "uhci",
+        }
+    }
+}
+
 impl Default for VmOptions {
     /// What the command line means when it says nothing.
     fn default() -> Self {
@@ -212,6 +248,7 @@ impl Default for VmOptions {
             no_module: false,
             speed: BusSpeed::High,
             buses: DEFAULT_BUSES,
+            controllers: Vec::new(),
             cpus: DEFAULT_CPUS,
             memory: DEFAULT_MEMORY_MIB,
             deadline: DEFAULT_DEADLINE,

@@ -30,6 +30,15 @@ pub(crate) fn write_job(
         ("MODULES", kernel.modules().display().to_string()),
         ("MODULE", module),
         ("BUSES", options.buses.to_string()),
+        (
+            "CONTROLLERS",
+            options
+                .controllers
+                .iter()
+                .map(|controller| controller.name())
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
         ("SUPER_SPEED", flag(options.speed == BusSpeed::Super)),
         ("HIGH_SPEED", flag(options.speed != BusSpeed::Full)),
         (
@@ -46,6 +55,7 @@ pub(crate) fn write_job(
     fs::write(job.join("job.env"), assignments)?;
     fs::write(job.join("guest.sh"), SCRIPT)?;
     fs::create_dir_all(job.join("results"))?;
+    fs::create_dir_all(job.join("media"))?;
     fs::write(job.join("command.sh"), command_script(&options.command))?;
     Ok(())
 }

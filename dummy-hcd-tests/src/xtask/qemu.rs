@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::args::VmOptions;
+use crate::args::{Controller, VmOptions};
 
 /// How the guest's instructions are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(crate) struct Machine {
     pub(crate) stdin: PathBuf,
     pub(crate) stdout: PathBuf,
     pub(crate) stderr: PathBuf,
+    /// Where QEMU meets itself: its monitor and the guest's port to it.
+    pub(crate) monitor: PathBuf,
 }
 
 /// A QEMU that ends with this process, however that ends, and does not reboot.
@@ -104,7 +106,35 @@ pub(crate) fn guest(options: &VmOptions, accelerator: Accelerator, machine: &Mac
             &format!("virtserialport,chardev={name},name=usbfs2.{name}"),
         ]);
     }
+    controllers(&mut command, &options.controllers, machine);
     command
+}
+
+/// The host controllers, and the guest's way to plug something into them.
+fn controllers(command: &mut Command, controllers: &[Controller], machine: &Machine) {
+    if controllers.is_empty() {
+        return;
+    }
+    for controller in controllers {
+        let model = match controller {
+            Controller::Xhci => "qemu-xhci",
+            Controller::Ehci => "usb-ehci",
+            Controller::Uhci => "piix3-usb-uhci",
+        };
+        command.args(["-device", &format!("{model},id={}", controller.name())]);
+    }
+    // One end listens before the other connects: they are made in this order.
+    let monitor = machine.monitor.display();
+    command.args([
+        "-chardev",
+        &format!("socket,id=monitor,path={monitor},server=on,wait=off"),
+        "-mon",
+        "chardev=monitor,mode=control",
+    ]);
+    socket(command, "qmp", &machine.monitor);
+    command.args(["-device", "virtserialport,chardev=qmp,name=usbfs2.qmp"]);
+    // So that a file the guest makes in the job's directory has a name here too.
+    command.current_dir(&machine.job);
 }
 
 fn share(command: &mut Command, tag: &str, directory: &Path, options: &str) {

@@ -12,7 +12,8 @@ use anyhow::{Context, Result, ensure};
 use dummy_hcd_tests::dissection::Dissection;
 
 use crate::args::{
-    CheckModuleOptions, DEFAULT_CPUS, SOAK_TRANSFERS, SoakOptions, TestOptions, VmOptions,
+    CheckModuleOptions, Controller, DEFAULT_CPUS, SOAK_TRANSFERS, SoakOptions, TestOptions,
+    VmOptions,
 };
 use crate::kernel::Kernel;
 use crate::tally::{Tally, Tee};
@@ -31,27 +32,53 @@ const SUITE_PACKAGES: &[&str] = &[
     "tshark",
 ];
 
-/// The tests in which the module races: their names begin with this, and they get two processors.
-const RACES: &str = "faults::";
-const RACING_CPUS: u8 = 2;
-/// The others, which also put this project's gadgets on `dummy_hcd`; see [`DEFAULT_CPUS`].
-const SAFE_CPUS: u8 = DEFAULT_CPUS;
+/// The tests of the suite that run in a guest of their own.
+#[derive(Debug)]
+struct Part {
+    /// Their names begin with this; none: all that are in no other part.
+    names: &'static str,
+    cpus: u8,
+    controllers: &'static [Controller],
+}
 
-/// Runs everything, goes on after a failure, and returns the exit status.
+/// What also puts this project's gadgets on `dummy_hcd`; see [`DEFAULT_CPUS`].
+const SAFE: Part = Part {
+    names: "",
+    cpus: DEFAULT_CPUS,
+    controllers: &[],
+};
+/// Where the module races against the kernel's own gadgets.
+const RACES: Part = Part {
+    names: "faults::",
+    cpus: RACING_CPUS,
+    controllers: &[],
+};
+/// Where it drives controllers that are on a PCI bus and reach memory by themselves.
+const CONTROLLERS: Part = Part {
+    names: "controllers::",
+    cpus: RACING_CPUS,
+    controllers: &Controller::ALL,
+};
+const RACING_CPUS: u8 = 2;
+
+/// Runs everything, or what the filter selects of the suite in the VM; goes on after a failure, and
+/// returns the exit status.
 pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     apt::ensure_installed(SUITE_PACKAGES)?;
     apt::ensure_installed(apt::VM_PACKAGES)?;
     let mut tally = Tally::default();
+    let everything = options.filter.is_empty();
 
-    progress::say("tests that need no kernel");
-    let (output, succeeded) = cargo_test(&["--workspace", "--no-fail-fast"])?;
-    tally.count("cargo test --workspace", &output, succeeded);
-
-    check_module(&mut tally, &cache::directory()?, &options.kernel)?;
+    if everything {
+        progress::say("tests that need no kernel");
+        let (output, succeeded) = cargo_test(&["--workspace", "--no-fail-fast"])?;
+        tally.count("cargo test --workspace", &output, succeeded);
+        check_module(&mut tally, &cache::directory()?, &options.kernel)?;
+    }
     progress::say("building the command");
     let command = build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
     run_suite(&mut tally, options, &command)?;
-    if options.filter.is_empty() {
+    if everything {
         make_tours(&mut tally, options, command)?;
         soak_shortly(&mut tally, options);
     }
@@ -108,13 +135,19 @@ fn run_suite(tally: &mut Tally, options: &TestOptions, command: &str) -> Result<
         format!("USBFS2_COMMAND={command}"),
         suite,
     ];
-    if !options.filter.is_empty() {
-        run_part(tally, options, &suite, &options.filter, SAFE_CPUS);
+    if let Some(first) = options.filter.first() {
+        let part = [RACES, CONTROLLERS]
+            .into_iter()
+            .find(|part| first.starts_with(part.names));
+        let part = part.unwrap_or(SAFE);
+        run_part(tally, options, &suite, &options.filter, &part);
         return Ok(());
     }
-    let others = ["--skip".to_owned(), RACES.to_owned()];
-    run_part(tally, options, &suite, &others, SAFE_CPUS);
-    run_part(tally, options, &suite, &[RACES.to_owned()], RACING_CPUS);
+    let others = ["--skip", RACES.names, "--skip", CONTROLLERS.names].map(str::to_owned);
+    run_part(tally, options, &suite, &others, &SAFE);
+    for part in [RACES, CONTROLLERS] {
+        run_part(tally, options, &suite, &[part.names.to_owned()], &part);
+    }
     Ok(())
 }
 
@@ -124,12 +157,12 @@ fn run_part(
     options: &TestOptions,
     suite: &[String],
     arguments: &[String],
-    cpus: u8,
+    part: &Part,
 ) {
     let tee = Tee::default();
     let command = [suite, arguments].concat();
     // A guest that dies fails its suite; the counts so far and the checks stay worth showing.
-    let succeeded = match run_in_vm(options, cpus, command, || Box::new(tee.clone())) {
+    let succeeded = match run_in_vm(options, part, command, || Box::new(tee.clone())) {
         Ok(()) => true,
         Err(error) => {
             progress::say(&format!("{error:#}"));
@@ -158,7 +191,7 @@ fn make_tours(tally: &mut Tally, options: &TestOptions, program: String) -> Resu
     let command = vec![program, "demo".to_owned(), "--kernel".to_owned()];
     tally.check(
         "usbfs2 demo --kernel",
-        run_in_vm(options, SAFE_CPUS, command, || Box::new(io::stdout())),
+        run_in_vm(options, &SAFE, command, || Box::new(io::stdout())),
     );
     Ok(())
 }
@@ -196,13 +229,14 @@ fn dissects_the_tour(capture: &Path) -> Result<()> {
 
 fn run_in_vm(
     options: &TestOptions,
-    cpus: u8,
+    part: &Part,
     command: Vec<String>,
     sink: impl Fn() -> Box<dyn io::Write + Send>,
 ) -> Result<()> {
     let options = VmOptions {
         kernel: options.kernel.clone(),
-        cpus,
+        cpus: part.cpus,
+        controllers: part.controllers.to_vec(),
         command,
         ..VmOptions::default()
     };

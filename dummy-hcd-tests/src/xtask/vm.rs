@@ -74,6 +74,7 @@ pub(crate) fn run_with(options: &VmOptions, sink: impl io::Write + Send + 'stati
         stdin: stdin.path.clone(),
         stdout: stdout.path.clone(),
         stderr: stderr.path.clone(),
+        monitor: directory.path().join("monitor.sock"),
     };
     let console = Console::new(options.console);
     stdin.copy_from_stdin();

@@ -9,6 +9,7 @@ use std::{env, io};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::sys::{Completed, Context, Token};
+use dummy_hcd_tests::usbfs2::InterfaceFiles;
 use dummy_hcd_tests::{usbfs2, wait};
 
 use crate::runner::Test;
@@ -68,18 +69,9 @@ fn kill_with_transfers_in_flight() -> Result<()> {
 }
 
 fn kill_one(plugged: &Plugged) -> Result<()> {
-    let mut child = Command::new(env::current_exe()?)
-        .arg(HOLD)
-        .arg(plugged.interface.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("start the process to kill")?;
-    let ready = wait_ready(&mut child);
+    let held = Held::start(&plugged.interface)?;
     let live = usbfs2::live_requests();
-    child.kill()?;
-    child.wait()?;
-    ready?;
+    held.kill()?;
     ensure!(
         live? == u64::from(DEPTH),
         "the module did not hold {DEPTH} requests before the kill"
@@ -87,15 +79,43 @@ fn kill_one(plugged: &Plugged) -> Result<()> {
     nothing_is_left(plugged)
 }
 
-fn wait_ready(child: &mut Child) -> Result<()> {
-    let stdout = child
-        .stdout
-        .take()
-        .context("the child's output is a pipe")?;
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
-    ensure!(line == "ready\n", "the process to kill said {line:?}");
-    Ok(())
+/// A process that has claimed an interface and waits for [`DEPTH`] reads of its IN endpoint.
+pub(crate) struct Held(Child);
+
+impl Held {
+    /// Starts it and waits until its reads are in flight.
+    pub(crate) fn start(interface: &InterfaceFiles) -> Result<Self> {
+        let child = Command::new(env::current_exe()?)
+            .arg(HOLD)
+            .arg(interface.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start the process to kill")?;
+        let mut held = Self(child);
+        let ready = held.wait_ready();
+        if ready.is_err() {
+            held.0.kill()?;
+            held.0.wait()?;
+        }
+        ready.map(|()| held)
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        let stdout = self.0.stdout.take();
+        let stdout = stdout.context("the child's output is a pipe")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        ensure!(line == "ready\n", "the process to kill said {line:?}");
+        Ok(())
+    }
 }
 
 /// The process that is killed: claims the interface, starts reads that wait for the device, says so, waits.
@@ -111,7 +131,7 @@ pub(crate) fn hold(arguments: &[String]) -> ExitCode {
 }
 
 fn hold_transfers(interface: &str) -> Result<()> {
-    let interface = usbfs2::InterfaceFiles::at(interface);
+    let interface = InterfaceFiles::at(interface);
     let _claim = interface.claim()?;
     let file = Arc::new(interface.open_in()?);
     let mut context = Context::new(DEPTH)?;

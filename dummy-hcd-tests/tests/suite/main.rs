@@ -8,6 +8,7 @@
 mod bad_input;
 mod claims;
 mod command;
+mod controllers;
 mod delegation;
 mod endpoint_files;
 mod events;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The tests that need the module and `dummy_hcd`, and the scenarios over them.
+/// The tests that need the module and `dummy_hcd` or QEMU's controllers, and the scenarios over them.
 fn kernel_tests() -> Vec<runner::Test> {
     let mut tests = Vec::new();
     for host in KernelHost::ALL {
@@ -81,6 +82,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         hotplug::tests(),
         many_devices::tests(),
         faults::tests(),
+        controllers::tests(),
         unload::tests(),
     ] {
         tests.extend(topic);

@@ -11,6 +11,7 @@ use dummy_hcd_tests::composite::KernelGadget;
 use dummy_hcd_tests::{kernel_log, usbfs2};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::controllers::{Bench, Case, Controller};
 use crate::scenarios::Scenario;
 use crate::world::{KernelHost, World};
 
@@ -29,6 +30,7 @@ pub(crate) struct Test {
 enum Body {
     Kernel(fn() -> Result<()>),
     Scenario(KernelHost, Scenario),
+    Controller(Controller, KernelHost, Case),
 }
 
 impl Test {
@@ -59,10 +61,24 @@ impl Test {
         }
     }
 
+    /// A test on one of QEMU's controllers, seen by one of the kernel's hosts.
+    pub(crate) fn on(controller: Controller, host: KernelHost, name: &str, run: Case) -> Self {
+        Self {
+            name: Cow::Owned(format!(
+                "controllers::{}::{}::{name}",
+                controller.name(),
+                host.name()
+            )),
+            body: Body::Controller(controller, host, run),
+            deadline: Duration::from_secs(300),
+        }
+    }
+
     fn run(&self) -> Result<()> {
         match self.body {
             Body::Kernel(run) => run(),
             Body::Scenario(host, run) => run(&World::Kernel(host)),
+            Body::Controller(controller, host, run) => run(&Bench::new(controller, host)?),
         }
     }
 }

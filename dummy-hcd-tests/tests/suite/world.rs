@@ -43,6 +43,14 @@ impl KernelHost {
             Self::Usbfs => "usbfs",
         }
     }
+
+    /// The host over it.
+    pub(crate) fn connect(self) -> Result<Host> {
+        Ok(match self {
+            Self::Usbfs2 => Host::usbfs2(usbfs2::MOUNT.as_ref())?,
+            Self::Usbfs => Host::usbfs()?,
+        })
+    }
 }
 
 impl World {
@@ -56,11 +64,10 @@ impl World {
 
     /// The host's end.
     pub(crate) fn host(&self) -> Result<Host> {
-        Ok(match self {
-            Self::Loopback(bus) => Host::on(bus),
-            Self::Kernel(KernelHost::Usbfs2) => Host::usbfs2(usbfs2::MOUNT.as_ref())?,
-            Self::Kernel(KernelHost::Usbfs) => Host::usbfs()?,
-        })
+        match self {
+            Self::Loopback(bus) => Ok(Host::on(bus)),
+            Self::Kernel(host) => host.connect(),
+        }
     }
 
     /// Starts `gadget` and opens it from the host's end.

@@ -53,6 +53,12 @@ modprobe -a virtio_console libcomposite gadgetfs usb_storage sd_mod usbhid hid_g
 mount -t configfs configfs /sys/kernel/config || fail "cannot mount configfs"
 modprobe dummy_hcd num="$BUSES" is_super_speed="$SUPER_SPEED" is_high_speed="$HIGH_SPEED" ||
 	fail "cannot load dummy_hcd"
+for controller in $CONTROLLERS; do
+	case $controller in
+	uhci) modprobe uhci_hcd ;;
+	*) modprobe "${controller}_pci" ;;
+	esac || fail "cannot load the driver of $controller"
+done
 if [ -n "$MODULE" ]; then
 	insmod "$MODULE" || fail "cannot load $MODULE"
 	mkdir -p /dev/usbfs2
@@ -61,6 +67,13 @@ fi
 
 # For the tests that unload the module and load it again.
 export USBFS2_MODULE="$MODULE"
+# For those that plug QEMU's devices.
+if [ -n "$CONTROLLERS" ]; then
+	export USBFS2_MEDIA=$job/media
+	USBFS2_QMP=$(port usbfs2.qmp)
+	export USBFS2_QMP
+	[ -n "$USBFS2_QMP" ] || fail "the port to QEMU's monitor is missing"
+fi
 cd "$DIRECTORY" || fail "cannot enter $DIRECTORY"
 out=$(port usbfs2.stdout)
 err=$(port usbfs2.stderr)

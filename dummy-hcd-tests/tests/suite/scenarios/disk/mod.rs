@@ -58,7 +58,7 @@ impl Bay {
 }
 
 /// Bytes that differ from place to place, so that a block in the wrong place shows.
-pub(super) fn pattern(length: usize) -> Vec<u8> {
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
     (0..length as u64)
         .map(|index| index.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[0])
         .collect()

@@ -1,0 +1,78 @@
+//! Host, class drivers and faults on QEMU's host controllers, with QEMU's devices.
+//!
+//! `dummy_hcd` copies a transfer from one end's memory to the other's. These controllers are on a PCI bus
+//! and reach memory by themselves, each with limits of its own on how it may lie, and each ends transfers in
+//! its own way when they are cancelled, when an endpoint halts and when the cable is pulled.
+
+mod bench;
+mod faults;
+mod keyboard;
+mod listing;
+mod storage;
+
+use anyhow::Result;
+use usbfs2_host::Speed;
+
+use crate::runner::Test;
+use crate::world::KernelHost;
+
+pub(crate) use bench::Bench;
+
+/// What a test does on a controller.
+pub(crate) type Case = fn(&Bench) -> Result<()>;
+
+/// QEMU's host controllers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Controller {
+    /// USB 3.
+    Xhci,
+    /// USB 2, high speed alone.
+    Ehci,
+    /// USB 1.
+    Uhci,
+}
+
+impl Controller {
+    const ALL: [Self; 3] = [Self::Xhci, Self::Ehci, Self::Uhci];
+
+    /// What the harness calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Xhci => "xhci",
+            Self::Ehci => "ehci",
+            Self::Uhci => "uhci",
+        }
+    }
+
+    /// The speed of a device that can run at any.
+    fn top_speed(self) -> Speed {
+        match self {
+            Self::Xhci => Speed::Super,
+            Self::Ehci => Speed::High,
+            Self::Uhci => Speed::Full,
+        }
+    }
+
+    /// A disk size that takes this controller a second or two to move: 12 Mbit/s are about a megabyte.
+    fn disk_bytes(self) -> usize {
+        match self {
+            Self::Xhci | Self::Ehci => 8 << 20,
+            Self::Uhci => 1 << 20,
+        }
+    }
+}
+
+pub(crate) fn tests() -> Vec<Test> {
+    let on_every_host = [listing::cases(), keyboard::cases(), storage::cases()].concat();
+    let mut tests = Vec::new();
+    for controller in Controller::ALL {
+        for host in KernelHost::ALL {
+            let cases = on_every_host.iter();
+            tests.extend(cases.map(|(name, run)| Test::on(controller, host, name, *run)));
+        }
+        // What is told of the module's files alone.
+        let cases = faults::cases().into_iter();
+        tests.extend(cases.map(|(name, run)| Test::on(controller, KernelHost::Usbfs2, name, run)));
+    }
+    tests
+}
