@@ -57,6 +57,20 @@ static enum outcome outcome_of(int status, const struct usb_device *udev,
 	return UNPLUGGED;
 }
 
+/*
+ * A packet that failed brought nothing, and a short one would have ended the
+ * transfer: what came before a bus error is whole packets. QEMU's UHCI counts
+ * one byte of the failed packet all the same.
+ */
+static void forget_failed_packet(const struct usbfs2_request *req)
+{
+	const struct usbfs2_pipe *pipe = req->pipe;
+
+	if (pipe->endpoint)
+		req->urb->actual_length -= req->urb->actual_length %
+					   pipe->max_packet;
+}
+
 static size_t bytes_of(const struct usbfs2_request *req)
 {
 	/* Never more than there is room for, whatever a controller says. */
@@ -115,6 +129,8 @@ void usbfs2_request_given_back(struct usbfs2_request *req, int status)
 	ssize_t result = 0;
 
 	outcome = outcome_of(status, pipe->dev->udev, &req->error);
+	if (outcome == SUSPECT || outcome == UNPLUGGED)
+		forget_failed_packet(req);
 	if (outcome == DONE && !is_behind_error(req) &&
 	    /* Pairs with the verdict: once over, its requests are in line. */
 	    !smp_load_acquire(&pipe->judging)) {
