@@ -11,7 +11,9 @@
 
 struct usbfs2_device *usbfs2_device_new(struct usb_device *udev)
 {
+	struct usb_device *hub = udev->parent;
 	struct usbfs2_device *dev;
+	unsigned int i;
 
 	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	if (!dev)
@@ -21,7 +23,9 @@ struct usbfs2_device *usbfs2_device_new(struct usb_device *udev)
 	INIT_LIST_HEAD(&dev->claims);
 	mutex_init(&dev->claim_mutex);
 	dev->udev = usb_get_dev(udev);
-	dev->hub = usb_get_dev(udev->parent);
+	/* While udev is there, they are; a reference to it does not keep them. */
+	for (i = 0; hub && i < ARRAY_SIZE(dev->hubs); i++, hub = hub->parent)
+		dev->hubs[i] = usb_get_dev(hub);
 	return dev;
 }
 
@@ -34,9 +38,11 @@ struct usbfs2_device *usbfs2_device_get(struct usbfs2_device *dev)
 static void device_free(struct kref *ref)
 {
 	struct usbfs2_device *dev = container_of(ref, struct usbfs2_device, ref);
+	unsigned int i;
 
 	usb_put_dev(dev->udev);
-	usb_put_dev(dev->hub);
+	for (i = 0; i < ARRAY_SIZE(dev->hubs); i++)
+		usb_put_dev(dev->hubs[i]);
 	kfree(dev);
 }
 
@@ -88,24 +94,47 @@ void usbfs2_device_leave(struct usbfs2_device *dev)
 	usb_unlock_device(dev->udev);
 }
 
-bool usbfs2_device_connected(struct usbfs2_device *dev)
+enum port_says {
+	PORT_CONNECTED,
+	PORT_EMPTY,
+	PORT_SILENT,
+};
+
+static enum port_says ask_port(struct usb_device *hub, u8 port)
 {
 	struct usb_port_status status;
 	int ret;
 
-	if (dev->udev->state == USB_STATE_NOTATTACHED)
-		return false;
-	if (!dev->hub)
-		return true;
+	if (hub->state == USB_STATE_NOTATTACHED)
+		return PORT_EMPTY;
 	/* The extended status answers another request (USB 3.1 10.16.2.6). */
-	ret = usb_control_msg_recv(dev->hub, 0, USB_REQ_GET_STATUS,
-				   USB_DIR_IN | USB_RT_PORT, 0,
-				   dev->udev->portnum, &status,
+	ret = usb_control_msg_recv(hub, 0, USB_REQ_GET_STATUS,
+				   USB_DIR_IN | USB_RT_PORT, 0, port, &status,
 				   offsetof(struct usb_port_status,
 					    dwExtPortStatus),
 				   USBFS2_HUB_TIMEOUT_MS, GFP_NOIO);
 	if (ret)
-		return ret != -ENODEV;
-	return (le16_to_cpu(status.wPortStatus) & USB_PORT_STAT_CONNECTION) &&
-	       !(le16_to_cpu(status.wPortChange) & USB_PORT_STAT_C_CONNECTION);
+		return ret == -ENODEV ? PORT_EMPTY : PORT_SILENT;
+	if (!(le16_to_cpu(status.wPortStatus) & USB_PORT_STAT_CONNECTION) ||
+	    (le16_to_cpu(status.wPortChange) & USB_PORT_STAT_C_CONNECTION))
+		return PORT_EMPTY;
+	return PORT_CONNECTED;
+}
+
+bool usbfs2_device_connected(struct usbfs2_device *dev)
+{
+	struct usb_device *child = dev->udev;
+	enum port_says says;
+	unsigned int i;
+
+	if (child->state == USB_STATE_NOTATTACHED)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(dev->hubs) && dev->hubs[i]; i++) {
+		says = ask_port(dev->hubs[i], child->portnum);
+		if (says != PORT_SILENT)
+			return says == PORT_CONNECTED;
+		/* A hub that was pulled out answers nothing: ask for it. */
+		child = dev->hubs[i];
+	}
+	return true;
 }

@@ -70,6 +70,9 @@ extern atomic_long_t usbfs2_live_requests;
 
 /* ---- device.c ---- */
 
+/* Above a device: the root hub and five more (USB 2.0 4.1.1). */
+#define USBFS2_MAX_HUBS	6
+
 /* What outlives an open of a data endpoint. */
 struct usbfs2_endpoint {
 	struct usbfs2_pipe *opener;	/* P: claim_mutex */
@@ -81,7 +84,7 @@ struct usbfs2_device {
 	struct list_head link;		/* P: tree_mutex */
 	struct usbfs2_node *dir;	/* P: tree_mutex; NULL once removed */
 	struct usb_device *udev;	/* referenced */
-	struct usb_device *hub;		/* referenced; NULL for a root hub */
+	struct usb_device *hubs[USBFS2_MAX_HUBS]; /* referenced; nearest first */
 	struct mutex claim_mutex;	/* claims, their pipes and openers */
 	struct list_head claims;	/* P: claim_mutex */
 	struct usbfs2_endpoint endpoints[32];
@@ -95,7 +98,7 @@ struct usbfs2_endpoint *usbfs2_device_endpoint(struct usbfs2_device *dev,
 /* Device lock, awake device; interruptible. ENODEV once out of the tree. */
 int usbfs2_device_enter(struct usbfs2_device *dev);
 void usbfs2_device_leave(struct usbfs2_device *dev);
-/* Asks the hub; sleeps. False when the cable was pulled. */
+/* Asks the hubs; sleeps. False when the cable of any of them was pulled. */
 bool usbfs2_device_connected(struct usbfs2_device *dev);
 
 /* ---- inode.c ---- */
