@@ -67,7 +67,18 @@ pub(crate) fn run(filters: &[String], profile: bool) -> Result<()> {
         drop(plugged);
         gadgets::wait_gone()?;
     }
+    if profile {
+        keep_kallsyms()?;
+    }
     Ok(())
+}
+
+/// Leaves the names of the kernel's functions for the harness.
+fn keep_kallsyms() -> Result<()> {
+    let results = std::env::var_os("USBFS2_VM_RESULTS").context("USBFS2_VM_RESULTS is not set")?;
+    // fs::copy believes the file's size, which /proc gives as 0.
+    let names = fs::read("/proc/kallsyms").context("read /proc/kallsyms")?;
+    fs::write(std::path::Path::new(&results).join("kallsyms"), names).context("keep /proc/kallsyms")
 }
 
 /// The kernel's driver that a row's stack works through, if it does.

@@ -108,7 +108,8 @@ Exit status: 1 if a row's measurements are more than 1 % apart; 70 if the VM fai
 Examples:
   cargo xtask bench
   cargo xtask bench --case bulk/high/4096 --case storage
-  cargo xtask bench --json rows.json";
+  cargo xtask bench --json rows.json --plot rows.svg
+  cargo xtask bench --profile --case bulk/high/in/4096/16";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = BENCH_HELP)]
@@ -120,6 +121,18 @@ pub(crate) struct BenchOptions {
     /// Measure only the rows that have all words of this filter, separated by `/`; may be given more than once
     #[arg(long, value_name = "FILTER")]
     pub(crate) case: Vec<String>,
+
+    /// Show which functions the instructions go to, kernel and program, instead of measuring
+    #[arg(long, conflicts_with_all = ["json", "plot", "document"])]
+    pub(crate) profile: bool,
+
+    /// Draw the rows as an SVG
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) plot: Option<PathBuf>,
+
+    /// Rewrite the tables of docs/benchmarks.md and its plot, from a full run
+    #[arg(long)]
+    pub(crate) document: bool,
 
     /// Write the rows as a JSON array to FILE, or to standard output instead of the table
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
@@ -198,6 +211,10 @@ pub(crate) struct VmOptions {
     #[arg(long)]
     pub(crate) console: bool,
 
+    /// A plugin for QEMU, as its option -plugin has it
+    #[arg(skip)]
+    pub(crate) plugin: Option<String>,
+
     /// The command and its arguments; a shell when left out
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
@@ -254,6 +271,7 @@ impl Default for VmOptions {
             deadline: DEFAULT_DEADLINE,
             results: None,
             console: false,
+            plugin: None,
             command: Vec::new(),
         }
     }

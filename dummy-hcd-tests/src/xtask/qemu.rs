@@ -64,6 +64,9 @@ pub(crate) fn guest(options: &VmOptions, accelerator: Accelerator, machine: &Mac
         ]),
         Accelerator::Tcg => command.args(["-accel", "tcg", "-cpu", "max,la57=off"]),
     };
+    if let Some(plugin) = &options.plugin {
+        command.args(["-plugin", plugin]);
+    }
     let cpus = if options.icount { 1 } else { options.cpus };
     command.args([
         "-smp",

@@ -17,7 +17,7 @@ use crate::args::{
 };
 use crate::kernel::Kernel;
 use crate::tally::{Tally, Tee};
-use crate::{apt, cache, checkpatch, manuals, module, progress, soak, vm};
+use crate::{apt, bench, cache, checkpatch, manuals, module, progress, soak, vm};
 
 /// What the tests in the VM run, besides what the VM itself needs. The guest installs nothing.
 const SUITE_PACKAGES: &[&str] = &[
@@ -81,6 +81,10 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     if everything {
         make_tours(&mut tally, options, command)?;
         soak_shortly(&mut tally, options);
+        tally.check(
+            "cargo xtask bench, a few rows",
+            bench::check::run(&options.kernel),
+        );
     }
     Ok(tally.finish())
 }

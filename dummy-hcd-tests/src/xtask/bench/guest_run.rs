@@ -1,10 +1,11 @@
 //! The one guest of a benchmark, and the rows it reports while it runs.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
-use dummy_hcd_tests::bench_row::{Event, Row};
+use dummy_hcd_tests::bench_row::{Event, Row, Spec};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::{BusSpeed, VmOptions};
@@ -21,25 +22,66 @@ pub(crate) struct Measured {
     pub(crate) kernel: String,
     /// Each row with its measurements' nanoseconds for one transfer.
     pub(crate) rows: Vec<(Row, Vec<f64>)>,
+    /// The profile's windows, instead of rows.
+    pub(crate) windows: Vec<Window>,
 }
 
 impl Measured {
+    fn done(&self) -> usize {
+        self.rows.len() + self.windows.len()
+    }
+
     pub(crate) fn rows(&self) -> Vec<Row> {
         self.rows.iter().map(|(row, _)| *row).collect()
     }
 }
 
-/// Builds the guest's program and has one guest measure the rows that `filters` select.
+/// A row's part of a profile.
+#[derive(Debug)]
+pub(crate) struct Window {
+    pub(crate) spec: Spec,
+    /// The plugin's number for it.
+    pub(crate) number: usize,
+    pub(crate) transfers: u64,
+    /// The process's `/proc/self/maps`.
+    pub(crate) maps: String,
+}
+
+/// Has one guest measure the rows that `filters` select.
 pub(crate) fn measure(kernel: &str, filters: &[String]) -> Result<Measured> {
-    let program = test::build(
+    run(kernel, filters, None)
+}
+
+/// Has one guest run the rows that `filters` select under the plugin that QEMU is told to load. What the guest wants
+/// kept goes to `results`.
+pub(crate) fn profile(
+    kernel: &str,
+    filters: &[String],
+    plugin: &str,
+    results: &Path,
+) -> Result<Measured> {
+    run(kernel, filters, Some((plugin, results)))
+}
+
+/// The guest's program on this machine.
+pub(crate) fn program() -> Result<PathBuf> {
+    Ok(test::build(
         &["build", "--release", "-p", "usbfs2-bench"],
         "usbfs2-bench",
-    )?;
+    )?
+    .into())
+}
+
+fn run(kernel: &str, filters: &[String], profile: Option<(&str, &Path)>) -> Result<Measured> {
+    let program = program()?.display().to_string();
     let mut command = ["bash", "-c", IN_MEMORY, &program, "run"]
         .map(str::to_owned)
         .to_vec();
     for filter in filters {
         command.extend(["--case".to_owned(), filter.clone()]);
+    }
+    if profile.is_some() {
+        command.push("--profile".to_owned());
     }
     // High speed is a limit of the gadget's: one boot serves both.
     let options = VmOptions {
@@ -47,6 +89,8 @@ pub(crate) fn measure(kernel: &str, filters: &[String]) -> Result<Measured> {
         icount: true,
         speed: BusSpeed::Super,
         buses: 1,
+        plugin: profile.map(|(plugin, _)| plugin.to_owned()),
+        results: profile.map(|(_, results)| results.to_owned()),
         command,
         ..VmOptions::default()
     };
@@ -81,10 +125,10 @@ impl Events {
             return Err(error);
         }
         let measured = std::mem::take(&mut state.measured);
-        let (rows, planned) = (measured.rows.len(), state.planned);
+        let (done, planned) = (measured.done(), state.planned);
         ensure!(
-            planned > 0 && rows == planned,
-            "the guest measured {rows} of {planned} rows"
+            planned > 0 && done == planned,
+            "the guest measured {done} of {planned} rows"
         );
         Ok(measured)
     }
@@ -125,20 +169,35 @@ impl State {
             Event::Row { row, runs } => {
                 let (spec, instructions) = (row.spec, row.ns_per_transfer);
                 self.measured.rows.push((row, runs));
-                match &self.bar {
-                    Some(bar) if !bar.is_hidden() => {
-                        bar.inc(1);
-                        bar.set_message(format!("{spec}: {instructions:.0}"));
-                    }
-                    _ => progress::say(&format!(
-                        "{}/{} {spec}: {instructions:.0} instructions",
-                        self.measured.rows.len(),
-                        self.planned
-                    )),
-                }
+                self.show(&format!("{spec}: {instructions:.0} instructions"));
             }
-            Event::Window { .. } => {}
+            Event::Window {
+                spec,
+                number,
+                transfers,
+                maps,
+            } => {
+                self.measured.windows.push(Window {
+                    spec,
+                    number,
+                    transfers,
+                    maps,
+                });
+                self.show(&format!("{spec}: {transfers} transfers counted"));
+            }
         }
         Ok(())
+    }
+
+    /// Shows that one more row is done.
+    fn show(&self, message: &str) {
+        let done = self.measured.done();
+        match &self.bar {
+            Some(bar) if !bar.is_hidden() => {
+                bar.inc(1);
+                bar.set_message(message.to_owned());
+            }
+            _ => progress::say(&format!("{done}/{} {message}", self.planned)),
+        }
     }
 }

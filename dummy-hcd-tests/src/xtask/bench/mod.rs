@@ -2,10 +2,18 @@
 //!
 //! | file | what it knows |
 //! |---|---|
+//! | `check.rs` | the benchmark as a test |
+//! | `document.rs` | `docs/benchmarks.md` |
 //! | `guest_run.rs` | the one guest, and the rows it reports |
+//! | `plot.rs` | rows as bars |
+//! | `profile/` | functions and their instructions, counted from outside of the guest |
 //! | `table.rs` | rows as text |
 
+pub(crate) mod check;
+mod document;
 mod guest_run;
+mod plot;
+mod profile;
 mod table;
 
 use std::fs;
@@ -19,13 +27,22 @@ use crate::{apt, progress};
 
 pub(crate) use guest_run::{Measured, measure};
 
-/// What the guest runs besides what the VM itself needs: `setarch`.
-pub(crate) const PACKAGES: &[&str] = &["util-linux"];
+/// What this needs besides the VM: the guest's program has a part in C, and so has the profiler.
+pub(crate) const PACKAGES: &[&str] = &["gcc", "libc6-dev"];
 
 /// Measures, shows and writes what `options` ask for; the exit status is 1 when a row does not repeat.
 pub(crate) fn run(options: &BenchOptions) -> Result<u8> {
     apt::ensure_installed(apt::VM_PACKAGES)?;
     apt::ensure_installed(PACKAGES)?;
+    if options.profile {
+        return profile(options);
+    }
+    if options.document {
+        ensure!(
+            options.case.is_empty(),
+            "docs/benchmarks.md is about all rows: leave --case out"
+        );
+    }
     let measured = measure(&options.kernel, &options.case)?;
     let rows = measured.rows();
     let tables = table::text(&rows);
@@ -42,7 +59,35 @@ pub(crate) fn run(options: &BenchOptions) -> Result<u8> {
         }
         None => print!("{tables}"),
     }
+    if let Some(file) = &options.plot {
+        plot::draw(&rows, file)?;
+    }
+    if options.document {
+        document::write(&measured)?;
+    }
     Ok(u8::from(!all_repeat(&measured)))
+}
+
+/// Counts the instructions of each function and shows the largest.
+fn profile(options: &BenchOptions) -> Result<u8> {
+    let directory = tempfile::Builder::new()
+        .prefix("usbfs2-profile-")
+        .tempdir()?;
+    let directory = directory.path();
+    let plugin = profile::plugin(directory)?;
+    let measured = guest_run::profile(&options.kernel, &options.case, &plugin, directory)?;
+    let kallsyms =
+        fs::read_to_string(directory.join("kallsyms")).context("the guest left no kallsyms")?;
+    print!(
+        "{}",
+        profile::report(
+            directory,
+            &kallsyms,
+            &guest_run::program()?,
+            &measured.windows
+        )?
+    );
+    Ok(0)
 }
 
 /// The rows as a JSON array, one a line.

@@ -1,8 +1,8 @@
 //! Rows as tables of text: a table for each case, speed and direction, a line for each stack.
 
 use comfy_table::presets;
-use comfy_table::{Cell, CellAlignment, Table, TableStyle};
-use dummy_hcd_tests::bench_row::{Case, Direction, Row, Speed, Stack};
+use comfy_table::{Cell, CellAlignment, Table};
+use dummy_hcd_tests::bench_row::{Case, Direction, Row, Stack};
 
 /// What the others are compared with.
 pub(crate) const OURS: Stack = Stack::Usbfs2Host;
@@ -45,52 +45,74 @@ pub(crate) fn size(bytes: u32) -> String {
 
 /// `rows` sorted into tables.
 pub(crate) fn blocks(rows: &[Row]) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    for &case in Case::ALL {
-        for &speed in Speed::ALL {
-            for &direction in Direction::ALL {
-                let these = |row: &&Row| {
-                    (row.spec.case, row.spec.speed, row.spec.direction) == (case, speed, direction)
-                };
-                let rows = rows.iter().filter(these).copied().collect::<Vec<_>>();
-                blocks.extend(block(case, speed, direction, &rows));
-            }
+    let mut blocks = Vec::<(String, Vec<Row>)>::new();
+    let mut sorted = rows.to_vec();
+    // Where a table is about one speed and direction, these come first.
+    sorted.sort_by_key(|row| {
+        let spec = row.spec;
+        (
+            spec.case,
+            spec.speed,
+            spec.direction,
+            spec.bytes,
+            spec.depth,
+            spec.stack,
+        )
+    });
+    for row in sorted {
+        let title = block_title(&row);
+        match blocks.last_mut() {
+            Some((last, rows)) if *last == title => rows.push(row),
+            _ => blocks.push((title, vec![row])),
         }
     }
     blocks
+        .into_iter()
+        .map(|(title, rows)| block(title, &rows))
+        .collect()
 }
 
-fn block(case: Case, speed: Speed, direction: Direction, rows: &[Row]) -> Option<Block> {
-    let mut shapes = rows
-        .iter()
-        .map(|row| (row.spec.bytes, row.spec.depth))
-        .collect::<Vec<_>>();
-    shapes.sort_unstable();
-    shapes.dedup();
-    let columns = shapes.into_iter().map(|(bytes, depth)| Column {
-        title: match case {
-            Case::Bulk => format!("{}, depth {depth}", size(bytes)),
-            Case::Storage if bytes <= 4096 => format!("{} at random", size(bytes)),
-            Case::Storage => format!("{} in sequence", size(bytes)),
-            Case::Control | Case::Interrupt | Case::Hid => size(bytes),
-        },
-        rows: rows
-            .iter()
-            .filter(|row| (row.spec.bytes, row.spec.depth) == (bytes, depth))
-            .copied()
-            .collect(),
-    });
-    let way = match (case, direction) {
-        (Case::Storage, Direction::In) => "read",
-        (Case::Storage, Direction::Out) => "write",
-        (_, direction) => direction.word(),
-    };
+fn block(title: String, rows: &[Row]) -> Block {
+    let mut columns = Vec::<Column>::new();
+    for row in rows {
+        let title = column_title(row);
+        match columns.iter_mut().find(|column| column.title == title) {
+            Some(column) => column.rows.push(*row),
+            None => columns.push(Column {
+                title,
+                rows: vec![*row],
+            }),
+        }
+    }
     let has = |stack: &&Stack| rows.iter().any(|row| row.spec.stack == **stack);
-    (!rows.is_empty()).then(|| Block {
-        title: format!("{case}, {speed} speed, {way}"),
-        columns: columns.collect(),
+    Block {
+        title,
+        columns,
         stacks: Stack::ALL.iter().filter(has).copied().collect(),
-    })
+    }
+}
+
+fn block_title(row: &Row) -> String {
+    let spec = row.spec;
+    let (case, speed, direction) = (spec.case, spec.speed, spec.direction);
+    match (case, direction) {
+        (Case::Bulk, _) => format!("{case}, {speed} speed, {direction}"),
+        (Case::Storage, Direction::In) => format!("{case}, {speed} speed, read"),
+        (Case::Storage, Direction::Out) => format!("{case}, {speed} speed, write"),
+        (Case::Hid, _) => format!("{case}, {speed} speed, a keyboard's report"),
+        (Case::Control | Case::Interrupt, _) => format!("{case}, {}", size(spec.bytes)),
+    }
+}
+
+fn column_title(row: &Row) -> String {
+    let spec = row.spec;
+    match spec.case {
+        Case::Bulk => format!("{}, depth {}", size(spec.bytes), spec.depth),
+        Case::Storage if spec.bytes <= 4096 => format!("{} at random", size(spec.bytes)),
+        Case::Storage => format!("{} in sequence", size(spec.bytes)),
+        Case::Control | Case::Interrupt => format!("{} speed, {}", spec.speed, spec.direction),
+        Case::Hid => size(spec.bytes),
+    }
 }
 
 /// The tables for a terminal.
@@ -100,16 +122,16 @@ pub(crate) fn text(rows: &[Row]) -> String {
          (above 1.00 ours is cheaper), then its system calls.\n",
     );
     for block in blocks(rows) {
-        let table = render(&block, presets::UTF8_HORIZONTAL_ONLY);
+        let table = render(&block);
         text.push_str(&format!("\n{}\n{table}\n", block.title));
     }
     text
 }
 
-/// One table in `preset`'s style.
-pub(crate) fn render(block: &Block, preset: TableStyle) -> Table {
+/// One table, which is Markdown too.
+pub(crate) fn render(block: &Block) -> Table {
     let mut table = Table::new();
-    table.load_style(preset);
+    table.load_style(presets::ASCII_MARKDOWN);
     let latencies = block
         .columns
         .iter()
@@ -118,7 +140,7 @@ pub(crate) fn render(block: &Block, preset: TableStyle) -> Table {
     let mut header = vec!["stack".to_owned()];
     header.extend(block.columns.iter().map(|column| column.title.clone()));
     if latencies {
-        header.extend(["median".to_owned(), "99 of 100 within".to_owned()]);
+        header.extend(["median latency".to_owned(), "99 of 100 within".to_owned()]);
     }
     table.set_header(header);
     for &stack in &block.stacks {
@@ -156,7 +178,7 @@ fn cell(column: &Column, stack: Stack) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dummy_hcd_tests::bench_row::Spec;
+    use dummy_hcd_tests::bench_row::{Spec, Speed};
 
     fn row(stack: Stack, bytes: u32, depth: u32, ns_per_transfer: f64) -> Row {
         let spec = Spec {
