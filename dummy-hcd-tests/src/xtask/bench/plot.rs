@@ -11,7 +11,6 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::table::{Block, Column, OURS, blocks};
 
 const PANEL_WIDTH: u32 = 250;
-const PANEL_HEIGHT: u32 = 190;
 /// Room for a row's title.
 const TITLE_HEIGHT: u32 = 34;
 const LEGEND_HEIGHT: u32 = 64;
@@ -41,6 +40,22 @@ struct Strip {
     panels: Vec<(String, Column)>,
 }
 
+impl Strip {
+    /// As high as its largest panel.
+    fn height(&self) -> u32 {
+        let bars = self
+            .panels
+            .iter()
+            .map(|(_, column)| column.rows.len())
+            .max();
+        let bars = u32::try_from(bars.unwrap_or(0)).unwrap_or(u32::MAX);
+        TITLE_HEIGHT
+            + BARS_TOP.unsigned_abs()
+            + bars.saturating_mul(BAR_STEP.unsigned_abs())
+            + SPACE_BELOW
+    }
+}
+
 /// Draws `rows` to an SVG file.
 pub(crate) fn draw(rows: &[Row], path: &Path) -> Result<()> {
     let blocks = blocks(rows);
@@ -50,9 +65,9 @@ pub(crate) fn draw(rows: &[Row], path: &Path) -> Result<()> {
         .map(|strip| strip.panels.len())
         .max()
         .unwrap_or(1);
-    let count = u32::try_from(strips.len())?;
+    let strips_height = strips.iter().map(Strip::height).sum::<u32>();
     let width = PANEL_WIDTH * u32::try_from(widest)?.max(4);
-    let size = (width, LEGEND_HEIGHT + count * (PANEL_HEIGHT + TITLE_HEIGHT));
+    let size = (width, LEGEND_HEIGHT + strips_height);
     let area = SVGBackend::new(path, size).into_drawing_area();
     area.fill(&WHITE).map_err(failed)?;
     let (legend, mut rest) = area.split_vertically(LEGEND_HEIGHT);
@@ -61,7 +76,7 @@ pub(crate) fn draw(rows: &[Row], path: &Path) -> Result<()> {
         .filter(|stack| rows.iter().any(|row| row.spec.stack == **stack));
     draw_legend(&legend, stacks)?;
     for strip in strips {
-        let (this, below) = rest.split_vertically(PANEL_HEIGHT + TITLE_HEIGHT);
+        let (this, below) = rest.split_vertically(strip.height());
         draw_strip(&this, &strip)?;
         rest = below;
     }
@@ -108,7 +123,7 @@ fn font(size: u32, colour: RGBColor) -> TextStyle<'static> {
 }
 
 fn draw_legend<'a>(area: &Area<'_>, stacks: impl Iterator<Item = &'a Stack>) -> Result<()> {
-    let about = "A transfer's cost in instructions of the whole system; shorter is better";
+    let about = "A transfer's cost in instructions of the whole system, and how many times that of usbfs2-host; shorter is better";
     area.draw(&Text::new(about, (12, 10), font(17, TEXT)))
         .map_err(failed)?;
     let mut x = 12;
@@ -143,6 +158,7 @@ const BARS_LEFT: i32 = 12;
 const BARS_TOP: i32 = 24;
 const LONGEST_BAR: f64 = 150.0;
 const BAR_STEP: i32 = 19;
+const SPACE_BELOW: u32 = 14;
 const BAR_THICKNESS: i32 = 14;
 
 fn draw_panel(area: &Area<'_>, title: &str, column: &Column) -> Result<()> {
@@ -171,7 +187,7 @@ fn draw_panel(area: &Area<'_>, title: &str, column: &Column) -> Result<()> {
         ))
         .map_err(failed)?;
         let ratio = match column.ratio(stack) {
-            Some(ratio) if stack != OURS => format!("  {ratio:.2}×"),
+            Some(ratio) if stack != OURS => format!(" · {ratio:.2}×"),
             _ => String::new(),
         };
         let label = format!("{}{ratio}", thousands(row.ns_per_transfer));
@@ -232,7 +248,7 @@ mod tests {
         draw(&[row(Stack::Nusb, 9000.0), row(OURS, 6000.0)], &path).expect("a plot");
         let svg = std::fs::read_to_string(&path).expect("a file");
         assert!(
-            svg.contains("9.00k  1.50×") && svg.contains("6.00k"),
+            svg.contains("9.00k · 1.50×") && svg.contains("6.00k"),
             "{svg}"
         );
         draw(&[], &path).expect("a plot without bars");

@@ -16,6 +16,9 @@ pub(crate) struct Symbols(BTreeMap<u64, Option<Function>>);
 /// Where the guest's program is while it runs.
 const GUEST_PROGRAM: &str = "/dev/shm/usbfs2-bench";
 
+/// The bits of an address that name its page.
+const PAGE: u64 = !0xfff;
+
 impl Symbols {
     /// From `/proc/kallsyms`: address, type, name, and the module in brackets.
     pub(crate) fn kernel(kallsyms: &str) -> Result<Self> {
@@ -95,12 +98,11 @@ fn add_file(
 ) -> Result<()> {
     let bytes = fs::read(path)?;
     let file = object::File::parse(&*bytes)?;
-    // The file's own address of the mapping's start.
+    // The file's own address of the mapping's start. The kernel maps whole pages, so that a mapping may begin with
+    // the end of the segment before.
     let own_start = file.segments().find_map(|segment| {
-        let (offset, size) = segment.file_range();
-        (offset..offset + size)
-            .contains(&mapping.offset)
-            .then(|| segment.address() + mapping.offset - offset)
+        let (offset, _) = segment.file_range();
+        (offset & PAGE == mapping.offset).then(|| segment.address() & PAGE)
     });
     let own_start = own_start.context("no segment is where the mapping says")?;
     for symbol in file.symbols().chain(file.dynamic_symbols()) {
