@@ -296,7 +296,7 @@ pub(crate) enum GadgetCommand {
     },
     /// Be a mouse that does what lines of standard input say: `move 10 -5`, `click left`, `scroll 1`.
     ///
-    /// Lines: move RIGHT DOWN, scroll UP [RIGHT], click|press|release left|right|middle, wait MILLISECONDS.
+    /// Lines: move RIGHT DOWN, scroll UP or UP RIGHT, click|press|release left|right|middle, wait MILLISECONDS.
     /// What the host does not take waits for it. Ctrl-C ends it; the end of the input does not.
     Mouse,
     /// Be a tablet that does what lines of standard input say: `at 50% 50%`, `click left`.
