@@ -64,6 +64,8 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -75,6 +77,22 @@ mod tests {
         let expected = [PathBuf::from("/dev/usbfs2"), PathBuf::from("/mnt/my usb")];
         assert_eq!(of_type(mounts, b"usbfs2"), expected);
         assert_eq!(of_type(b"\n broken\n", b"usbfs2"), [] as [PathBuf; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(mounts: Vec<u8>, target in "[\\PC]{1,20}") {
+            of_type(&mounts, b"usbfs2");
+            let escaped: String = target
+                .bytes()
+                .map(|byte| match byte {
+                    b' ' | b'\t' | b'\n' | b'\\' | 0x80.. => format!("\\{byte:03o}"),
+                    byte => char::from(byte).to_string(),
+                })
+                .collect();
+            let line = format!("usbfs2 {escaped} usbfs2 rw 0 0\n");
+            prop_assert_eq!(of_type(line.as_bytes(), b"usbfs2"), [PathBuf::from(target)]);
+        }
     }
 
     #[test]

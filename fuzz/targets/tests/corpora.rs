@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use usbfs2_fuzz_targets::TARGETS;
 
@@ -16,15 +17,25 @@ fn inputs(target: &str) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
+/// Drivers wait in real time for devices that stall, so many inputs are under way at once.
+const WORKERS: usize = 32;
+
 #[test]
 fn every_input_of_every_corpus_is_survived() {
+    let mut work = Vec::new();
+    for (name, target) in TARGETS {
+        let inputs = inputs(name);
+        assert!(!inputs.is_empty(), "{name} has no corpus");
+        work.extend(inputs.into_iter().map(|input| (name, target, input)));
+    }
+    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for (name, target) in TARGETS {
-            scope.spawn(move || {
-                let inputs = inputs(name);
-                assert!(!inputs.is_empty(), "{name} has no corpus");
-                for input in inputs {
-                    let bytes = fs::read(&input).unwrap();
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some((name, target, input)) =
+                    work.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let bytes = fs::read(input).unwrap();
                     let outcome = std::panic::catch_unwind(|| target(&bytes));
                     assert!(outcome.is_ok(), "{name} broke on {}", input.display());
                 }
