@@ -5,7 +5,7 @@
 //! its own way when they are cancelled, when an endpoint halts and when the cable is pulled.
 
 mod bench;
-mod faults;
+mod in_flight;
 mod keyboard;
 mod listing;
 mod storage;
@@ -71,7 +71,7 @@ pub(crate) fn tests() -> Vec<Test> {
             tests.extend(cases.map(|(name, run)| Test::on(controller, host, name, *run)));
         }
         // What is told of the module's files alone.
-        let cases = faults::cases().into_iter();
+        let cases = in_flight::cases().into_iter();
         tests.extend(cases.map(|(name, run)| Test::on(controller, KernelHost::Usbfs2, name, run)));
     }
     tests

@@ -15,9 +15,9 @@ use crate::setup::expect_errno;
 
 pub(super) fn cases() -> Vec<(&'static str, Case)> {
     vec![
-        ("faults::cancel_with_32_reads_in_flight", cancelled),
-        ("faults::kill_with_32_reads_in_flight", killed),
-        ("faults::unplug_with_32_reads_in_flight", unplugged),
+        ("in_flight::cancel_with_32_reads_in_flight", cancelled),
+        ("in_flight::kill_with_32_reads_in_flight", killed),
+        ("in_flight::unplug_with_32_reads_in_flight", unplugged),
     ]
 }
 
