@@ -42,6 +42,15 @@ through loopback: an in-process bus was given
 }
 
 #[test]
+fn disk_files_lists_and_prints_a_file() {
+    let expected = "      36 README.TXT\nA file on a disk that is not there.\n";
+    assert_eq!(
+        printed(env!("CARGO_BIN_EXE_disk_files"), &["--demo"]),
+        expected
+    );
+}
+
+#[test]
 fn disk_read_prints_the_first_sectors() {
     let expected = "\
 usbfs2 Disk: 2048 blocks of 512 bytes
