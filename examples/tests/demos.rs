@@ -1,4 +1,5 @@
-//! Runs every Rust example the way that needs no hardware, and looks at what it prints.
+//! Runs every Rust example the way that needs no hardware, and looks at what it prints. `composite_gadget`, which
+//! needs a kernel, is run in the VM.
 
 use std::process::{Command, Output};
 
@@ -125,6 +126,7 @@ on tokio, within a minute
 fn examples_say_which_arguments_they_take() {
     for (program, arguments) in [
         (env!("CARGO_BIN_EXE_list"), &["--wrong"][..]),
+        (env!("CARGO_BIN_EXE_composite_gadget"), &[]),
         (env!("CARGO_BIN_EXE_disk_read"), &[]),
         (env!("CARGO_BIN_EXE_hid_monitor"), &[]),
         (env!("CARGO_BIN_EXE_hotplug"), &["--wrong"]),
