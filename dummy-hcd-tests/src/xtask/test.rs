@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 use dummy_hcd_tests::dissection::Dissection;
 
 use crate::args::{
-    CheckModuleOptions, Controller, DEFAULT_CPUS, SOAK_TRANSFERS, SoakOptions, TestOptions,
-    VmOptions,
+    BusSpeed, CheckModuleOptions, Controller, DEFAULT_CPUS, SOAK_TRANSFERS, SoakOptions,
+    TestOptions, VmOptions,
 };
 use crate::kernel::Kernel;
 use crate::tally::{Tally, Tee};
@@ -39,6 +39,7 @@ struct Part {
     names: &'static str,
     cpus: u8,
     controllers: &'static [Controller],
+    speed: BusSpeed,
 }
 
 /// What also puts this project's gadgets on `dummy_hcd`; see [`DEFAULT_CPUS`].
@@ -46,18 +47,26 @@ const SAFE: Part = Part {
     names: "",
     cpus: DEFAULT_CPUS,
     controllers: &[],
+    speed: BusSpeed::High,
+};
+/// The same where `dummy_hcd` runs at super speed.
+const SUPER_SPEED: Part = Part {
+    names: "super::",
+    speed: BusSpeed::Super,
+    ..SAFE
 };
 /// Where the module races against the kernel's own gadgets.
 const RACES: Part = Part {
     names: "faults::",
     cpus: RACING_CPUS,
-    controllers: &[],
+    ..SAFE
 };
 /// Where it drives controllers that are on a PCI bus and reach memory by themselves.
 const CONTROLLERS: Part = Part {
     names: "controllers::",
     cpus: RACING_CPUS,
     controllers: &Controller::ALL,
+    ..SAFE
 };
 const RACING_CPUS: u8 = 2;
 
@@ -133,23 +142,31 @@ fn run_suite(tally: &mut Tally, options: &TestOptions, command: &str) -> Result<
         "--no-run",
     ];
     let suite = build(&arguments, "suite")?;
+    let example = "composite_gadget";
+    let composite = build(
+        &["build", "-p", "usbfs2-examples", "--bin", example],
+        example,
+    )?;
     let suite = [
         "env".to_owned(),
         "USBFS2_WORLD=kernel".to_owned(),
         format!("USBFS2_COMMAND={command}"),
+        format!("USBFS2_COMPOSITE={composite}"),
         suite,
     ];
     if let Some(first) = options.filter.first() {
-        let part = [RACES, CONTROLLERS]
+        let part = [RACES, CONTROLLERS, SUPER_SPEED]
             .into_iter()
             .find(|part| first.starts_with(part.names));
         let part = part.unwrap_or(SAFE);
         run_part(tally, options, &suite, &options.filter, &part);
         return Ok(());
     }
-    let others = ["--skip", RACES.names, "--skip", CONTROLLERS.names].map(str::to_owned);
+    let parts = [RACES, CONTROLLERS, SUPER_SPEED];
+    let others = parts.iter().flat_map(|part| ["--skip", part.names]);
+    let others: Vec<String> = others.map(str::to_owned).collect();
     run_part(tally, options, &suite, &others, &SAFE);
-    for part in [RACES, CONTROLLERS] {
+    for part in parts {
         run_part(tally, options, &suite, &[part.names.to_owned()], &part);
     }
     Ok(())
@@ -241,6 +258,7 @@ fn run_in_vm(
         kernel: options.kernel.clone(),
         cpus: part.cpus,
         controllers: part.controllers.to_vec(),
+        speed: part.speed,
         command,
         ..VmOptions::default()
     };

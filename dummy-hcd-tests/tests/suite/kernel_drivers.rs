@@ -1,5 +1,6 @@
 //! The kernel's own drivers on our gadgets, over gadgetfs.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ fn start(gadget: &usbfs2_gadget::Gadget, driver: &str) -> Result<(Running, Sysfs
     Ok((running, device))
 }
 
-fn succeed(program: &str, arguments: &[&Path]) -> Result<()> {
+pub(crate) fn succeed<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Result<()> {
     let output = Command::new(program)
         .args(arguments)
         .output()
@@ -65,28 +66,34 @@ fn usb_storage_on_our_disk() -> Result<()> {
     let (running, device) = start(&World::gadget().function(disk).build()?, "usb-storage")?;
     let block = wait::until("the disk has a block device", || block_device(&device))?;
 
-    succeed("mkfs.vfat", &[&block])?;
-    let mounted = directory.path().join("mounted");
-    fs::create_dir(&mounted)?;
-    succeed("mount", &[&block, &mounted])?;
-    let content = (0..1_u32 << 18)
-        .flat_map(|word| word.wrapping_mul(0x9e37_79b9).to_le_bytes())
-        .collect::<Vec<_>>();
-    fs::write(mounted.join("file"), &content)?;
-    succeed("umount", &[&mounted])?;
-    succeed("fsck.vfat", &[Path::new("-n"), &block])?;
-    fs::write("/proc/sys/vm/drop_caches", "3")?;
-    succeed("mount", &[&block, &mounted])?;
-    let read = fs::read(mounted.join("file"));
-    succeed("umount", &[&mounted])?;
-    ensure!(read? == content, "the file came back changed");
+    keep_a_file_system(&block, directory.path())?;
     running.stop();
 
     // What the kernel wrote through the gadget is on the medium, readable without it.
     succeed("fsck.vfat", &[Path::new("-n"), &image])
 }
 
-fn block_device(device: &SysfsDevice) -> Option<PathBuf> {
+/// Makes a file system on the disk, mounts it in `directory`, and expects a file to survive.
+pub(crate) fn keep_a_file_system(block: &Path, directory: &Path) -> Result<()> {
+    succeed("mkfs.vfat", &[block])?;
+    let mounted = directory.join("mounted");
+    fs::create_dir(&mounted)?;
+    succeed("mount", &[block, &mounted])?;
+    let content = (0..1_u32 << 18)
+        .flat_map(|word| word.wrapping_mul(0x9e37_79b9).to_le_bytes())
+        .collect::<Vec<_>>();
+    fs::write(mounted.join("file"), &content)?;
+    succeed("umount", &[&mounted])?;
+    succeed("fsck.vfat", &[Path::new("-n"), block])?;
+    fs::write("/proc/sys/vm/drop_caches", "3")?;
+    succeed("mount", &[block, &mounted])?;
+    let read = fs::read(mounted.join("file"));
+    succeed("umount", &[&mounted])?;
+    ensure!(read? == content, "the file came back changed");
+    Ok(())
+}
+
+pub(crate) fn block_device(device: &SysfsDevice) -> Option<PathBuf> {
     fs::read_dir("/sys/block")
         .ok()?
         .flatten()
@@ -110,7 +117,12 @@ fn usbhid_on_our_keyboard() -> Result<()> {
     let gadget = World::gadget().function(keyboard.clone()).build()?;
     let (_running, device) = start(&gadget, "usbhid")?;
     let path = wait::until("the keyboard has an event device", || event_device(&device))?;
-    let mut events = File::open(path)?;
+    types_a_letter(&keyboard, &path)
+}
+
+/// Types a letter and expects its events.
+pub(crate) fn types_a_letter(keyboard: &Keyboard, events: &Path) -> Result<()> {
+    let mut events = File::open(events)?;
     keyboard.type_text("a")?;
     let mut values = Vec::new();
     // A read waits for the kernel; the test's own deadline ends one that waits in vain.
@@ -153,7 +165,7 @@ fn usbhid_lights_our_keyboard() -> Result<()> {
     Ok(())
 }
 
-fn event_device(device: &SysfsDevice) -> Option<PathBuf> {
+pub(crate) fn event_device(device: &SysfsDevice) -> Option<PathBuf> {
     fs::read_dir("/sys/class/input")
         .ok()?
         .flatten()

@@ -8,11 +8,13 @@
 mod bad_input;
 mod claims;
 mod command;
+mod composition;
 mod controllers;
 mod delegation;
 mod endpoint_files;
 mod events;
 mod faults;
+mod functionfs;
 mod halts;
 mod hotplug;
 mod in_flight;
@@ -37,6 +39,7 @@ mod world;
 
 use std::process::ExitCode;
 
+use scenarios::Scenario;
 use world::KernelHost;
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Some(delegation::DRIVE) => delegation::drive(&arguments.collect::<Vec<_>>()),
         Some(hotplug::WATCH) => hotplug::watch(),
         Some(processes::EXEC) => processes::exec(&arguments.collect::<Vec<_>>()),
+        Some(functionfs::HOLD) => functionfs::hold(&arguments.collect::<Vec<_>>()),
         Some(io_uring::HOLD) => io_uring::hold(&arguments.collect::<Vec<_>>()),
         _ if runner::in_vm() => runner::run_all(kernel_tests()),
         _ => runner::run_on_loopback(scenarios::on_loopback()),
@@ -59,6 +63,8 @@ fn kernel_tests() -> Vec<runner::Test> {
     for host in KernelHost::ALL {
         let scenarios = scenarios::everywhere().into_iter();
         tests.extend(scenarios.map(|(name, run)| runner::Test::scenario(host, name, run)));
+        tests.extend(on_functionfs(host, functionfs::scenarios()));
+        tests.extend(on_functionfs(host, scenarios::composite::scenarios()));
     }
     for topic in [
         endpoint_files::tests(),
@@ -87,5 +93,29 @@ fn kernel_tests() -> Vec<runner::Test> {
     ] {
         tests.extend(topic);
     }
+    let at_super_speed = super_speed_tests().into_iter();
+    tests.extend(at_super_speed.map(runner::Test::at_super_speed));
     tests
+}
+
+/// Scenarios whose gadgets are on FunctionFS, in a composite.
+fn on_functionfs(host: KernelHost, scenarios: Vec<(&str, Scenario)>) -> Vec<runner::Test> {
+    let scenarios = scenarios.into_iter();
+    scenarios
+        .map(|(name, run)| runner::Test::composite_scenario(host, name, run))
+        .collect()
+}
+
+/// What also runs at super speed, which gadgetfs does not have: so the gadgets are on FunctionFS.
+fn super_speed_tests() -> Vec<runner::Test> {
+    let both = KernelHost::ALL.into_iter();
+    [
+        on_functionfs(KernelHost::Usbfs2, scenarios::at_every_speed()),
+        both.flat_map(|host| on_functionfs(host, functionfs::scenarios()))
+            .collect(),
+        kernel_functions::at_every_speed(),
+        transfers::tests(),
+        recovery::tests(),
+    ]
+    .concat()
 }

@@ -24,6 +24,7 @@ pub(crate) struct Test {
     name: Cow<'static, str>,
     body: Body,
     deadline: Duration,
+    is_at_super_speed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,7 @@ enum Body {
     Kernel(fn() -> Result<()>),
     Scenario(KernelHost, Scenario),
     Controller(Controller, KernelHost, Case),
+    CompositeScenario(KernelHost, Scenario),
 }
 
 impl Test {
@@ -40,6 +42,7 @@ impl Test {
             name: Cow::Borrowed(name),
             body: Body::Kernel(run),
             deadline: Duration::from_secs(90),
+            is_at_super_speed: false,
         }
     }
 
@@ -49,6 +52,7 @@ impl Test {
             name: Cow::Borrowed(name),
             body: Body::Kernel(run),
             deadline: Duration::from_secs(600),
+            is_at_super_speed: false,
         }
     }
 
@@ -58,6 +62,26 @@ impl Test {
             name: Cow::Owned(format!("{}::{name}", host.name())),
             body: Body::Scenario(host, run),
             deadline: Duration::from_secs(120),
+            is_at_super_speed: false,
+        }
+    }
+
+    /// A scenario whose gadget is in a composite, on FunctionFS.
+    pub(crate) fn composite_scenario(host: KernelHost, name: &str, run: Scenario) -> Self {
+        Self {
+            name: Cow::Owned(format!("functionfs::{}::{name}", host.name())),
+            body: Body::CompositeScenario(host, run),
+            deadline: Duration::from_secs(120),
+            is_at_super_speed: false,
+        }
+    }
+
+    /// The same test on a bus that runs at super speed.
+    pub(crate) fn at_super_speed(self) -> Self {
+        Self {
+            name: Cow::Owned(format!("super::{}", self.name)),
+            is_at_super_speed: true,
+            ..self
         }
     }
 
@@ -71,14 +95,24 @@ impl Test {
             )),
             body: Body::Controller(controller, host, run),
             deadline: Duration::from_secs(300),
+            is_at_super_speed: false,
         }
     }
 
     fn run(&self) -> Result<()> {
+        if self.is_at_super_speed {
+            let speed = fs::read_to_string("/sys/class/udc/dummy_udc.0/maximum_speed")?;
+            let speed = speed.trim();
+            ensure!(
+                speed == "super-speed",
+                "the bus runs at {speed}: run this test with cargo xtask vm --speed super"
+            );
+        }
         match self.body {
             Body::Kernel(run) => run(),
             Body::Scenario(host, run) => run(&World::Kernel(host)),
             Body::Controller(controller, host, run) => run(&Bench::new(controller, host)?),
+            Body::CompositeScenario(host, run) => run(&World::Composite(host)),
         }
     }
 }
@@ -129,7 +163,7 @@ fn report(test: &Test, result: Result<()>) -> Result<(), Failed> {
 }
 
 fn supervise(test: &Test) -> Result<()> {
-    KernelGadget::remove_leftovers()?;
+    remove_leftovers()?;
     let known_trouble = trouble()?.len();
     let mut output = tempfile::tempfile()?;
     let since = Instant::now();
@@ -166,7 +200,7 @@ fn supervise(test: &Test) -> Result<()> {
             stacks.unwrap_or_default()
         ),
     }
-    KernelGadget::remove_leftovers()?;
+    remove_leftovers()?;
     // What must hold after every test.
     let trouble = trouble()?.split_off(known_trouble);
     ensure!(
@@ -176,6 +210,12 @@ fn supervise(test: &Test) -> Result<()> {
     );
     usbfs2::wait_no_live_request()?;
     Ok(())
+}
+
+/// Removes gadgets that a test which was killed has left.
+fn remove_leftovers() -> Result<()> {
+    KernelGadget::remove_leftovers()?;
+    usb_gadget::remove_all().context("remove the gadgets of a test before")
 }
 
 /// Every report in the kernel's log, those of earlier tests too.

@@ -76,11 +76,11 @@ fn zero_packet_ends_a_write() -> Result<()> {
     let _claim = plugged.interface.claim()?;
     let out = plugged.interface.open_out()?;
     // The device reads up to 4096 bytes, or to a short packet.
-    out.write_at(&[1; 512], ZERO_PACKET)?;
-    expect_transfer(&plugged, 512)?;
-    out.write_at(&[2; 512], 0)?;
+    out.write_at(&[1; 1024], ZERO_PACKET)?;
+    expect_transfer(&plugged, 1024)?;
+    out.write_at(&[2; 1024], 0)?;
     out.write_at(&[3; 3], 0)?;
-    expect_transfer(&plugged, 515)
+    expect_transfer(&plugged, 1027)
 }
 
 fn open_with_o_nonblock() -> Result<()> {
@@ -106,12 +106,12 @@ fn o_nonblock_set_later() -> Result<()> {
     fcntl_setfl(&input, OFlags::NONBLOCK)?;
     expect_errno(
         "a read that may not wait",
-        input.read_at(&mut [0; 512], 0),
+        input.read_at(&mut [0; 1024], 0),
         libc::EAGAIN,
     )?;
     fcntl_setfl(&input, OFlags::empty())?;
     ensure!(
-        input.read_at(&mut [0; 512], 0)? == 512,
+        input.read_at(&mut [0; 1024], 0)? == 1024,
         "a read that may wait was cut short"
     );
     Ok(())
@@ -127,7 +127,7 @@ fn more_than_64_mib() -> Result<()> {
         libc::EINVAL,
     )?;
     ensure!(
-        input.read_at(&mut buffer[..512], 0)? == 512,
+        input.read_at(&mut buffer[..1024], 0)? == 1024,
         "the next read was cut short"
     );
     Ok(())

@@ -3,9 +3,13 @@
 use anyhow::{Context as _, Result};
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::{usbfs2, wait};
-use usbfs2_gadget::{DeviceIds, Gadget, GadgetBuilder, GadgetfsOptions, Running};
+use usbfs2_gadget::{
+    DeviceIds, FunctionfsOptions, Gadget, GadgetBuilder, GadgetfsOptions, Running,
+};
 use usbfs2_host::{Device, Host, HubPort, OpenError, Speed};
 use usbfs2_loopback::Bus;
+
+use crate::composition::Composition;
 
 /// A vendor-specific product no kernel driver knows by its numbers.
 pub(crate) const IDS: DeviceIds = DeviceIds {
@@ -21,6 +25,8 @@ pub(crate) enum World {
     Loopback(Bus),
     /// Over gadgetfs and dummy_hcd.
     Kernel(KernelHost),
+    /// Over FunctionFS, in a composite gadget, and dummy_hcd.
+    Composite(KernelHost),
 }
 
 /// The host's way to the devices of the kernel.
@@ -66,8 +72,13 @@ impl World {
     pub(crate) fn host(&self) -> Result<Host> {
         match self {
             Self::Loopback(bus) => Ok(Host::on(bus)),
-            Self::Kernel(host) => host.connect(),
+            Self::Kernel(host) | Self::Composite(host) => host.connect(),
         }
+    }
+
+    /// Waits until the host lists the gadget, and opens it.
+    pub(crate) fn open(&self) -> Result<Device> {
+        open(&self.host()?)
     }
 
     /// Starts `gadget` and opens it from the host's end.
@@ -75,19 +86,37 @@ impl World {
         let running = match self {
             Self::Loopback(bus) => gadget.start_on(bus, Speed::High)?,
             Self::Kernel(_) => gadget.start_gadgetfs(&GadgetfsOptions::default())?,
+            Self::Composite(_) => return self.connect_in(Composition::register([])?, gadget),
         };
+        self.meet(running, None)
+    }
+
+    /// Starts the functions of `gadget` in a composite and opens that from the host's end.
+    pub(crate) fn connect_in(
+        &self,
+        composition: Composition,
+        gadget: &Gadget,
+    ) -> Result<Connected> {
+        let options = FunctionfsOptions::new(composition.directory());
+        let running = gadget.start_functionfs(&options)?;
+        composition.bind()?;
+        self.meet(running, Some(composition))
+    }
+
+    fn meet(&self, running: Running, composition: Option<Composition>) -> Result<Connected> {
         let host = self.host()?;
         let device =
             open(&host).with_context(|| format!("the gadget said {:?}", running.failures()))?;
         let cable = match self {
             Self::Loopback(bus) => Cable::Bus(bus.cable(running.port_name())?),
-            Self::Kernel(_) => Cable::Port(HubPort::of(device.info().id())?),
+            Self::Kernel(_) | Self::Composite(_) => Cable::Port(HubPort::of(device.info().id())?),
         };
         Ok(Connected {
             device,
             host,
             cable,
             running,
+            composition,
         })
     }
 
@@ -95,7 +124,9 @@ impl World {
     pub(crate) fn wait_for_kernel_driver(&self, number: u8, driver: &str) -> Result<()> {
         match self {
             Self::Loopback(_) => {}
-            Self::Kernel(_) => SysfsDevice::wait(0)?.wait_driver(number, driver)?,
+            Self::Kernel(_) | Self::Composite(_) => {
+                SysfsDevice::wait(0)?.wait_driver(number, driver)?;
+            }
         }
         Ok(())
     }
@@ -108,12 +139,26 @@ pub(crate) struct Connected {
     host: Host,
     cable: Cable,
     pub(crate) running: Running,
+    // The functions go before what they are in.
+    composition: Option<Composition>,
 }
 
 impl Connected {
     /// The cable, for whoever pulls it.
     pub(crate) fn cable(&self) -> &Cable {
         &self.cable
+    }
+
+    /// The composite the gadget's functions are in.
+    pub(crate) fn composition(&self) -> Result<&Composition> {
+        self.composition.as_ref().context("no composite")
+    }
+
+    /// Opens the device, which is a new one.
+    pub(crate) fn reopen(&mut self) -> Result<()> {
+        self.device = open(&self.host)
+            .with_context(|| format!("the gadget said {:?}", self.running.failures()))?;
+        Ok(())
     }
 
     /// Opens the device once more, as another program would.
@@ -129,9 +174,7 @@ impl Connected {
     /// Plugs the cable in and opens the device, which is a new one.
     pub(crate) fn plug(&mut self) -> Result<()> {
         self.cable.plug()?;
-        self.device = open(&self.host)
-            .with_context(|| format!("the gadget said {:?}", self.running.failures()))?;
-        Ok(())
+        self.reopen()
     }
 }
 

@@ -18,7 +18,7 @@ use usbfs2_mass_storage::{BlockDevice, MassStorage};
 use super::Scenario;
 use crate::world::{Connected, World};
 
-pub(super) use probe::Probe;
+pub(crate) use probe::Probe;
 
 pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
     [

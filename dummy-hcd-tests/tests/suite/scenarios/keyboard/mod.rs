@@ -59,7 +59,7 @@ impl Desk {
 }
 
 /// The next `count` characters typed.
-pub(super) fn read_text(keys: &mut Keys, count: usize) -> Result<String> {
+pub(crate) fn read_text(keys: &mut Keys, count: usize) -> Result<String> {
     let mut text = String::new();
     while text.chars().count() < count {
         let event = keys.next_timeout(DEADLINE)?;
