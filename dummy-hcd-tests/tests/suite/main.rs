@@ -24,6 +24,7 @@ mod kernel_functions;
 mod kernel_hid;
 mod many_devices;
 mod mount;
+mod peers;
 mod power;
 mod processes;
 mod recovery;
@@ -85,6 +86,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         processes::tests(),
         halts::tests(),
         delegation::tests(),
+        peers::tests(),
         hotplug::tests(),
         many_devices::tests(),
         faults::tests(),

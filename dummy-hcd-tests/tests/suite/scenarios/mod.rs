@@ -11,6 +11,7 @@ mod keyboard_faults;
 mod results;
 
 use anyhow::Result;
+pub(crate) use disk::{Probe, pattern};
 pub(crate) use dummy_hcd_tests::random;
 use libtest_mimic::{Failed, Trial};
 use usbfs2_loopback::Bus;
