@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use usbfs2_protocol::SetupPacket;
-use usbfs2_protocol::descriptor::{Configuration, Languages, StringDescriptor};
+use usbfs2_protocol::descriptor::{Bos, Configuration, Languages, StringDescriptor, Version};
 use usbfs2_protocol::standard::descriptor_type;
 
 use crate::backend::OpenDevice;
 use crate::interface::list;
 use crate::{
-    AlternateSettingError, ClaimError, ConfigurationError, DeviceInfo, Interface, StringError,
-    TransferError, Waiting, block_on, control,
+    AlternateSettingError, BosError, ClaimError, ConfigurationError, DeviceInfo, Interface,
+    StringError, TransferError, Waiting, block_on, control,
 };
 
 /// An open device. Clones share it.
@@ -29,6 +29,9 @@ struct Shared {
 impl Device {
     /// The longest a device may take for a standard request with a data stage (USB 2.0 9.2.6.4).
     const STANDARD_REQUEST: Duration = Duration::from_secs(5);
+
+    /// The first version of USB whose devices have a BOS descriptor (USB 2.0 LPM ECN 3).
+    const FIRST_WITH_BOS: Version = Version(0x0201);
 
     pub(crate) fn new(info: DeviceInfo, open: Box<dyn OpenDevice>) -> Self {
         Self {
@@ -184,5 +187,33 @@ impl Device {
     /// As [`string`](Self::string).
     pub fn string_blocking(&self, index: u8) -> Result<String, StringError> {
         block_on(self.string(Waiting::Blocking, index))
+    }
+
+    /// Reads the BOS descriptor: what the device can do beyond USB 2.0 (USB 3.2 9.6.2).
+    ///
+    /// # Errors
+    /// [`BosError::None`] without a request for a device that says it is of USB 2.0 or before.
+    #[doc(alias = "binary device object store")]
+    pub async fn bos(&self, waiting: Waiting) -> Result<Bos, BosError> {
+        let device = self.info().device_descriptor();
+        if !device.is_ok_and(|device| device.usb_version >= Self::FIRST_WITH_BOS) {
+            return Err(BosError::None);
+        }
+        let read = async |length| {
+            let setup = SetupPacket::get_descriptor(descriptor_type::BOS, 0, 0, length);
+            self.control(waiting, setup, &[], Self::STANDARD_REQUEST)
+                .await
+        };
+        let header = read(5).await?;
+        let whole = read(Bos::total_length(&header)?).await?;
+        Ok(Bos::parse(&whole)?)
+    }
+
+    /// [`bos`](Self::bos), blocking.
+    ///
+    /// # Errors
+    /// As [`bos`](Self::bos).
+    pub fn bos_blocking(&self) -> Result<Bos, BosError> {
+        block_on(self.bos(Waiting::Blocking))
     }
 }

@@ -273,3 +273,18 @@ pub enum StringError {
     #[error("the device answered with a wrong string descriptor: {0}")]
     Descriptor(#[from] DescriptorError),
 }
+
+/// Why the BOS descriptor could not be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BosError {
+    /// The device descriptor says USB 2.0 or before, or is wrong.
+    #[error("the device has no BOS descriptor, which came with USB 2.1")]
+    None,
+    /// The request failed.
+    #[error("cannot read the BOS descriptor: {0}")]
+    Transfer(#[from] TransferError),
+    /// The answer is no BOS descriptor.
+    #[error("the device answered with a wrong BOS descriptor: {0}")]
+    Descriptor(#[from] DescriptorError),
+}

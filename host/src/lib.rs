@@ -183,8 +183,8 @@ pub use endpoint::{
     IntoEndpointAddress, Out,
 };
 pub use error::{
-    AlternateSettingError, ClaimError, ConfigurationError, EndpointError, HostError, ListError,
-    OpenError, StringError, WatchError,
+    AlternateSettingError, BosError, ClaimError, ConfigurationError, EndpointError, HostError,
+    ListError, OpenError, StringError, WatchError,
 };
 pub use host::{BackendKind, Host};
 pub use hub_port::HubPort;

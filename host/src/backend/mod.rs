@@ -80,6 +80,8 @@ pub(crate) trait InFlight: Debug + Send {
 pub(crate) trait Queue: InFlight {
     /// Starts transfers, in order and with as few system calls as the backend can.
     fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>);
+    /// From the next submission on, ends OUT transfers of whole packets with a zero-length packet, or not.
+    fn set_zero_packet(&mut self, wanted: bool);
     /// Cancels what is pending, then clears the halt and the data toggle on both sides.
     fn clear_halt(&mut self) -> Result<(), TransferError>;
 }

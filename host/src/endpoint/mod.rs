@@ -211,6 +211,15 @@ impl<T: EndpointType> Endpoint<T, In> {
 }
 
 impl<T: EndpointType> Endpoint<T, Out> {
+    /// Ends transfers submitted from now on with a zero-length packet when their length is a multiple of
+    /// the max packet size, so that the device sees the end of each (USB 2.0 5.8.3). Off unless told.
+    ///
+    /// The packet is part of the transfer, which completes when the device has taken it. It counts no byte.
+    #[doc(alias = "ZLP")]
+    pub fn set_zero_packet(&mut self, wanted: bool) {
+        self.queue.set_zero_packet(wanted);
+    }
+
     /// A byte stream over this endpoint that sends transfers of `transfer_size` bytes.
     ///
     /// The size is rounded up to whole packets.

@@ -1,8 +1,9 @@
 //! Control transfers of devices and interfaces.
 
-use crate::rig::{Rig, SHORT, SOON, request};
+use crate::rig::{BOS, CONFIGURATION, DEVICE, Echo, Rig, SHORT, SOON, request};
 use usbfs2_host::protocol::RequestKind;
-use usbfs2_host::{Host, SetupPacket, StringError, TransferError, Waiting, block_on};
+use usbfs2_host::{BosError, Host, SetupPacket, StringError, TransferError, Waiting, block_on};
+use usbfs2_loopback::Bus;
 
 fn read(request: u8, length: u16) -> SetupPacket {
     SetupPacket::device_in(RequestKind::Vendor, request, 0, 0, length)
@@ -127,4 +128,22 @@ fn strings_are_read_in_the_devices_language() {
         missing,
         Err(StringError::Transfer(TransferError::Stall))
     ));
+}
+
+#[test]
+fn the_bos_descriptor_is_read_from_devices_that_have_one() {
+    // The same answer from both; only bcdUSB says that it counts.
+    assert!(matches!(
+        Rig::new().device.bos_blocking(),
+        Err(BosError::None)
+    ));
+
+    let mut descriptor = DEVICE;
+    descriptor[2] = 0x01;
+    let bus = Bus::new();
+    let _echo = Echo::plug_with(&bus, descriptor.to_vec(), CONFIGURATION.to_vec());
+    let device = Host::on(&bus).open(&"1-1".into()).unwrap();
+    let bos = device.bos_blocking().unwrap();
+    assert_eq!(bos.capabilities.len(), 1);
+    assert_eq!(bos.to_bytes(), BOS);
 }

@@ -30,6 +30,9 @@ pub(crate) const CONFIGURATION: [u8; 64] = [
     7, 5, 0x83, 3, 64, 0, 4,
 ];
 
+/// What the device answers about more than USB 2.0: link power management (USB 3.2 9.6.2.1).
+pub(crate) const BOS: [u8; 12] = [5, 15, 12, 0, 1, 7, 16, 2, 0x02, 0, 0, 0];
+
 /// Vendor requests of the device.
 pub(crate) mod request {
     /// OUT stores the data, IN reads it back.
@@ -135,6 +138,7 @@ impl Answering {
             (RequestKind::Standard, 6) => match (high, low) {
                 (1, _) => ControlResponse::Data(self.device.clone()),
                 (2, 0) => ControlResponse::Data(self.configuration.clone()),
+                (15, 0) => ControlResponse::Data(BOS.to_vec()),
                 (3, 0) => ControlResponse::Data(vec![4, 3, 0x09, 0x04]),
                 (3, 1..=3) => {
                     let text = strings[usize::from(low) - 1];

@@ -53,7 +53,7 @@ pub(super) fn drive_keyboard(open: Open) -> Result<Vec<String>> {
         // A report is a whole packet: more room would wait for more of them.
         let report = peer.read(reports, 8, DEADLINE);
         steps.push(format!("{report:?}"));
-        let report = report.ok().context("no report came")?;
+        let report = report.map_err(|trouble| anyhow::anyhow!("{trouble:?} for a report"))?;
         down |= report.get(2) == Some(&(hid::usage::A + 1));
         if down && report == [0; 8] {
             break;

@@ -33,13 +33,13 @@ impl BusTransfers {
     /// Starts a control transfer.
     pub(super) fn control(device: &BusDevice, setup: SetupPacket, data: Buffer) -> Self {
         let transfers = Self::new(device, Target::Control(setup), setup.direction());
-        transfers.start(data);
+        transfers.start(data, false);
         transfers
     }
 
-    fn start(&self, buffer: Buffer) {
+    fn start(&self, buffer: Buffer, zero_packet: bool) {
         let transfer = match self.direction {
-            Direction::Out => Transfer::send(buffer.into_vec()),
+            Direction::Out => Transfer::send(buffer.into_vec()).zero_length_packet(zero_packet),
             Direction::In => {
                 let length = buffer.requested_length();
                 let transfer = Transfer::receive_into(buffer.into_vec(), length);
@@ -96,6 +96,7 @@ impl InFlight for BusTransfers {
 #[derive(Debug)]
 pub(super) struct BusEndpoint {
     address: EndpointAddress,
+    zero_packet: bool,
     transfers: BusTransfers,
 }
 
@@ -104,6 +105,7 @@ impl BusEndpoint {
         let target = Target::Endpoint(address);
         Self {
             address,
+            zero_packet: false,
             transfers: BusTransfers::new(device, target, address.direction()),
         }
     }
@@ -130,8 +132,12 @@ impl InFlight for BusEndpoint {
 impl Queue for BusEndpoint {
     fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>) {
         for buffer in buffers {
-            self.transfers.start(buffer);
+            self.transfers.start(buffer, self.zero_packet);
         }
+    }
+
+    fn set_zero_packet(&mut self, wanted: bool) {
+        self.zero_packet = wanted;
     }
 
     fn clear_halt(&mut self) -> Result<(), TransferError> {

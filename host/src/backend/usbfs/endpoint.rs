@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aio_rs::Buffer;
 use nusb::MaybeFuture;
@@ -19,13 +19,26 @@ use crate::{Completion, TransferError};
 pub(super) struct UsbfsEndpoint<T: BulkOrInterrupt, D: EndpointDirection> {
     endpoint: nusb::Endpoint<T, D>,
     sysfs: SysfsDevice,
-    /// What each transfer in flight asked for; nusb is asked for whole packets.
-    requested: VecDeque<usize>,
+    /// What each of nusb's transfers in flight is.
+    in_flight: VecDeque<Part>,
+    /// A transfer that has moved its bytes and waits for its zero-length packet.
+    unended: Option<Completion>,
+    zero_packet: bool,
     stopped: bool,
     /// The error that stopped the endpoint, when bytes came first and hid it.
     owed: Option<TransferError>,
     /// Completions that come after those of the transfers in flight.
     ended: VecDeque<Completion>,
+}
+
+/// A transfer of nusb's, which may be a part of one of ours.
+enum Part {
+    /// A whole transfer, that asked for so many bytes; nusb is asked for whole packets.
+    Whole { requested: usize },
+    /// Its bytes, with the zero-length packet behind it.
+    Bytes,
+    /// That packet: nusb has no flag for it.
+    ZeroPacket,
 }
 
 impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
@@ -36,7 +49,9 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
         Self {
             endpoint,
             sysfs,
-            requested: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            unended: None,
+            zero_packet: false,
             stopped: false,
             owed: None,
             ended: VecDeque::new(),
@@ -47,22 +62,38 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
         Direction::from_bit(self.endpoint.endpoint_address())
     }
 
+    fn packet(&self) -> usize {
+        self.endpoint.max_packet_size().max(1)
+    }
+
     fn start(&mut self, buffer: Buffer) {
-        let (buffer, requested) = match self.direction() {
-            Direction::Out => (nusb::transfer::Buffer::from(buffer.into_vec()), 0),
-            Direction::In => {
-                let requested = buffer.requested_length();
-                let packet = self.endpoint.max_packet_size().max(1);
-                let packets = requested.max(1).next_multiple_of(packet);
-                let mut bytes = buffer.into_vec();
-                bytes.clear();
-                bytes.reserve_exact(packets);
-                let mut buffer = nusb::transfer::Buffer::from(bytes);
-                buffer.set_requested_len(packets);
-                (buffer, requested)
-            }
-        };
-        self.requested.push_back(requested);
+        match self.direction() {
+            Direction::Out => self.send(buffer.into_vec()),
+            Direction::In => self.receive(buffer),
+        }
+    }
+
+    fn send(&mut self, bytes: Vec<u8>) {
+        let whole_packets = !bytes.is_empty() && bytes.len().is_multiple_of(self.packet());
+        self.endpoint.submit(bytes.into());
+        if self.zero_packet && whole_packets {
+            self.in_flight.push_back(Part::Bytes);
+            self.in_flight.push_back(Part::ZeroPacket);
+            self.endpoint.submit(Vec::<u8>::new().into());
+        } else {
+            self.in_flight.push_back(Part::Whole { requested: 0 });
+        }
+    }
+
+    fn receive(&mut self, buffer: Buffer) {
+        let requested = buffer.requested_length();
+        let packets = requested.max(1).next_multiple_of(self.packet());
+        let mut bytes = buffer.into_vec();
+        bytes.clear();
+        bytes.reserve_exact(packets);
+        let mut buffer = nusb::transfer::Buffer::from(bytes);
+        buffer.set_requested_len(packets);
+        self.in_flight.push_back(Part::Whole { requested });
         self.endpoint.submit(buffer);
     }
 
@@ -74,8 +105,31 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
         self.owed.take().unwrap_or(TransferError::Stall)
     }
 
-    fn finish(&mut self, completion: nusb::transfer::Completion) -> Completion {
-        let requested = self.requested.pop_front().unwrap_or(0);
+    /// The completion of one of our transfers, once all its parts are over.
+    fn finish(&mut self, completion: nusb::transfer::Completion) -> Option<Completion> {
+        match self.in_flight.pop_front()? {
+            Part::Whole { requested } => Some(self.translate(completion, requested)),
+            Part::Bytes => {
+                self.unended = Some(self.translate(completion, 0));
+                None
+            }
+            Part::ZeroPacket => {
+                let stopped_before = self.stopped;
+                let end = self.translate(completion, 0);
+                if self.stopped && !stopped_before {
+                    // Bytes came first, so the next transfer is told what the end met.
+                    self.owed = end.status.err();
+                }
+                self.unended.take()
+            }
+        }
+    }
+
+    fn translate(
+        &mut self,
+        completion: nusb::transfer::Completion,
+        requested: usize,
+    ) -> Completion {
         let mut actual_length = completion.actual_len;
         let mut status = completion.status.map_err(transfer_error);
         let mut bytes = completion.buffer.into_vec();
@@ -84,7 +138,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
             Direction::In => {
                 if actual_length > requested {
                     // The packet that did not fit would have been babble to a smaller buffer.
-                    actual_length = requested - requested % self.endpoint.max_packet_size().max(1);
+                    actual_length = requested - requested % self.packet();
                     status = Err(TransferError::Overflow);
                 }
                 bytes.truncate(actual_length);
@@ -129,13 +183,16 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
 
 impl<T: BulkOrInterrupt, D: EndpointDirection> InFlight for UsbfsEndpoint<T, D> {
     fn pending(&self) -> usize {
-        self.endpoint.pending() + self.ended.len()
+        let ends = |part: &&Part| !matches!(part, Part::Bytes);
+        self.in_flight.iter().filter(ends).count() + self.ended.len()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
-        if self.endpoint.pending() > 0 {
+        while self.endpoint.pending() > 0 {
             let completion = ready!(self.endpoint.poll_next_complete(cx));
-            return Poll::Ready(self.finish(completion));
+            if let Some(finished) = self.finish(completion) {
+                return Poll::Ready(finished);
+            }
         }
         match self.ended.pop_front() {
             Some(completion) => Poll::Ready(completion),
@@ -144,13 +201,17 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> InFlight for UsbfsEndpoint<T, D> 
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
-        if self.endpoint.pending() == 0 {
-            return self.ended.pop_front();
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        while self.endpoint.pending() > 0 {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let completion = self
+                .endpoint
+                .wait_next_complete(left.unwrap_or(Duration::MAX))?;
+            if let Some(finished) = self.finish(completion) {
+                return Some(finished);
+            }
         }
-        let completion = self
-            .endpoint
-            .wait_next_complete(timeout.unwrap_or(Duration::MAX))?;
-        Some(self.finish(completion))
+        self.ended.pop_front()
     }
 
     fn cancel_all(&mut self) {
@@ -170,6 +231,10 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> Queue for UsbfsEndpoint<T, D> {
         }
     }
 
+    fn set_zero_packet(&mut self, wanted: bool) {
+        self.zero_packet = wanted;
+    }
+
     fn clear_halt(&mut self) -> Result<(), TransferError> {
         self.endpoint.cancel_all();
         // The halt must not be cleared under a transfer that would then go on; what completes now is
@@ -178,7 +243,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> Queue for UsbfsEndpoint<T, D> {
         while self.endpoint.pending() > 0 {
             let completion = self.endpoint.wait_next_complete(Self::CANCEL_TIME);
             let completion = completion.ok_or(TransferError::TimedOut)?;
-            reaped.push_back(self.finish(completion));
+            reaped.extend(self.finish(completion));
         }
         reaped.append(&mut self.ended);
         self.ended = reaped;

@@ -20,8 +20,10 @@ pub(super) struct EndpointFile {
     file: SharedFile,
     direction: Direction,
     batch: usize,
+    /// The offset of operations submitted from now on.
+    flags: u64,
     /// What is over the context's depth, to be started as transfers complete.
-    backlog: VecDeque<Buffer>,
+    backlog: VecDeque<(Buffer, u64)>,
     /// Completions of transfers that never reached the kernel; they come after those that did.
     ended: VecDeque<Completion>,
 }
@@ -30,6 +32,9 @@ impl EndpointFile {
     /// The backlog moves on when this many fit, or a quarter of a small queue, which is one system call
     /// instead of one for each.
     const BATCH: usize = 32;
+
+    /// USBFS2_ZERO_PACKET of linux/usbfs2.h.
+    const ZERO_PACKET: u64 = 1;
 
     /// `depth` transfers are in the kernel at a time; fewer where fs.aio-max-nr, the system's limit of 65536
     /// for all files together unless raised, is nearly used up.
@@ -50,6 +55,7 @@ impl EndpointFile {
             transfers,
             file,
             direction,
+            flags: 0,
             backlog: VecDeque::new(),
             ended: VecDeque::new(),
         })
@@ -61,11 +67,11 @@ impl EndpointFile {
             return;
         }
         while self.transfers.has_room_for(1)
-            && let Some(buffer) = self.backlog.pop_front()
+            && let Some((buffer, flags)) = self.backlog.pop_front()
         {
             let operation = match self.direction {
-                Direction::In => Operation::read(&self.file, 0, buffer),
-                Direction::Out => Operation::write(&self.file, 0, buffer),
+                Direction::In => Operation::read(&self.file, flags, buffer),
+                Direction::Out => Operation::write(&self.file, flags, buffer),
             };
             if let Err(completion) = self.transfers.prepare(operation) {
                 self.ended.push_back(completion);
@@ -110,7 +116,7 @@ impl InFlight for EndpointFile {
     }
 
     fn cancel_all(&mut self) {
-        let cancelled = |buffer| Completion::failed(buffer, TransferError::Cancelled);
+        let cancelled = |(buffer, _)| Completion::failed(buffer, TransferError::Cancelled);
         self.ended.extend(self.backlog.drain(..).map(cancelled));
         self.transfers.cancel_all();
     }
@@ -118,8 +124,13 @@ impl InFlight for EndpointFile {
 
 impl Queue for EndpointFile {
     fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>) {
-        self.backlog.extend(buffers);
+        let flags = self.flags;
+        self.backlog.extend(buffers.map(|buffer| (buffer, flags)));
         self.start();
+    }
+
+    fn set_zero_packet(&mut self, wanted: bool) {
+        self.flags = if wanted { Self::ZERO_PACKET } else { 0 };
     }
 
     fn clear_halt(&mut self) -> Result<(), TransferError> {

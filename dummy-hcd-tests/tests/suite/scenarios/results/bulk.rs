@@ -12,6 +12,7 @@ const PACKET: usize = 512;
 
 pub(super) fn run(rig: &mut Rig) -> Result<()> {
     lengths(rig)?;
+    zero_packets(rig)?;
     pieces(rig)?;
     notifications(rig)?;
     babble(rig)?;
@@ -56,6 +57,36 @@ fn lengths(rig: &mut Rig) -> Result<()> {
         rig.note("it comes back", (same, outcome(received)));
     }
     Ok(())
+}
+
+fn zero_packets(rig: &mut Rig) -> Result<()> {
+    let (mut output, mut input) = (rig.output()?, rig.input()?);
+    output.set_zero_packet(true);
+    for length in [0, 1, 512, 700, 4096] {
+        let message = message(length);
+        // No packet of ours ends it.
+        let sent = output.transfer_blocking(Buffer::from(message.clone()), DEADLINE);
+        rig.note(&format!("send {length} with its end"), outcome(sent));
+        let received = input.transfer_blocking(Buffer::with_capacity(LONGEST + 1), DEADLINE);
+        let same = received.buffer[..] == message;
+        rig.note("it comes back", (same, outcome(received)));
+    }
+    // The echo takes one, and the next when that was read.
+    output.submit_all([512, 1024, 10].map(|length| Buffer::from(message(length))));
+    rig.note("pending", output.pending());
+    for _ in 0..3 {
+        rig.note("read", read(&mut input, LONGEST + 1));
+    }
+    rig.note("three with their ends", settle(&mut output)?);
+    output.submit_all([512, 1024, 512].map(|length| Buffer::from(message(length))));
+    output
+        .wait(Some(DEADLINE))
+        .context("silence")?
+        .into_result()?;
+    output.cancel_all();
+    rig.note("two cancelled", settle(&mut output)?);
+    drop((output, input));
+    rig.start_over()
 }
 
 fn pieces(rig: &mut Rig) -> Result<()> {
