@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result};
 use dummy_hcd_tests::wait::DEADLINE;
 use nusb::GetDescriptorError;
 use nusb::transfer::{
-    Buffer, Bulk, ControlIn, ControlOut, ControlType, In, Interrupt, Out, Recipient, TransferError,
+    Buffer, Bulk, ControlIn, ControlOut, ControlType, EndpointDirection, EndpointType, In,
+    Interrupt, Out, Recipient, TransferError,
 };
-use nusb::{Device, Interface, MaybeFuture as _};
+use nusb::{Device, Endpoint, Interface, MaybeFuture as _};
 use usbfs2_host::protocol::{self, RequestKind};
-use usbfs2_host::{EndpointAddress, SetupPacket, TransferType};
+use usbfs2_host::{Direction, EndpointAddress, SetupPacket, TransferType};
 
 use super::{Answer, Peer, Source, Trouble};
 
@@ -21,12 +22,37 @@ pub(super) fn open(vendor: u16, product: u16) -> Result<Box<dyn Peer>> {
         devices.find(|device| (device.vendor_id(), device.product_id()) == (vendor, product));
     let device = device.context("nusb finds no such device")?.open().wait()?;
     let interface = device.detach_and_claim_interface(0).wait()?;
-    Ok(Box::new(Nusb { device, interface }))
+    Ok(Box::new(Nusb {
+        bulk_in: None,
+        bulk_out: None,
+        interrupt_in: None,
+        interface,
+        device,
+    }))
 }
 
+/// The endpoints stay open once used: nusb may call one that was just dropped in use for a moment.
 struct Nusb {
-    device: Device,
+    bulk_in: Option<Endpoint<Bulk, In>>,
+    bulk_out: Option<Endpoint<Bulk, Out>>,
+    interrupt_in: Option<Endpoint<Interrupt, In>>,
     interface: Interface,
+    device: Device,
+}
+
+/// The endpoint in `slot`, opened at its first use.
+fn opened<'a, T: EndpointType, D: EndpointDirection>(
+    slot: &'a mut Option<Endpoint<T, D>>,
+    interface: &Interface,
+    address: EndpointAddress,
+) -> Answer<&'a mut Endpoint<T, D>> {
+    match slot {
+        Some(endpoint) => Ok(endpoint),
+        None => {
+            let endpoint = interface.endpoint(address.to_byte());
+            Ok(slot.insert(endpoint.map_err(Trouble::other)?))
+        }
+    }
 }
 
 fn trouble(error: TransferError) -> Trouble {
@@ -83,8 +109,7 @@ impl Peer for Nusb {
     }
 
     fn write(&mut self, endpoint: EndpointAddress, bytes: &[u8]) -> Answer<usize> {
-        let opened = self.interface.endpoint::<Bulk, Out>(endpoint.to_byte());
-        let mut endpoint = opened.map_err(Trouble::other)?;
+        let endpoint = opened(&mut self.bulk_out, &self.interface, endpoint)?;
         let completion = endpoint.transfer_blocking(Buffer::from(bytes.to_vec()), DEADLINE);
         completion.status.map_err(trouble)?;
         Ok(completion.actual_len)
@@ -92,16 +117,13 @@ impl Peer for Nusb {
 
     fn read(&mut self, from: Source, room: usize, within: Duration) -> Answer<Vec<u8>> {
         let buffer = Buffer::new(room);
-        let address = from.address.to_byte();
         let completion = match from.kind {
             TransferType::Interrupt => {
-                let opened = self.interface.endpoint::<Interrupt, In>(address);
-                let mut endpoint = opened.map_err(Trouble::other)?;
+                let endpoint = opened(&mut self.interrupt_in, &self.interface, from.address)?;
                 endpoint.transfer_blocking(buffer, within)
             }
             _ => {
-                let opened = self.interface.endpoint::<Bulk, In>(address);
-                let mut endpoint = opened.map_err(Trouble::other)?;
+                let endpoint = opened(&mut self.bulk_in, &self.interface, from.address)?;
                 endpoint.transfer_blocking(buffer, within)
             }
         };
@@ -110,16 +132,13 @@ impl Peer for Nusb {
     }
 
     fn clear_halt(&mut self, endpoint: EndpointAddress) -> Answer<()> {
-        let address = endpoint.to_byte();
         let cleared = match endpoint.direction() {
-            usbfs2_host::Direction::In => {
-                let opened = self.interface.endpoint::<Bulk, In>(address);
-                opened.map_err(Trouble::other)?.clear_halt().wait()
-            }
-            usbfs2_host::Direction::Out => {
-                let opened = self.interface.endpoint::<Bulk, Out>(address);
-                opened.map_err(Trouble::other)?.clear_halt().wait()
-            }
+            Direction::In => opened(&mut self.bulk_in, &self.interface, endpoint)?
+                .clear_halt()
+                .wait(),
+            Direction::Out => opened(&mut self.bulk_out, &self.interface, endpoint)?
+                .clear_halt()
+                .wait(),
         };
         cleared.map_err(Trouble::other)
     }

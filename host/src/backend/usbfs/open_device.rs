@@ -1,5 +1,8 @@
 //! Open devices and claimed interfaces through nusb.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use aio_rs::Buffer;
 use nusb::transfer::{Bulk, EndpointDirection, In, Interrupt, Out};
 use nusb::{ErrorKind, MaybeFuture};
@@ -75,13 +78,29 @@ struct ClaimedUsbfs {
 
 impl ClaimedUsbfs {
     fn bulk<D: EndpointDirection + 'static>(&self, byte: u8) -> Opened {
-        let endpoint = self.interface.endpoint::<Bulk, D>(byte)?;
+        let endpoint = once_let_go(|| self.interface.endpoint::<Bulk, D>(byte))?;
         Ok(Box::new(UsbfsEndpoint::new(endpoint, self.sysfs.clone())))
     }
 
     fn interrupt<D: EndpointDirection + 'static>(&self, byte: u8) -> Opened {
-        let endpoint = self.interface.endpoint::<Interrupt, D>(byte)?;
+        let endpoint = once_let_go(|| self.interface.endpoint::<Interrupt, D>(byte))?;
         Ok(Box::new(UsbfsEndpoint::new(endpoint, self.sysfs.clone())))
+    }
+}
+
+/// Tries again while nusb says that an endpoint is in use: its event thread holds one for a moment after
+/// the last completion was taken. Nobody else has it, since an interface leases each endpoint once.
+fn once_let_go<T>(mut attempt: impl FnMut() -> Result<T, nusb::Error>) -> Result<T, nusb::Error> {
+    /// Far longer than that moment, on a busy machine too.
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let since = Instant::now();
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == ErrorKind::Busy && since.elapsed() < PATIENCE => {
+                thread::yield_now();
+            }
+            result => return result,
+        }
     }
 }
 
@@ -93,8 +112,8 @@ impl Claimed for ClaimedUsbfs {
     }
 
     fn set_alternate_setting(&self, alternate_setting: u8) -> Result<(), AlternateSettingError> {
-        let result = self.interface.set_alt_setting(alternate_setting).wait();
-        result.map_err(|error| match error.kind() {
+        let select = || self.interface.set_alt_setting(alternate_setting).wait();
+        once_let_go(select).map_err(|error| match error.kind() {
             ErrorKind::Disconnected => AlternateSettingError::Disconnected,
             _ => AlternateSettingError::Refused(request_error(&error)),
         })
