@@ -18,8 +18,6 @@ use usbfs2_loopback::Bus;
 
 use crate::world::World;
 
-pub(crate) use disk::pattern;
-
 /// What a scenario does in its world.
 pub(crate) type Scenario = fn(&World) -> Result<()>;
 
