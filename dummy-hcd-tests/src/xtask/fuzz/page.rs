@@ -29,17 +29,17 @@ fn heading() -> String {
         "findings",
     ];
     let [target, rest @ ..] = titles;
-    let mut text = format!("| {target:<16} |");
+    let mut text = format!("| {target:<18} |");
     for title in rest {
         text += &format!(" {title:>12} |");
     }
-    text + "\n|------------------|" + &"-------------:|".repeat(rest.len()) + "\n"
+    text + "\n|--------------------|" + &"-------------:|".repeat(rest.len()) + "\n"
 }
 
 fn row(target: &str, figures: &Figures) -> String {
     let findings = u8::from(figures.finding.is_some());
     format!(
-        "| {target:<16} | {:>12} | {:>12} | {:>12} | {:>12} | {findings:>12} |\n",
+        "| {target:<18} | {:>12} | {:>12} | {:>12} | {:>12} | {findings:>12} |\n",
         figures.seconds, figures.executions, figures.coverage, figures.features
     )
 }
