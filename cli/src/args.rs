@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use usbfs2_capture::LONGEST;
+use usbfs2_gadget::functions::mass_storage::Misbehaviour;
 
 /// USB in user space: drive devices, be a device, and try both without hardware.
 #[derive(Debug, Parser)]
@@ -319,18 +321,32 @@ pub(crate) enum GadgetCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct GadgetDiskArgs {
-    /// The file that is the medium. With --size it is made, sparse, where it is not there.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) image: PathBuf,
+    /// The file that is the medium; give it several times for a disk of several units. With --size it is
+    /// made, sparse, where it is not there.
+    #[arg(long = "image", value_name = "FILE", required = true)]
+    pub(crate) images: Vec<PathBuf>,
     /// The size of a new image, in bytes; K, M, G and T stand for powers of 1024.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub(crate) size: Option<u64>,
     /// Refuse writes.
     #[arg(long)]
     pub(crate) read_only: bool,
-    /// Report a removable medium, which a host can eject.
+    /// Report removable media, which a host can eject, and so can you: `eject [LUN]` and `insert FILE
+    /// [LUN]` on standard input.
     #[arg(long)]
     pub(crate) removable: bool,
+    /// Bytes of a logical block: 512, 1024, 2048 or 4096.
+    #[arg(long, value_name = "BYTES", default_value_t = 512)]
+    pub(crate) block_size: u32,
+    /// Do one thing otherwise than the standard says, to see what a host makes of it.
+    #[arg(long, value_name = "QUIRK", value_parser = misbehaviours())]
+    pub(crate) misbehave: Option<Misbehaviour>,
+}
+
+/// The quirks by name.
+fn misbehaviours() -> impl TypedValueParser<Value = Misbehaviour> {
+    PossibleValuesParser::new(Misbehaviour::ALL.map(Misbehaviour::name))
+        .try_map(|name| name.parse::<Misbehaviour>())
 }
 
 const CAPTURE_EXAMPLES: &str = "\

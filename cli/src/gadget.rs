@@ -1,26 +1,24 @@
 //! `usbfs2 gadget`.
 
+mod disk;
+
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions};
+use anyhow::{Context, Result, bail};
 use usbfs2_gadget::functions::{ConsumerControl, Gamepad, Keyboard, Mouse, Tablet};
-use usbfs2_gadget::scsi::{FileMedium, MediumError};
 use usbfs2_gadget::{DeviceIds, Function, Gadget, GadgetBuilder, GadgetfsOptions, Running, State};
 
-use crate::args::{GadgetCommand, GadgetDiskArgs};
+use crate::args::GadgetCommand;
 use crate::hid_gadget::{self, Obey};
 use crate::interrupt;
 use crate::output::note;
 
 /// How often the state is looked at, and Ctrl-C.
 const GLANCE: Duration = Duration::from_millis(100);
-/// What the disk is a whole number of.
-const BLOCK_BYTES: u64 = 512;
 
 /// Is a device until Ctrl-C.
 pub(crate) fn run(command: &GadgetCommand) -> Result<()> {
@@ -30,7 +28,7 @@ pub(crate) fn run(command: &GadgetCommand) -> Result<()> {
         GadgetCommand::Tablet => obedient(0x0004, "Tablet", Tablet::new()),
         GadgetCommand::Gamepad => obedient(0x0005, "Gamepad", Gamepad::new()),
         GadgetCommand::MediaKeys => obedient(0x0006, "Media keys", ConsumerControl::new()),
-        GadgetCommand::Disk(args) => disk(args),
+        GadgetCommand::Disk(args) => disk::run(args),
     }
 }
 
@@ -84,50 +82,6 @@ fn obedient<D: Obey + Function>(product: u16, name: &str, device: Arc<D>) -> Res
     let gadget = builder(product, name).function(device.clone()).build()?;
     hid_gadget::obey_standard_input(device);
     attend(&gadget, |_, _| Ok(()))
-}
-
-fn disk(args: &GadgetDiskArgs) -> Result<()> {
-    let medium = medium(args)?;
-    let options = DiskOptions {
-        read_only: args.read_only,
-        removable: args.removable,
-        ..DiskOptions::default()
-    };
-    let gadget = builder(0x0002, "Disk")
-        .serial_number("000000000001")
-        .function(Disk::new(medium, options)?)
-        .build()?;
-    attend(&gadget, |_, _| Ok(()))
-}
-
-fn medium(args: &GadgetDiskArgs) -> Result<FileMedium> {
-    let path = &args.image;
-    if let Some(size) = args.size {
-        ensure!(
-            size > 0 && size % BLOCK_BYTES == 0,
-            "--size {size} is no disk: give a multiple of {BLOCK_BYTES}, such as 64M"
-        );
-        match path.metadata() {
-            Err(_) => return Ok(FileMedium::create(path, size)?),
-            // Of an earlier run, as a rule.
-            Ok(there) => ensure!(
-                there.len() == size,
-                "{} is there already and has {} bytes: leave --size out to use it",
-                path.display(),
-                there.len()
-            ),
-        }
-    }
-    if args.read_only {
-        return Ok(FileMedium::open_read_only(path)?);
-    }
-    FileMedium::open(path).map_err(|error| match error {
-        MediumError::NotWritable { path } => anyhow!(
-            "{} may not be written: make it writable, or give --read-only",
-            path.display()
-        ),
-        error => error.into(),
-    })
 }
 
 /// Runs a gadget until Ctrl-C, says what its state is, and calls `on_state` at each change with the state
