@@ -36,7 +36,10 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-fn start(gadget: &usbfs2_gadget::Gadget, driver: &str) -> Result<(Running, SysfsDevice)> {
+pub(crate) fn start(
+    gadget: &usbfs2_gadget::Gadget,
+    driver: &str,
+) -> Result<(Running, SysfsDevice)> {
     let running = gadget.start_gadgetfs(&GadgetfsOptions::default())?;
     let device = SysfsDevice::wait(0)?;
     device.wait_driver(0, driver)?;

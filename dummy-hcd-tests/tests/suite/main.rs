@@ -19,6 +19,7 @@ mod halts;
 mod hotplug;
 mod in_flight;
 mod io_uring;
+mod kernel_disks;
 mod kernel_drivers;
 mod kernel_functions;
 mod kernel_hid;
@@ -73,6 +74,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         kernel_functions::tests(),
         kernel_drivers::tests(),
         kernel_hid::tests(),
+        kernel_disks::tests(),
         command::tests(),
         transfers::tests(),
         claims::tests(),

@@ -4,8 +4,13 @@ mod blocks;
 mod cable;
 mod cancelled;
 mod claim;
+pub(super) mod deviant;
+mod large;
 mod medium;
+mod misbehaving;
 mod probe;
+mod thirteen_cases;
+mod units;
 
 use std::sync::Arc;
 
@@ -27,6 +32,10 @@ pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
         claim::scenarios(),
         cable::scenarios(),
         cancelled::scenarios(),
+        large::scenarios(),
+        units::scenarios(),
+        thirteen_cases::scenarios(),
+        misbehaving::scenarios(),
     ]
     .concat()
 }

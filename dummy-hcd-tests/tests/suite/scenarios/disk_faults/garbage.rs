@@ -1,11 +1,12 @@
 //! Devices that answer nonsense: an error that names the command, in bounded time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use dummy_hcd_tests::wait::DEADLINE;
-use usbfs2_gadget::functions::mass_storage::DiskOptions;
+use usbfs2_gadget::functions::mass_storage::{DiskOptions, ScriptedDisk, Wire};
 use usbfs2_gadget::scsi::{LogicalUnit, Status, Target, Transfer};
 use usbfs2_loopback::Bus;
 use usbfs2_mass_storage::{DiskError, MassStorage};
@@ -13,7 +14,6 @@ use usbfs2_protocol::bot::{CommandBlockWrapper, CommandStatus, CommandStatusWrap
 use usbfs2_protocol::scsi::{Sense, SenseKey};
 
 use super::FaultScenario;
-use super::scripted::Scripted;
 use crate::scenarios::disk::Probe;
 use crate::scenarios::random::Random;
 use crate::world::World;
@@ -61,7 +61,7 @@ const MOST_COMMANDS: usize = 20;
 
 /// Opens a device that cannot be a disk, and fails unless that ends soon with an error that names the
 /// command.
-fn refused(bus: &Bus, device: &Scripted, gadget: usbfs2_gadget::Gadget) -> Result<DiskError> {
+fn refused(bus: &Bus, device: &Counted, gadget: usbfs2_gadget::Gadget) -> Result<DiskError> {
     let connected = World::Loopback(bus.clone()).connect(&gadget)?;
     let storage = MassStorage::open_blocking(&connected.device)?;
     let since = Instant::now();
@@ -88,15 +88,32 @@ fn refused(bus: &Bus, device: &Scripted, gadget: usbfs2_gadget::Gadget) -> Resul
     Ok(error)
 }
 
+/// A device that answers each command with transfers on bulk-in, and counts them.
+#[derive(Debug, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn commands(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 fn device_that(
     answer: impl Fn(&CommandBlockWrapper) -> Vec<Vec<u8>> + Send + Sync + 'static,
-) -> Result<(std::sync::Arc<Scripted>, usbfs2_gadget::Gadget)> {
-    let device = Scripted::new(move |bytes| {
+) -> Result<(Counted, usbfs2_gadget::Gadget)> {
+    let counted = Counted::default();
+    let commands = Arc::clone(&counted.0);
+    let device = ScriptedDisk::new(move |wire: &mut Wire<'_, '_>, bytes: &[u8]| {
+        commands.fetch_add(1, Ordering::SeqCst);
         // What is no command gets no answer.
-        CommandBlockWrapper::parse(bytes).map_or_else(|_| Vec::new(), |command| answer(&command))
+        let transfers = CommandBlockWrapper::parse(bytes)
+            .map_or_else(|_| Vec::new(), |command| answer(&command));
+        transfers
+            .iter()
+            .try_for_each(|transfer| wire.send(transfer))
     });
-    let gadget = World::gadget().function(device.clone()).build()?;
-    Ok((device, gadget))
+    let gadget = World::gadget().function(device).build()?;
+    Ok((counted, gadget))
 }
 
 fn expect_transport(error: &DiskError) -> Result<()> {

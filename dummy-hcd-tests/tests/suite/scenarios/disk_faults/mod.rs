@@ -1,9 +1,9 @@
 //! The mass-storage driver on disks that misbehave: faults on the wire, and devices that answer nonsense.
 
+mod any_device;
 mod bench;
 mod garbage;
 mod given_up;
-mod scripted;
 mod survived;
 mod unplugged;
 
@@ -15,6 +15,7 @@ pub(super) fn scenarios() -> Vec<(&'static str, FaultScenario)> {
         given_up::scenarios(),
         unplugged::scenarios(),
         garbage::scenarios(),
+        any_device::scenarios(),
     ]
     .concat()
 }
