@@ -58,8 +58,8 @@ static enum outcome outcome_of(int status, const struct usb_device *udev,
 }
 
 /*
- * A packet that failed brought nothing, and a short one would have ended the
- * transfer: what came before a bus error is whole packets. QEMU's UHCI counts
+ * A packet that failed or met a stall brought nothing, and a short one would
+ * have ended the transfer: what came before is whole packets. QEMU's UHCI counts
  * one byte of the failed packet all the same.
  */
 static void forget_failed_packet(const struct usbfs2_request *req)
@@ -129,7 +129,7 @@ void usbfs2_request_given_back(struct usbfs2_request *req, int status)
 	ssize_t result = 0;
 
 	outcome = outcome_of(status, pipe->dev->udev, &req->error);
-	if (outcome == SUSPECT || outcome == UNPLUGGED)
+	if (outcome != DONE && outcome != CANCELLED && status != -EOVERFLOW)
 		forget_failed_packet(req);
 	if (outcome == DONE && !is_behind_error(req) &&
 	    /* Pairs with the verdict: once over, its requests are in line. */

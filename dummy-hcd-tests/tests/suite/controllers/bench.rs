@@ -177,6 +177,12 @@ impl Plugged<'_> {
         remove(&mut self.bench.monitor(), &self.id)
     }
 
+    /// It went with the hub it was plugged into; the kernel may not have noticed yet.
+    pub(super) fn gone_along(&mut self) -> Result<()> {
+        self.is_in = false;
+        wait_removed(&mut self.bench.monitor(), &self.id)
+    }
+
     /// Plugs it in again after [`pull`](Self::pull).
     pub(super) fn plug_again(&mut self) -> Result<()> {
         let arguments = self.arguments.clone();
@@ -248,6 +254,10 @@ impl Drop for Medium {
 /// Pulls device `id` and waits until QEMU has let go of it.
 fn remove(monitor: &mut Monitor, id: &str) -> Result<()> {
     monitor.execute("device_del", json!({ "id": id }))?;
+    wait_removed(monitor, id)
+}
+
+fn wait_removed(monitor: &mut Monitor, id: &str) -> Result<()> {
     monitor.wait_event("DEVICE_DELETED", |data| data["device"] == id)?;
     Ok(())
 }
