@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -31,6 +31,10 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new(
             "command::a_keyboard_is_monitored_and_lit",
             keyboard_is_monitored_and_lit,
+        ),
+        Test::new(
+            "command::a_gamepad_does_what_lines_say_and_is_monitored",
+            gamepad_is_monitored,
         ),
         Test::new(
             "command::a_capture_shows_a_disk_on_usbfs2_to_wireshark",
@@ -183,6 +187,54 @@ fn keyboard_is_monitored_and_lit() -> Result<()> {
         .context("the lights stayed off")?;
     drop(connected);
     Ok(())
+}
+
+fn gamepad_is_monitored() -> Result<()> {
+    let child = usbfs2()?
+        .args(["gadget", "gamepad"])
+        .stdin(Stdio::piped())
+        .spawn()?;
+    let mut gadget = Running(child);
+    let mut lines = gadget.0.stdin.take().context("standard input is a pipe")?;
+    let device = SysfsDevice::wait(0)?;
+    device.wait_driver(0, "usbhid")?;
+    let name = device.name();
+
+    let list = succeed(&["hid", "list", "--json"])?;
+    let list: serde_json::Value = serde_json::from_slice(&list.stdout)?;
+    ensure!(
+        (&list[0]["device"], &list[0]["driver"]) == (&name.into(), &"usbhid".into()),
+        "{list}"
+    );
+    let info = succeed(&["hid", "info", name])?;
+    let info = String::from_utf8_lossy(&info.stdout).into_owned();
+    for part in [
+        "Game",
+        "input report, 12 bytes",
+        "Hat Switch",
+        "Null State",
+        "deg",
+    ] {
+        ensure!(info.contains(part), "no {part} in: {info}");
+    }
+
+    let monitor = usbfs2()?
+        .args(["hid", "monitor", name, "--json", "--count", "2"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    device.wait_driver(0, "usbfs2")?;
+    writeln!(lines, "left -1 0.5\nhat up-right")?;
+    let output = monitor.wait_with_output()?;
+    ensure!(output.status.success(), "hid monitor: {}", output.status);
+    let printed = String::from_utf8(output.stdout)?;
+    let last = printed.lines().last().unwrap_or_default();
+    let state: serde_json::Value = serde_json::from_str(last)?;
+    ensure!(
+        (&state["axes"]["X"]["value"], &state["hat_degrees"]) == (&(-32_767).into(), &45.into()),
+        "{state}"
+    );
+    drop(lines);
+    gadget.end()
 }
 
 fn capture_is_dissected() -> Result<()> {
