@@ -19,6 +19,7 @@ pub(crate) const VM_PACKAGES: &[&str] = &[
     "kmod",
     "make",
     "mount",
+    "perl",
     "qemu-system-x86",
     "util-linux",
     "xz-utils",
