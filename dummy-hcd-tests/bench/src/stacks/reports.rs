@@ -13,6 +13,10 @@ use super::{Transfers, bytes, host, whole};
 use crate::gadgets;
 use crate::target::Target;
 
+/// The reports hidraw keeps for a reader who is away (`HIDRAW_BUFFER_SIZE`). By default our driver keeps a second's,
+/// all of which `dummy_hcd` looks at in each tick, as no controller made of hardware does.
+const HIDRAW_DEPTH: usize = 64;
+
 pub(super) fn kernel(spec: &Spec, target: &Target) -> Result<Box<dyn Transfers>> {
     let file = OpenOptions::new()
         .read(true)
@@ -28,7 +32,7 @@ pub(super) fn kernel(spec: &Spec, target: &Target) -> Result<Box<dyn Transfers>>
 
 pub(super) fn ours(spec: &Spec, target: &Target) -> Result<Box<dyn Transfers>> {
     let hid = HidDevice::open_blocking(&host::device(target)?)?;
-    let reports = hid.reports()?;
+    let reports = hid.reports_with_depth(HIDRAW_DEPTH)?;
     Keyboard::open(
         spec,
         OurReports {
