@@ -1,7 +1,7 @@
 //! The FAT file system on a disk, with errors that say what to do.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use fatfs::{DirEntry, FileSystem, FsOptions};
@@ -37,7 +37,7 @@ impl Files {
         let mut sector = [0; 512];
         volume.clone().read_exact(&mut sector).map_err(explain)?;
         ensure!(partition::is_fat(&sector), partition::no_fat(&sector));
-        let position = io::Seek::rewind(&mut volume.clone());
+        let position = volume.clone().rewind();
         position.map_err(explain)?;
         let options = FsOptions::new()
             .update_accessed_date(false)
@@ -129,6 +129,40 @@ impl Files {
         let mut entries = entries.map_err(explain)?;
         entries.retain(|entry| !matches!(entry.short_file_name_as_bytes(), b"." | b".."));
         Ok((entries, start))
+    }
+
+    /// Makes a directory.
+    ///
+    /// The library gives the records `.` and `..` long names, and names the root's cluster in a directory of
+    /// the root's: fsck.vfat and the specification want neither, so they are written once more.
+    pub(crate) fn create_dir<'a>(
+        &self,
+        parent: &Directory<'a>,
+        name: &str,
+    ) -> Result<Directory<'a>> {
+        const LONG_NAME: u8 = 0x0f;
+        let made = parent.create_dir(name).map_err(explain)?;
+        let in_root = self.entries(parent)?.1 == self.entries(&self.root())?.1;
+        let Some(start) = self.entries(&made)?.1 else {
+            return Ok(made);
+        };
+        let mut volume = self.volume.clone();
+        let mut records = [[0; 32]; 4];
+        volume.seek(SeekFrom::Start(start)).map_err(explain)?;
+        volume
+            .read_exact(records.as_flattened_mut())
+            .map_err(explain)?;
+        let [long, own, other, mut above] = records;
+        if long[11] == LONG_NAME && other[11] == LONG_NAME {
+            if in_root {
+                above[20..22].fill(0);
+                above[26..28].fill(0);
+            }
+            let records = [own, above, [0; 32], [0; 32]];
+            volume.seek(SeekFrom::Start(start)).map_err(explain)?;
+            volume.write_all(records.as_flattened()).map_err(explain)?;
+        }
+        Ok(made)
     }
 
     /// Returns when all that was written is safe on the medium.

@@ -93,9 +93,8 @@ fn copy_all(
             Some(_) => bail!("{} is a file on the disk, and no directory", item.name),
             None => {
                 SourceTime::set(item.modified);
-                directory
-                    .create_dir(&item.name)
-                    .map_err(explain)
+                files
+                    .create_dir(directory, &item.name)
                     .with_context(|| cannot_make(&item.name))?
             }
         };

@@ -60,6 +60,15 @@ fn a_tree_goes_to_every_kind_of_fat_and_back() {
             "{fat:?}"
         );
         assert_eq!(bench.cat(":/TREE/inner/readme.txt").unwrap(), b"hello");
+        // `.` begins a directory, and no long name is in between.
+        let image = bench.image();
+        let record = image
+            .chunks(32)
+            .position(|it| it.starts_with(b".          "));
+        let at = record.unwrap() * 32;
+        assert!(at % block_size as usize == 0, "{fat:?}");
+        assert!(image[at + 32..].starts_with(b"..         "), "{fat:?}");
+        assert_eq!(image[at + 32 + 26..at + 32 + 28], [0, 0], "{fat:?}");
         assert_eq!(
             bench.ls(":/tree", None).unwrap(),
             [
