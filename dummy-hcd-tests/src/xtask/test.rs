@@ -23,6 +23,7 @@ use crate::{apt, bench, cache, checkpatch, manuals, module, progress, soak, vm};
 const SUITE_PACKAGES: &[&str] = &[
     "dosfstools",
     "e2fsprogs",
+    "fdisk",
     "gcc",
     "libc6-dev",
     "make",

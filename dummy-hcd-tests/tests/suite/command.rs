@@ -54,17 +54,17 @@ pub(crate) fn program() -> Result<OsString> {
     })
 }
 
-fn usbfs2() -> Result<Command> {
+pub(crate) fn usbfs2() -> Result<Command> {
     let mut command = Command::new(program()?);
     command.stdin(Stdio::null());
     Ok(command)
 }
 
-fn run(arguments: &[&str]) -> Result<Output> {
+pub(crate) fn run(arguments: &[&str]) -> Result<Output> {
     Ok(usbfs2()?.args(arguments).output()?)
 }
 
-fn succeed(arguments: &[&str]) -> Result<Output> {
+pub(crate) fn succeed(arguments: &[&str]) -> Result<Output> {
     let output = run(arguments)?;
     ensure!(
         output.status.success(),
@@ -75,16 +75,16 @@ fn succeed(arguments: &[&str]) -> Result<Output> {
 }
 
 /// A command that runs until it is asked to end; killed if a test fails before that.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn start(arguments: &[&str]) -> Result<Self> {
+    pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
         let child = usbfs2()?.args(arguments).spawn()?;
         Ok(Self(child))
     }
 
     /// Asks it to end, as a service manager would, and expects success.
-    fn end(mut self) -> Result<()> {
+    pub(crate) fn end(mut self) -> Result<()> {
         let pid = self.0.id().to_string();
         let kill = Command::new("kill").args(["-TERM", &pid]).status()?;
         ensure!(kill.success(), "kill: {kill}");
@@ -102,7 +102,7 @@ impl Drop for Running {
     }
 }
 
-fn path(path: &Path) -> Result<&str> {
+pub(crate) fn path(path: &Path) -> Result<&str> {
     path.to_str().context("a temporary file's name is UTF-8")
 }
 

@@ -11,6 +11,7 @@ mod command;
 mod composition;
 mod controllers;
 mod delegation;
+mod disk_files;
 mod endpoint_files;
 mod events;
 mod faults;
@@ -76,6 +77,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         kernel_hid::tests(),
         kernel_disks::tests(),
         command::tests(),
+        disk_files::tests(),
         transfers::tests(),
         claims::tests(),
         mount::tests(),
