@@ -9,9 +9,22 @@ use super::Rig;
 use crate::vendor::request;
 
 pub(super) fn run(rig: &mut Rig) -> Result<()> {
+    description(rig);
     settings(rig)?;
     endpoints(rig)?;
     transfers(rig)
+}
+
+/// What the host knows of the device before it asks anything.
+fn description(rig: &mut Rig) {
+    let device = rig.device().clone();
+    let info = device.info();
+    rig.note("speed", info.speed());
+    rig.note("device descriptor", info.device_descriptor());
+    rig.note("configurations", info.configurations());
+    rig.note("manufacturer", info.manufacturer());
+    rig.note("product", info.product());
+    rig.note("serial number", info.serial_number());
 }
 
 fn settings(rig: &mut Rig) -> Result<()> {
