@@ -2,7 +2,7 @@
 
 use usbfs2_hid::{HidDevice, HidError, Leds, ReportType};
 use usbfs2_host::Host;
-use usbfs2_loopback::Bus;
+use usbfs2_loopback::{Bus, EndpointSpec};
 use usbfs2_protocol::TransferType;
 
 use crate::HANG;
@@ -17,6 +17,7 @@ const DEVICE: [u8; 18] = [
 pub(crate) fn hid_driver(input: &[u8]) {
     let mut script = Script::new(input);
     let first = script.byte();
+    // A report each 8 ms: the driver keeps a second's transfers in flight, and queueing 9,000 takes the time of a run.
     let (boot, face) = (first & 1, first >> 1 & 7);
     let report_descriptor_length = script.byte();
     let control = script.counted().to_vec();
@@ -25,12 +26,15 @@ pub(crate) fn hid_driver(input: &[u8]) {
         9, 2, 34, 0, 1, 1, 0, 0x80, 50,
         9, 4, 0, 0, 1, 3, boot, boot, 0,
         9, 0x21, 0x11, 0x01, 0, 1, 0x22, report_descriptor_length, 0,
-        7, 5, 0x81, 3, 64, 0, 1,
+        7, 5, 0x81, 3, 64, 0, 7,
     ];
     let lines = Lines {
         device: DEVICE.to_vec(),
         configuration: configuration.to_vec(),
-        endpoints: vec![endpoint(0x81, TransferType::Interrupt, 64)],
+        endpoints: vec![EndpointSpec {
+            interval: 7,
+            ..endpoint(0x81, TransferType::Interrupt, 64)
+        }],
         control,
         data: script.some(usize::MAX).to_vec(),
     };
