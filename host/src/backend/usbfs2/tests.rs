@@ -93,6 +93,23 @@ fn more_transfers_than_fit_in_the_kernel_all_complete() {
 }
 
 #[test]
+fn a_queue_of_any_depth_is_with_the_kernel_before_anybody_waits() {
+    let (_mount, backend) = tree();
+    let interface = open(&backend).claim(0).unwrap();
+    for depth in [1, 4, 31, 33] {
+        let input = interface.endpoint_with_depth::<Bulk, In>(0x81, depth);
+        let mut input = input.unwrap();
+        input.submit_all((0..depth).map(|_| Buffer::with_capacity(512)));
+        // Takes back what was not started; ordinary files have answered the rest.
+        input.cancel_all();
+        for number in 0..depth {
+            let completion = input.wait(Some(SOON)).unwrap();
+            assert_eq!(completion.status, Ok(()), "{number} of {depth}");
+        }
+    }
+}
+
+#[test]
 fn a_cancelled_backlog_completes_after_what_the_kernel_has() {
     let (_mount, backend) = tree();
     let interface = open(&backend).claim(0).unwrap();
