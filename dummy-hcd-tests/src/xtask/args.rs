@@ -34,6 +34,8 @@ pub(crate) enum Action {
     Fuzz(FuzzOptions),
     /// Draws docs/demo.svg, the picture in the README, from a run of the demo
     Picture,
+    /// Asks sg3-utils and libiscsi's tests about our disk, and writes docs/scsi-conformance.md
+    Conformance(ConformanceOptions),
     /// Builds the module with W=1 and sparse for each kernel and runs checkpatch over it
     CheckModule(CheckModuleOptions),
 }
@@ -89,6 +91,17 @@ pub(crate) struct FuzzOptions {
     /// Put the figures into docs/fuzzing.md
     #[arg(long)]
     pub(crate) record: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConformanceOptions {
+    /// Kernel series of the VM
+    #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
+    pub(crate) kernel: String,
+
+    /// The usbfs2 command that is the disk; built when left out
+    #[arg(long, value_name = "FILE")]
+    pub(crate) command: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

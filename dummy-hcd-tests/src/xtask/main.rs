@@ -8,6 +8,7 @@ mod args;
 mod bench;
 mod cache;
 mod checkpatch;
+mod conformance;
 mod console;
 mod fuzz;
 mod guest;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Action::Soak(options) => soak::run(&options),
         Action::Fuzz(options) => fuzz::run(&options),
         Action::Picture => picture::run(),
+        Action::Conformance(options) => conformance::run(&options),
         Action::CheckModule(options) => test::run_module_checks(&options),
     };
     match outcome {

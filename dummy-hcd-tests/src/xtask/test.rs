@@ -17,7 +17,7 @@ use crate::args::{
 };
 use crate::kernel::Kernel;
 use crate::tally::{Tally, Tee};
-use crate::{apt, bench, cache, checkpatch, manuals, module, progress, soak, vm};
+use crate::{apt, bench, cache, checkpatch, conformance, manuals, module, progress, soak, vm};
 
 /// What the tests in the VM run, besides what the VM itself needs. The guest installs nothing.
 const SUITE_PACKAGES: &[&str] = &[
@@ -75,6 +75,7 @@ const RACING_CPUS: u8 = 2;
 /// returns the exit status.
 pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     apt::ensure_installed(SUITE_PACKAGES)?;
+    apt::ensure_installed(conformance::PACKAGES)?;
     apt::ensure_installed(apt::VM_PACKAGES)?;
     let mut tally = Tally::default();
     let everything = options.filter.is_empty();
@@ -89,6 +90,8 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     let command = build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
     run_suite(&mut tally, options, &command)?;
     if everything {
+        let conforms = conformance::check(&options.kernel, &command);
+        tally.check("SCSI conformance as in docs/scsi-conformance.md", conforms);
         make_tours(&mut tally, options, command)?;
         soak_shortly(&mut tally, options);
         tally.check(

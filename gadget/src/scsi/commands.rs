@@ -217,6 +217,7 @@ impl LogicalUnit {
                 })?;
             }
             StartStop { start, .. } => {
+                // What the host ejected is its owner's, who may be writing to it: the host cannot load it again.
                 if self.loaded().is_none() {
                     return Err(Sense::MEDIUM_NOT_PRESENT);
                 }
