@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use usbfs2_protocol::SetupPacket;
 use usbfs2_protocol::descriptor::{Bos, Configuration, Languages, StringDescriptor, Version};
 use usbfs2_protocol::standard::descriptor_type;
+use usbfs2_protocol::{SetupPacket, Speed};
 
 use crate::backend::OpenDevice;
 use crate::interface::list;
@@ -78,7 +78,9 @@ impl Device {
                 existing: list(configuration.interfaces.iter().map(|i| i.number)),
             })?;
         let claimed = self.shared.open.claim(configuration.value, number)?;
-        Interface::new(claimed, descriptor.clone()).map_err(|error| match error {
+        // Every system says; high speed is the likeliest for a device that came without.
+        let speed = self.shared.info.speed().unwrap_or(Speed::High);
+        Interface::new(claimed, descriptor.clone(), speed).map_err(|error| match error {
             AlternateSettingError::Disconnected => ClaimError::Disconnected,
             AlternateSettingError::Io(source) => ClaimError::Io { number, source },
             other => ClaimError::Io {

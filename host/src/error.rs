@@ -237,6 +237,14 @@ pub enum EndpointError {
         /// The endpoints there are.
         existing: String,
     },
+    /// This way to reach devices has no isochronous transfers.
+    #[error("endpoint {address} is isochronous, and {reason}")]
+    NoIsochronous {
+        /// The endpoint.
+        address: EndpointAddress,
+        /// What is missing, and what has it.
+        reason: &'static str,
+    },
     /// A data endpoint has one opener.
     #[error("endpoint {0} is already open: drop the other Endpoint, or wait for its program")]
     Busy(EndpointAddress),

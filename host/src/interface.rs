@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use usbfs2_protocol::descriptor::{self, AlternateSetting};
-use usbfs2_protocol::{EndpointAddress, SetupPacket};
+use usbfs2_protocol::{EndpointAddress, SetupPacket, Speed, TransferType};
 
 use crate::backend::Claimed;
 use crate::endpoint::DEFAULT_DEPTH;
 use crate::{
     AlternateSettingError, Endpoint, EndpointDirection, EndpointError, EndpointType,
-    IntoEndpointAddress, TransferError, Waiting, block_on, control,
+    IntoEndpointAddress, IsochronousEndpoint, TransferError, Waiting, block_on, control,
+    isochronous,
 };
 
 /// A claimed interface. Clones share the claim.
@@ -28,6 +29,7 @@ pub struct Interface {
 pub(crate) struct Shared {
     claimed: Box<dyn Claimed>,
     descriptor: descriptor::Interface,
+    speed: Speed,
     state: Mutex<State>,
 }
 
@@ -40,6 +42,7 @@ impl Interface {
     pub(crate) fn new(
         claimed: Box<dyn Claimed>,
         descriptor: descriptor::Interface,
+        speed: Speed,
     ) -> Result<Self, AlternateSettingError> {
         let state = Mutex::new(State {
             alternate_setting: claimed.alternate_setting()?,
@@ -49,6 +52,7 @@ impl Interface {
             shared: Arc::new(Shared {
                 claimed,
                 descriptor,
+                speed,
                 state,
             }),
         })
@@ -127,9 +131,40 @@ impl Interface {
         depth: u32,
     ) -> Result<Endpoint<T, D>, EndpointError> {
         let address = address.into_endpoint_address()?;
-        let (descriptor, lease) = self.shared.lease::<T, D>(address)?;
+        let (descriptor, lease) = self.shared.lease::<D>(address, T::TRANSFER_TYPE)?;
         let queue = self.shared.claimed.endpoint(&descriptor, depth)?;
         Ok(Endpoint::new(queue, descriptor, lease))
+    }
+
+    /// Opens an isochronous endpoint of the present alternate setting, of the direction the type parameter says.
+    ///
+    /// # Errors
+    /// As [`endpoint`](Self::endpoint), and [`EndpointError::NoIsochronous`] on usbfs.
+    pub fn isochronous_endpoint<D: EndpointDirection>(
+        &self,
+        address: impl IntoEndpointAddress,
+    ) -> Result<IsochronousEndpoint<D>, EndpointError> {
+        self.isochronous_endpoint_with_depth(address, isochronous::DEFAULT_DEPTH)
+    }
+
+    /// [`isochronous_endpoint`](Self::isochronous_endpoint), with `depth` requests held by the kernel at a time
+    /// instead of 64, as [`endpoint_with_depth`](Self::endpoint_with_depth) does for transfers.
+    ///
+    /// # Errors
+    /// As [`isochronous_endpoint`](Self::isochronous_endpoint).
+    pub fn isochronous_endpoint_with_depth<D: EndpointDirection>(
+        &self,
+        address: impl IntoEndpointAddress,
+        depth: u32,
+    ) -> Result<IsochronousEndpoint<D>, EndpointError> {
+        let address = address.into_endpoint_address()?;
+        let (descriptor, lease) = self.shared.lease::<D>(address, TransferType::Isochronous)?;
+        let queue = self
+            .shared
+            .claimed
+            .isochronous_endpoint(&descriptor, depth)?;
+        let speed = self.shared.speed;
+        Ok(IsochronousEndpoint::new(queue, descriptor, speed, lease))
     }
 
     /// Runs a control transfer, as [`Device::control`](crate::Device::control) does, for drivers that
@@ -229,13 +264,16 @@ impl Shared {
             })
     }
 
-    fn lease<T: EndpointType, D: EndpointDirection>(
+    fn lease<D: EndpointDirection>(
         self: &Arc<Self>,
         address: EndpointAddress,
+        asked: TransferType,
     ) -> Result<(descriptor::Endpoint, Lease), EndpointError> {
         // Under one lock, so that the alternate setting cannot change in between.
         let mut state = self.state();
-        let descriptor = self.find::<T, D>(state.alternate_setting, address)?.clone();
+        let descriptor = self
+            .find::<D>(state.alternate_setting, address, asked)?
+            .clone();
         if state.open.contains(&address) {
             return Err(EndpointError::Busy(address));
         }
@@ -244,10 +282,11 @@ impl Shared {
         Ok((descriptor, Lease { interface, address }))
     }
 
-    fn find<T: EndpointType, D: EndpointDirection>(
+    fn find<D: EndpointDirection>(
         &self,
         alternate_setting: u8,
         address: EndpointAddress,
+        asked: TransferType,
     ) -> Result<&descriptor::Endpoint, EndpointError> {
         let endpoints = match self.setting(alternate_setting) {
             Ok(setting) => setting.endpoints.as_slice(),
@@ -271,11 +310,11 @@ impl Shared {
                 existing: existing(),
             });
         }
-        if endpoint.transfer_type() != T::TRANSFER_TYPE {
+        if endpoint.transfer_type() != asked {
             return Err(EndpointError::WrongTransferType {
                 address,
                 actual: endpoint.transfer_type(),
-                asked: T::TRANSFER_TYPE,
+                asked,
                 existing: existing(),
             });
         }

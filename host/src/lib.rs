@@ -32,6 +32,8 @@
 //! | [`Interface`] | a claimed interface: alternate settings, its control transfers |
 //! | [`Endpoint<T, D>`] | a bulk or interrupt endpoint, IN or OUT: a queue of transfers |
 //! | [`Completion`] | a finished transfer: the buffer, the bytes moved, the status |
+//! | [`IsochronousEndpoint<D>`] | an isochronous endpoint: a queue of requests of many packets |
+//! | [`IsochronousCompletion`] | a finished request: the buffer, and what became of each packet |
 //!
 //! # Ways to reach devices
 //!
@@ -169,6 +171,7 @@ mod error;
 mod host;
 mod hub_port;
 mod interface;
+mod isochronous;
 pub mod mounts;
 mod transfer;
 mod waiting;
@@ -189,6 +192,9 @@ pub use error::{
 pub use host::{BackendKind, Host};
 pub use hub_port::HubPort;
 pub use interface::Interface;
+pub use isochronous::{
+    IsochronousCompletion, IsochronousEndpoint, IsochronousPacket, IsochronousTransfer, PacketError,
+};
 pub use transfer::{Completion, TransferError};
 pub use usbfs2_protocol as protocol;
 pub use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, Speed, TransferType};

@@ -78,6 +78,15 @@ pub enum TransferError {
     /// A request to the device by a process that was given interfaces of it alone.
     #[error("no permission: this process may ask only interfaces it has claimed, not the device")]
     PermissionDenied,
+    /// An isochronous request asked to start in a frame that is over.
+    #[error("the frame to start in is over: ask for a later one, or for none")]
+    Missed,
+    /// The bus has promised its time to other periodic endpoints (USB 2.0 5.6.4, 5.7.4).
+    #[error(
+        "the bus has no bandwidth left for this endpoint: select an alternate setting with smaller packets, \
+         or move a device to another host controller"
+    )]
+    NoBandwidth,
     /// Out of memory, or over a limit on locked or kernel memory.
     #[error("out of memory for the transfer: use fewer or smaller transfers")]
     NoMemory,
@@ -110,7 +119,9 @@ impl TransferError {
             Errno::BUSY => Self::Busy,
             Errno::PERM | Errno::ACCESS => Self::PermissionDenied,
             Errno::NOMEM => Self::NoMemory,
-            Errno::INVAL | Errno::BADF | Errno::MSGSIZE => Self::InvalidRequest,
+            Errno::XDEV => Self::Missed,
+            Errno::NOSPC => Self::NoBandwidth,
+            Errno::INVAL | Errno::BADF | Errno::MSGSIZE | Errno::FBIG => Self::InvalidRequest,
             _ => Self::Other(errno),
         }
     }
@@ -130,11 +141,12 @@ impl From<TransferError> for io::Error {
             TransferError::Stall => io::ErrorKind::BrokenPipe,
             TransferError::Overflow | TransferError::BusError => io::ErrorKind::InvalidData,
             TransferError::Cancelled => io::ErrorKind::ConnectionAborted,
-            TransferError::TimedOut => io::ErrorKind::TimedOut,
+            TransferError::TimedOut | TransferError::Missed => io::ErrorKind::TimedOut,
             TransferError::Disconnected => io::ErrorKind::NotConnected,
             TransferError::Busy => io::ErrorKind::ResourceBusy,
             TransferError::PermissionDenied => io::ErrorKind::PermissionDenied,
             TransferError::NoMemory => io::ErrorKind::OutOfMemory,
+            TransferError::NoBandwidth => io::ErrorKind::QuotaExceeded,
             TransferError::InvalidRequest => io::ErrorKind::InvalidInput,
             TransferError::Other(errno) => return Self::from_raw_os_error(errno),
         };
@@ -160,6 +172,9 @@ mod tests {
             (Errno::PERM, TransferError::PermissionDenied),
             (Errno::NOMEM, TransferError::NoMemory),
             (Errno::INVAL, TransferError::InvalidRequest),
+            (Errno::MSGSIZE, TransferError::InvalidRequest),
+            (Errno::XDEV, TransferError::Missed),
+            (Errno::NOSPC, TransferError::NoBandwidth),
             (
                 Errno::DQUOT,
                 TransferError::Other(Errno::DQUOT.raw_os_error()),

@@ -54,11 +54,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// The next completion of `queue`; `None` once `deadline` has passed or when nothing is pending.
-pub(crate) async fn next(
-    queue: &mut dyn InFlight,
+pub(crate) async fn next<C>(
+    queue: &mut (impl InFlight<C> + ?Sized),
     waiting: Waiting,
     deadline: Option<Instant>,
-) -> Option<Completion> {
+) -> Option<C> {
     if queue.pending() == 0 {
         return None;
     }

@@ -13,7 +13,8 @@ use usbfs2_protocol::descriptor::Endpoint;
 
 use crate::{
     AlternateSettingError, ClaimError, Completion, ConfigurationError, DeviceId, DeviceInfo,
-    EndpointError, HotplugEvent, ListError, OpenError, TransferError, WatchError,
+    EndpointError, HotplugEvent, IsochronousCompletion, IsochronousTransfer, ListError, OpenError,
+    TransferError, WatchError,
 };
 
 pub(crate) mod loopback;
@@ -56,6 +57,12 @@ pub(crate) trait Claimed: Debug + Send + Sync {
     fn set_alternate_setting(&self, alternate_setting: u8) -> Result<(), AlternateSettingError>;
     /// `depth` is how many transfers the system should hold at a time, where it needs to be told.
     fn endpoint(&self, endpoint: &Endpoint, depth: u32) -> Result<Box<dyn Queue>, EndpointError>;
+    /// As `endpoint`, for an isochronous one.
+    fn isochronous_endpoint(
+        &self,
+        endpoint: &Endpoint,
+        depth: u32,
+    ) -> Result<Box<dyn IsochronousQueue>, EndpointError>;
     /// Starts one control transfer.
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight>;
 }
@@ -65,13 +72,13 @@ pub(crate) trait Claimed: Debug + Send + Sync {
 /// Every buffer comes back in exactly one completion. The completion of a transfer that moved bytes
 /// is a success; see [`Completion::status`]. Dropping this cancels what is pending and releases its
 /// memory only when the system no longer writes to it.
-pub(crate) trait InFlight: Debug + Send {
+pub(crate) trait InFlight<C = Completion>: Debug + Send {
     /// Transfers started and not yet returned.
     fn pending(&self) -> usize;
     /// Called only while something is pending.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion>;
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<C>;
     /// `None` once the timeout has passed, or at once when nothing is pending.
-    fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion>;
+    fn wait(&mut self, timeout: Option<Duration>) -> Option<C>;
     /// Asks for every pending transfer to end soon; each still completes.
     fn cancel_all(&mut self);
 }
@@ -84,4 +91,11 @@ pub(crate) trait Queue: InFlight {
     fn set_zero_packet(&mut self, wanted: bool);
     /// Cancels what is pending, then clears the halt and the data toggle on both sides.
     fn clear_halt(&mut self) -> Result<(), TransferError>;
+}
+
+/// An open isochronous endpoint.
+pub(crate) trait IsochronousQueue: InFlight<IsochronousCompletion> {
+    /// Queues requests, in order and with as few system calls as the backend can. Their form has been checked: a
+    /// buffer to receive into has room for all packets, one to send is made up by them.
+    fn submit(&mut self, transfers: &mut dyn Iterator<Item = IsochronousTransfer>);
 }

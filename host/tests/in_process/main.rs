@@ -2,6 +2,7 @@
 
 mod claims;
 mod control;
+mod isochronous;
 mod listing;
 mod rig;
 mod streams;

@@ -102,6 +102,27 @@ impl Endpoint {
         }
     }
 
+    /// The bytes an interrupt or isochronous endpoint moves in a service interval at most: one packet at low
+    /// and full speed, up to three transactions at high speed, what the companion says above
+    /// (USB 2.0 5.6.3 and 5.9, USB 3.2 9.6.7). One packet where there is no companion that says anything.
+    #[doc(alias = "wBytesPerInterval")]
+    #[must_use]
+    pub const fn bytes_per_interval(&self, speed: Speed) -> u32 {
+        let packet = self.max_packet_size() as u32;
+        match (speed, self.companion) {
+            (Speed::Low | Speed::Full, _) => packet,
+            (Speed::High, _) => packet * self.transactions_per_microframe() as u32,
+            (Speed::Super | Speed::SuperPlus, Some(companion)) => {
+                if companion.bytes_per_interval == 0 {
+                    packet
+                } else {
+                    companion.bytes_per_interval as u32
+                }
+            }
+            (Speed::Super | Speed::SuperPlus, None) => packet,
+        }
+    }
+
     /// Appends the endpoint's descriptors as they travel.
     pub fn write_to(&self, to: &mut Vec<u8>) {
         let trailing = &self.trailing[..self.trailing.len().min(Self::MAX_TRAILING)];
@@ -249,6 +270,22 @@ mod tests {
         endpoint.max_packet_size_raw = 0x0a00;
         assert_eq!(endpoint.max_packet_size(), 512);
         assert_eq!(endpoint.transactions_per_microframe(), 2);
+    }
+
+    #[test]
+    fn an_interval_carries_what_the_speed_allows() {
+        let mut endpoint = endpoint(TransferType::Isochronous, 1);
+        endpoint.max_packet_size_raw = 0x1400;
+        let sizes = [Speed::Full, Speed::High, Speed::Super]
+            .map(|speed| endpoint.bytes_per_interval(speed));
+        assert_eq!(sizes, [1024, 3072, 1024]);
+        endpoint.companion = Some(SuperSpeedCompanion {
+            max_burst: 15,
+            attributes: 2,
+            bytes_per_interval: 49_152,
+        });
+        assert_eq!(endpoint.bytes_per_interval(Speed::Super), 49_152);
+        assert_eq!(endpoint.bytes_per_interval(Speed::High), 3072);
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use usbfs2_protocol::{EndpointAddress, SetupPacket};
 
 use super::queue::{BusEndpoint, BusTransfers};
 use super::{ANSWER_TIMEOUT, transfer_error};
-use crate::backend::{Claimed, InFlight, OpenDevice, Queue, Refused};
+use crate::backend::{Claimed, InFlight, IsochronousQueue, OpenDevice, Queue, Refused};
 use crate::{
     AlternateSettingError, ClaimError, ConfigurationError, DeviceInfo, EndpointError, TransferError,
 };
@@ -160,6 +160,17 @@ impl Claimed for ClaimedBusInterface {
             &self.device.device,
             endpoint.address,
         )))
+    }
+
+    fn isochronous_endpoint(
+        &self,
+        endpoint: &Endpoint,
+        _: u32,
+    ) -> Result<Box<dyn IsochronousQueue>, EndpointError> {
+        Err(EndpointError::NoIsochronous {
+            address: endpoint.address,
+            reason: "the in-process bus does not carry isochronous transfers yet",
+        })
     }
 
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {

@@ -13,7 +13,7 @@ use super::control::ControlTransfer;
 use super::endpoint::UsbfsEndpoint;
 use super::{io_error, request_error};
 use crate::backend::sysfs::SysfsDevice;
-use crate::backend::{Claimed, InFlight, OpenDevice, Queue};
+use crate::backend::{Claimed, InFlight, IsochronousQueue, OpenDevice, Queue};
 use crate::{AlternateSettingError, ClaimError, ConfigurationError, EndpointError};
 
 #[derive(Debug)]
@@ -138,6 +138,18 @@ impl Claimed for ClaimedUsbfs {
                 address,
                 source: io_error(error),
             },
+        })
+    }
+
+    fn isochronous_endpoint(
+        &self,
+        endpoint: &Endpoint,
+        _: u32,
+    ) -> Result<Box<dyn IsochronousQueue>, EndpointError> {
+        Err(EndpointError::NoIsochronous {
+            address: endpoint.address,
+            reason: "usbfs is reached through nusb, which has no isochronous transfers: load and mount the \
+                     usbfs2 module (modprobe usbfs2; mount -t usbfs2 usbfs2 /dev/usbfs2)",
         })
     }
 

@@ -16,7 +16,7 @@ use super::directory::{Directory, write_setting};
 use super::endpoint::EndpointFile;
 use super::permits_an_interface;
 use crate::backend::sysfs::configuration_value;
-use crate::backend::{Claimed, InFlight, OpenDevice, Queue, Refused};
+use crate::backend::{Claimed, InFlight, IsochronousQueue, OpenDevice, Queue, Refused};
 use crate::{
     AlternateSettingError, ClaimError, ConfigurationError, DeviceId, DeviceInfo, EndpointError,
     OpenError, TransferError,
@@ -224,6 +224,17 @@ impl Claimed for ClaimedUsbfs2 {
             })?;
         let queue = EndpointFile::new(SharedFile::new(file), address.direction(), depth);
         Ok(Box::new(queue.map_err(|error| io_error(error.into()))?))
+    }
+
+    fn isochronous_endpoint(
+        &self,
+        endpoint: &Endpoint,
+        _: u32,
+    ) -> Result<Box<dyn IsochronousQueue>, EndpointError> {
+        Err(EndpointError::NoIsochronous {
+            address: endpoint.address,
+            reason: "this version of the usbfs2 backend does not carry isochronous transfers",
+        })
     }
 
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {
