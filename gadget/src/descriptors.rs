@@ -136,14 +136,14 @@ pub(crate) fn string(model: &GadgetModel, index: u8, language: u16) -> Option<Ve
     Some(bytes)
 }
 
-/// A 7-byte endpoint descriptor (USB 2.0 9.6.6).
+/// The seven bytes all endpoint descriptors have (USB 2.0 9.6.6); gadgetfs takes no more of them.
 pub(crate) fn endpoint(request: &EndpointRequest, address: u8, speed: Speed) -> [u8; 7] {
     let [low, high] = request.max_packet_size.at(speed).to_le_bytes();
     [
         7,
         descriptor_type::ENDPOINT,
         address,
-        request.transfer_type.to_attributes(),
+        request.transfer_type.to_attributes() | request.synchronization,
         low,
         high,
         *request.interval.at(speed),
@@ -192,9 +192,16 @@ fn push_setting(
 ) {
     bytes.extend(setting.class_descriptors.iter().flatten());
     for one in &setting.endpoints {
-        let address = layout.get(function, one.index);
-        let address = address.map_or(0, |assigned| assigned.address.to_byte());
-        bytes.extend(endpoint(&one.request, address, speed));
+        let address = |index| {
+            let assigned = layout.get(function, index);
+            assigned.map_or(0, |assigned| assigned.address.to_byte())
+        };
+        let mut descriptor = endpoint(&one.request, address(one.index), speed).to_vec();
+        if let Some(audio) = one.request.audio {
+            descriptor.extend([audio.refresh, audio.synch_endpoint.map_or(0, address)]);
+            descriptor[0] = saturated(descriptor.len());
+        }
+        bytes.append(&mut descriptor);
         if speed >= Speed::Super {
             bytes.extend(companion(&one.request, speed));
         }

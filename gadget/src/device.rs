@@ -1,6 +1,7 @@
 //! The device behind endpoint 0: turns bus events into configurations, runs and answers.
 
 use std::io;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -8,6 +9,7 @@ use std::thread;
 use usbfs2_protocol::{Direction, RequestKind, SetupPacket};
 
 use crate::controller::{Controller, Event};
+use crate::describe::InterfaceHandle;
 use crate::endpoint::{Endpoint, Endpoints, Session};
 use crate::function::{ControlResponse, Function};
 use crate::gadget::{Gadget, GadgetModel};
@@ -22,19 +24,29 @@ pub(crate) struct Device<C> {
     pub(super) layout: Layout,
     pub(super) controller: C,
     pub(super) status: Arc<Status>,
+    runs: Vec<RunModel>,
+    /// By run.
     workers: Vec<Worker>,
     /// The value of the selected configuration, 0 for none.
     pub(super) configuration: u8,
     pub(super) remote_wakeup_enabled: bool,
     /// By interface number.
     pub(super) alternate_settings: Vec<u8>,
-    /// The current runs, by function; empty when not configured.
+    /// The current runs; empty when not configured.
     active: Vec<Active>,
     is_attached: bool,
     is_suspended: bool,
 }
 
-/// A function's current run.
+/// What is run together: a function, or one interface of it.
+#[derive(Debug, Clone)]
+struct RunModel {
+    function: usize,
+    /// Of the function's.
+    interfaces: Range<usize>,
+}
+
+/// A current run.
 struct Active {
     session: Session,
     /// By endpoint index.
@@ -51,10 +63,22 @@ impl<C: Controller> Device<C> {
         stopper: Box<dyn Stopper>,
     ) -> io::Result<Running> {
         let status = Arc::new(Status::new());
-        let workers = gadget
-            .functions
+        let functions = gadget.model.functions.iter().enumerate();
+        let runs: Vec<RunModel> = functions
+            .flat_map(|(function, model)| {
+                let runs = model.runs().into_iter();
+                runs.map(move |interfaces| RunModel {
+                    function,
+                    interfaces,
+                })
+            })
+            .collect();
+        let workers = runs
             .iter()
-            .map(|function| Worker::spawn(Arc::clone(function), Arc::clone(&status)))
+            .map(|run| {
+                let function = Arc::clone(&gadget.functions[run.function]);
+                Worker::spawn(function, Arc::clone(&status))
+            })
             .collect::<io::Result<Vec<_>>>()?;
         let interface_count = gadget
             .model
@@ -67,6 +91,7 @@ impl<C: Controller> Device<C> {
             layout,
             controller,
             status: Arc::clone(&status),
+            runs,
             workers,
             configuration: 0,
             remote_wakeup_enabled: false,
@@ -179,11 +204,12 @@ impl<C: Controller> Device<C> {
     /// Ends all runs. Idempotent.
     fn deconfigure(&mut self) {
         self.configuration = 0;
-        for (active, function) in self.active.drain(..).zip(&self.gadget.functions) {
+        for (active, run) in self.active.drain(..).zip(&self.runs) {
             active.session.disable();
             for pipe in active.pipes.into_iter().flatten() {
                 pipe.disable();
             }
+            let function = &self.gadget.functions[run.function];
             guard(&self.status, function, "disabled", (), || {
                 function.disabled()
             });
@@ -202,13 +228,13 @@ impl<C: Controller> Device<C> {
             return ControlResponse::Acknowledge;
         }
         self.alternate_settings.fill(0);
-        for function in 0..self.gadget.functions.len() {
+        for run in 0..self.runs.len() {
             self.active.push(Active {
                 session: Session::default(),
                 pipes: Vec::new(),
             });
-            if let Err(message) = self.start_run(function, None) {
-                let name = self.gadget.functions[function].name();
+            if let Err(message) = self.start_run(run, None) {
+                let name = self.gadget.functions[self.runs[run].function].name();
                 self.status.fail(Some(name), message);
                 self.deconfigure();
                 return ControlResponse::Stall;
@@ -218,8 +244,8 @@ impl<C: Controller> Device<C> {
         ControlResponse::Acknowledge
     }
 
-    /// Selects an alternate setting: the function's run ends and a new one starts. The endpoints of its
-    /// other interfaces stay enabled, since the host keeps their data toggles.
+    /// Selects an alternate setting: the run that the interface belongs to ends and a new one starts. The endpoints of
+    /// the function's other interfaces stay enabled, since the host keeps their data toggles.
     pub(super) fn set_interface(&mut self, number: u8, setting: u8) -> ControlResponse {
         let Some((function, index)) = self.interface(number) else {
             return ControlResponse::Stall;
@@ -229,7 +255,12 @@ impl<C: Controller> Device<C> {
             return ControlResponse::Stall;
         }
         self.alternate_settings[usize::from(number)] = setting;
-        let result = self.start_run(function, Some(index));
+        let mut runs = self.runs.iter();
+        let run = runs.position(|run| run.function == function && run.interfaces.contains(&index));
+        let result = match run {
+            Some(run) => self.start_run(run, Some(index)),
+            None => return ControlResponse::Stall,
+        };
         match result {
             Ok(()) => ControlResponse::Acknowledge,
             Err(message) => {
@@ -240,12 +271,16 @@ impl<C: Controller> Device<C> {
         }
     }
 
-    /// Ends the function's run, if there is one, enables the endpoints of its current alternate settings
-    /// and starts the next. With `only`, those of its other interfaces are taken over.
-    fn start_run(&mut self, function: usize, only: Option<usize>) -> Result<(), String> {
-        let Some(active) = self.active.get_mut(function) else {
+    /// Ends this run, if it is on, enables the endpoints of the current alternate settings and starts it again. With
+    /// `only`, those of its other interfaces are taken over.
+    fn start_run(&mut self, run: usize, only: Option<usize>) -> Result<(), String> {
+        let Some(active) = self.active.get_mut(run) else {
             return Err("the device is not configured".to_owned());
         };
+        let RunModel {
+            function,
+            interfaces: run_interfaces,
+        } = self.runs[run].clone();
         let old = std::mem::replace(
             active,
             Active {
@@ -260,7 +295,8 @@ impl<C: Controller> Device<C> {
         let model = &model.functions[function];
         let mut pipes: Vec<Option<Arc<dyn Pipe>>> = vec![None; model.endpoint_count];
         // An address may move from one alternate setting to another, so disable first.
-        for (index, interface) in model.interfaces.iter().enumerate() {
+        let interfaces = model.interfaces.iter().enumerate();
+        for (index, interface) in interfaces.filter(|(index, _)| run_interfaces.contains(index)) {
             let taken_over = only.is_some_and(|only| only != index);
             let settings = interface.alternate_settings.iter();
             for endpoint in settings.flat_map(|setting| &setting.endpoints) {
@@ -284,7 +320,11 @@ impl<C: Controller> Device<C> {
         let settings = self.current_settings(function);
         let mut endpoints: Vec<Option<Endpoint>> = Vec::new();
         endpoints.resize_with(model.endpoint_count, || None);
-        for (interface, setting) in model.interfaces.iter().zip(&settings) {
+        let interfaces = model.interfaces.iter().zip(&settings);
+        for (interface, setting) in interfaces
+            .skip(run_interfaces.start)
+            .take(run_interfaces.len())
+        {
             let setting = interface.alternate_settings.get(usize::from(*setting));
             for endpoint in setting.into_iter().flat_map(|setting| &setting.endpoints) {
                 let Some(assigned) = self.layout.get(function, endpoint.index) else {
@@ -304,12 +344,19 @@ impl<C: Controller> Device<C> {
             }
         }
 
-        let active = &mut self.active[function];
+        let active = &mut self.active[run];
         active.pipes = pipes;
-        self.workers[function].start(Endpoints {
+        let index = run_interfaces.start;
+        let interface = model.interfaces.get(index).map(|interface| {
+            // Both are below the limits that build() has checked.
+            let saturated = |number| u8::try_from(number).unwrap_or(u8::MAX);
+            InterfaceHandle::new(saturated(index), saturated(interface.number))
+        });
+        self.workers[run].start(Endpoints {
             speed: self.controller.speed(),
             endpoints,
             alternate_settings: settings,
+            interface: interface.filter(|_| model.independent_interfaces),
             session: active.session.clone(),
         });
         Ok(())

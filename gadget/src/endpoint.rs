@@ -24,6 +24,16 @@ pub enum EndpointError {
     /// The host sent more than the buffer holds, and the rest is lost.
     #[error("the host sent more than the buffer holds; read in multiples of the max packet size")]
     Overflow,
+    /// The host did not come for the isochronous packet in its service interval, or sent none. Not every
+    /// controller tells.
+    #[error("the service interval passed without the packet")]
+    Missed,
+    /// Isochronous endpoints are never halted (USB 2.0 5.6.5).
+    #[error("endpoint {address} is isochronous, which cannot be halted")]
+    NoHalt {
+        /// The endpoint.
+        address: EndpointAddress,
+    },
     /// `read` on an IN endpoint or `write` on an OUT endpoint.
     #[error(
         "endpoint {address} is {}: {}", .address.direction(),
@@ -80,6 +90,8 @@ pub struct Endpoints {
     pub(crate) endpoints: Vec<Option<Endpoint>>,
     /// Of the function's interfaces, in order.
     pub(crate) alternate_settings: Vec<u8>,
+    /// The one this run is of.
+    pub(crate) interface: Option<InterfaceHandle>,
     pub(crate) session: Session,
 }
 
@@ -101,6 +113,13 @@ impl Endpoints {
     pub fn alternate_setting(&self, interface: InterfaceHandle) -> u8 {
         let setting = self.alternate_settings.get(interface.index());
         setting.copied().unwrap_or_default()
+    }
+
+    /// The interface that this run is of, where the function has [independent
+    /// interfaces](crate::FunctionBuilder::independent_interfaces); `None` for a run of the whole function.
+    #[must_use]
+    pub fn interface(&self) -> Option<InterfaceHandle> {
+        self.interface
     }
 
     /// The speed the host runs the device at.
@@ -143,7 +162,8 @@ impl Endpoint {
         self.transfer_type
     }
 
-    /// The largest packet at the current speed, in bytes.
+    /// The largest packet at the current speed, in bytes; of an isochronous endpoint, all that a service interval
+    /// carries.
     #[must_use]
     #[doc(alias = "wMaxPacketSize")]
     pub fn max_packet_size(&self) -> usize {
@@ -156,6 +176,11 @@ impl Endpoint {
     /// An empty buffer on an IN endpoint sends a zero-length packet, which ends a transfer whose length is a
     /// multiple of the max packet size. A read ends with a short packet; ask for a multiple of the max
     /// packet size, since what the host sends beyond the buffer is lost ([`EndpointError::Overflow`]).
+    ///
+    /// On an isochronous endpoint a transfer is the one packet of a service interval, at most
+    /// [`max_packet_size`](Endpoint::max_packet_size) bytes, in intervals that follow one another for as long as
+    /// transfers are queued. One queued while the host asks for nothing waits until it does; an interval without one
+    /// carries nothing. So keep as many submitted as the function's thread may at worst be late.
     ///
     /// Never fails: whatever is wrong becomes the transfer's completion. Each submission completes
     /// exactly once, in order.
@@ -231,9 +256,14 @@ impl Endpoint {
     /// follows when the host collects the packet within 100 ms, and else is left out.
     ///
     /// # Errors
-    /// [`EndpointError::Pending`] with writes pending on an IN endpoint, [`EndpointError::Disabled`], or
-    /// what the kernel said.
+    /// [`EndpointError::Pending`] with writes pending on an IN endpoint, [`EndpointError::NoHalt`],
+    /// [`EndpointError::Disabled`], or what the kernel said.
     pub fn set_halt(&mut self) -> Result<(), EndpointError> {
+        if self.transfer_type == TransferType::Isochronous {
+            return Err(EndpointError::NoHalt {
+                address: self.address,
+            });
+        }
         let pending = self.pending();
         if pending > 0 && self.address.direction() == Direction::In {
             return Err(EndpointError::Pending { pending });

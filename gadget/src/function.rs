@@ -37,6 +37,9 @@ pub trait Function: Send + Sync + 'static {
     /// one of the function's interfaces, with the endpoints of the current alternate settings. A run
     /// whose endpoints are disabled again before it could start is left out.
     ///
+    /// With [independent interfaces](FunctionBuilder::independent_interfaces) each has runs of its own, on threads
+    /// of their own, and SET_INTERFACE ends and starts that interface's alone.
+    ///
     /// Returns when the endpoints report [`EndpointError::Disabled`], which ends the run without being
     /// a failure: `?` on every endpoint call is right. A function without endpoints returns at once, or
     /// waits until [`disabled`](Function::disabled).
@@ -50,7 +53,8 @@ pub trait Function: Send + Sync + 'static {
     /// The endpoints have just been disabled: the host is gone, reset the device, or deconfigured it.
     ///
     /// Endpoint calls wake by themselves; this is for a function whose `run` sleeps on something of its
-    /// own, such as a condition variable. Set what it waits for, notify it, and return.
+    /// own, such as a condition variable. Set what it waits for, notify it, and return. With independent
+    /// interfaces it is called for each run, which [`Endpoints::session`] tells apart.
     fn disabled(&self) {}
 
     /// The bus was reset or unplugged: forget state that the specification ties to it, such as HID's

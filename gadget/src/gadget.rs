@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use usbfs2_protocol::Speed;
+use usbfs2_protocol::{Speed, TransferType};
 
 use crate::check::{self, DescriptorProblems, Problem, Target};
 use crate::describe::{FunctionBuilder, FunctionModel, InterfaceClass, Strings};
@@ -63,6 +63,11 @@ impl GadgetModel {
 
     pub(crate) fn supports(&self, speed: Speed) -> bool {
         (self.slowest..=self.fastest).contains(&speed)
+    }
+
+    pub(crate) fn has_isochronous(&self) -> bool {
+        let mut endpoints = self.functions.iter().flat_map(FunctionModel::endpoints);
+        endpoints.any(|endpoint| endpoint.request.transfer_type == TransferType::Isochronous)
     }
 }
 

@@ -143,7 +143,9 @@ impl Chooser<'_> {
             .enumerate()
             .filter(|&(place, candidate)| {
                 self.taken[place].is_none()
-                    && candidate.suits(direction, endpoint.request.transfer_type)
+                    && self
+                        .udc
+                        .suits(candidate, direction, endpoint.request.transfer_type)
             })
             // The first of the most specific ones.
             .min_by_key(|(_, candidate)| usize::MAX - candidate.specificity())?;

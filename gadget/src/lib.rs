@@ -122,7 +122,8 @@
 //! # Threads
 //!
 //! A started gadget has one thread for endpoint 0, which calls [`Function::control`], and one for each
-//! function, which calls [`Function::run`]; in the kernel each enabled endpoint has one more. A function that
+//! function, or for each of its [independent interfaces](FunctionBuilder::independent_interfaces), which calls
+//! [`Function::run`]; in the kernel each enabled endpoint has one more. A function that
 //! fails, panics or dawdles is reported by [`Running::failures`] and holds up neither endpoint 0 nor
 //! the others. [`Running::stop`], and dropping it, waits for all of them.
 //!
@@ -136,6 +137,10 @@
 //!   a thread, ended by the signal `SIGRTMAX - 1`, one at a time for each endpoint. What is submitted beyond
 //!   waits in user space: prefer few large transfers (up to 4 MiB, from kernel memory in one piece, so
 //!   rather 64 KiB) to many small ones.
+//! - Isochronous endpoints have one packet with the controller at a time for the same reason. A thread at
+//!   real-time priority, where it may, brings the next one as soon as that has moved, which must be within the service
+//!   interval: 1 ms is comfortable, 125 us is not. Whether dummy_hcd has such endpoints is looked up for gadgets
+//!   that need them.
 //! - It acknowledges OUT requests with data before the function sees them: see [`Function::control`]. The
 //!   thread of endpoint 0 runs at real-time priority where it may, to be in time.
 //! - It does not tell whether a halt succeeded: see [`Endpoint::set_halt`].

@@ -2,8 +2,11 @@
 
 use usbfs2_protocol::{Direction, TransferType};
 
+/// The controller dummy_hcd makes.
+const DUMMY_UDC: &str = "dummy_udc";
+
 /// dummy_hcd's endpoints, read from 6.12, in its own order. The isochronous ones of its table
-/// are commented out in the kernel: dummy_hcd carries no isochronous transfer.
+/// are commented out in the kernel: as it comes, dummy_hcd carries no isochronous transfer.
 const DUMMY_HCD: [&str; 24] = [
     "ep1in-bulk",
     "ep2out-bulk",
@@ -31,12 +34,21 @@ const DUMMY_HCD: [&str; 24] = [
     "ep-mout",
 ];
 
+/// What dummy_hcd has besides where isochronous transfers were added to it.
+const DUMMY_HCD_ISOCHRONOUS: [&str; 6] = [
+    "ep3in-iso",
+    "ep4out-iso",
+    "ep8in-iso",
+    "ep9out-iso",
+    "ep13in-iso",
+    "ep14out-iso",
+];
+
 /// A device controller: its name, its speed and its endpoints besides 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Udc {
     name: String,
     endpoints: Vec<UdcEndpoint>,
-    carries_isochronous: bool,
 }
 
 /// One endpoint of a controller. Controllers say in the name what an endpoint can do; what the name
@@ -136,28 +148,28 @@ impl Udc {
     /// dummy_hcd's controller as Debian ships it: 12 IN and 12 OUT endpoints, none isochronous.
     #[must_use]
     pub fn dummy_hcd() -> Self {
-        Self {
-            // Its generic endpoints would accept the descriptor; the transfers get EINVAL on the host.
-            carries_isochronous: false,
-            ..Self::from_endpoint_names("dummy_udc", DUMMY_HCD)
-        }
+        Self::from_endpoint_names(DUMMY_UDC, DUMMY_HCD)
     }
 
-    /// The in-process bus: every number in both directions, of any type but isochronous.
+    /// dummy_hcd's controller with isochronous transfers, as `cargo xtask vm --isochronous` builds it: three
+    /// endpoints more in each direction.
+    #[must_use]
+    pub fn dummy_hcd_isochronous() -> Self {
+        let names = DUMMY_HCD.into_iter().chain(DUMMY_HCD_ISOCHRONOUS);
+        Self::from_endpoint_names(DUMMY_UDC, names)
+    }
+
+    /// The in-process bus: every number in both directions, of any type.
     #[must_use]
     pub fn loopback() -> Self {
         let names = (1..=15).flat_map(|number| [format!("ep{number}in"), format!("ep{number}out")]);
-        Self {
-            carries_isochronous: false,
-            ..Self::from_endpoint_names("the in-process bus", names)
-        }
+        Self::from_endpoint_names("the in-process bus", names)
     }
 
     /// FunctionFS's endpoints, which stand for the controller's: every number in both directions, of any type.
     pub(crate) fn functionfs() -> Self {
         Self {
             name: "FunctionFS".to_owned(),
-            carries_isochronous: true,
             ..Self::loopback()
         }
     }
@@ -175,14 +187,14 @@ impl Udc {
                 .into_iter()
                 .filter_map(|endpoint| UdcEndpoint::parse(endpoint.as_ref()))
                 .collect(),
-            carries_isochronous: true,
         }
     }
 
-    /// The controller's endpoints where its name is enough to know them: `dummy_udc`.
+    /// The controller's endpoints where its name is enough to know them: `dummy_udc`, which may have isochronous
+    /// ones besides ([`dummy_hcd_isochronous`](Self::dummy_hcd_isochronous)).
     #[must_use]
     pub fn known(name: &str) -> Option<Self> {
-        (name == "dummy_udc").then(Self::dummy_hcd)
+        (name == DUMMY_UDC).then(Self::dummy_hcd)
     }
 
     /// The controller's name, which on gadgetfs is that of endpoint 0's file.
@@ -194,7 +206,26 @@ impl Udc {
     /// Whether isochronous transfers work at all.
     #[must_use]
     pub fn carries_isochronous(&self) -> bool {
-        self.carries_isochronous
+        let mut endpoints = self.endpoints.iter();
+        endpoints.any(|endpoint| {
+            [Direction::In, Direction::Out]
+                .into_iter()
+                .any(|direction| self.suits(endpoint, direction, TransferType::Isochronous))
+        })
+    }
+
+    /// Whether an endpoint of this direction and type can live on this one of the controller's.
+    pub(crate) fn suits(
+        &self,
+        endpoint: &UdcEndpoint,
+        direction: Direction,
+        transfer_type: TransferType,
+    ) -> bool {
+        // dummy_hcd's generic endpoints would accept the descriptor and then carry nothing.
+        let is_refused = transfer_type == TransferType::Isochronous
+            && endpoint.transfer_type.is_none()
+            && self.name == DUMMY_UDC;
+        !is_refused && endpoint.suits(direction, transfer_type)
     }
 
     /// The endpoints, in the controller's order.
@@ -253,12 +284,24 @@ mod tests {
     fn dummy_hcd_has_twelve_endpoints_each_way() {
         let udc = Udc::dummy_hcd();
         for direction in [Direction::In, Direction::Out] {
-            let count = udc
-                .endpoints()
-                .iter()
-                .filter(|endpoint| endpoint.direction() == Some(direction))
-                .count();
-            assert_eq!(count, 12, "{direction}");
+            assert_eq!(count(&udc, direction), 12, "{direction}");
+            assert_eq!(count(&Udc::dummy_hcd_isochronous(), direction), 15);
         }
+    }
+
+    fn count(udc: &Udc, direction: Direction) -> usize {
+        let endpoints = udc.endpoints().iter();
+        endpoints
+            .filter(|endpoint| endpoint.direction() == Some(direction))
+            .count()
+    }
+
+    #[test]
+    fn generic_endpoints_of_dummy_hcd_carry_nothing_isochronous() {
+        assert!(!Udc::dummy_hcd().carries_isochronous());
+        assert!(Udc::dummy_hcd_isochronous().carries_isochronous());
+        assert!(Udc::loopback().carries_isochronous());
+        assert!(Udc::from_endpoint_names("fsl-usb2-udc", ["ep1in"]).carries_isochronous());
+        assert!(!Udc::from_endpoint_names("pl110", ["ep1in-bulk"]).carries_isochronous());
     }
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use aio_rs::Buffer;
 use rustix::io::Errno;
-use usbfs2_protocol::{Direction, EndpointAddress};
+use usbfs2_protocol::{Direction, EndpointAddress, TransferType};
 
-use super::sys::{INTERRUPT_INTERVAL, IoThread};
+use super::sys::{INTERRUPT_INTERVAL, IoThread, come_first};
 use crate::endpoint::{Completion, EndpointError};
 use crate::pipe::Pipe;
 
@@ -24,6 +24,8 @@ const LONGEST_TRANSFER: usize = 4 << 20;
 pub(crate) struct EndpointFile {
     pub(crate) file: Arc<File>,
     pub(crate) address: EndpointAddress,
+    pub(crate) transfer_type: TransferType,
+    /// Of an isochronous endpoint, all bytes of a service interval.
     pub(crate) max_packet_size: usize,
     /// Set when the kernel says that the endpoint is disabled, and shared by the endpoints of one
     /// configuration: a file that outlives the configuration must not serve an old run in the next one.
@@ -42,6 +44,7 @@ pub(crate) struct FilePipe {
 #[derive(Debug)]
 struct Shared {
     direction: Direction,
+    is_isochronous: bool,
     max_packet_size: usize,
     is_disabled: Arc<AtomicBool>,
     state: Mutex<PipeState>,
@@ -84,6 +87,7 @@ impl FilePipe {
         let file = Arc::clone(&endpoint.file);
         let shared = Arc::new(Shared {
             direction: endpoint.address.direction(),
+            is_isochronous: endpoint.transfer_type == TransferType::Isochronous,
             max_packet_size: endpoint.max_packet_size,
             is_disabled: Arc::clone(&endpoint.is_disabled),
             state: Mutex::new(PipeState {
@@ -99,7 +103,13 @@ impl FilePipe {
         });
         let thread = IoThread::spawn(format!("usb {}", endpoint.address), {
             let shared = Arc::clone(&shared);
-            move || shared.serve(&file)
+            move || {
+                if shared.is_isochronous {
+                    // The packet that follows has to be with the controller before its service interval begins.
+                    come_first();
+                }
+                shared.serve(&file);
+            }
         })?;
         shared.lock().active = Some(Active { endpoint, thread });
         Ok(Self { shared })
@@ -151,11 +161,12 @@ impl Shared {
             Direction::In => buffer.len(),
             Direction::Out => buffer.requested_length(),
         };
-        if length > LONGEST_TRANSFER {
-            return Err(EndpointError::TooLong {
-                length,
-                limit: LONGEST_TRANSFER,
-            });
+        let limit = match (self.is_isochronous, self.direction) {
+            (true, Direction::In) => self.max_packet_size,
+            _ => LONGEST_TRANSFER,
+        };
+        if length > limit {
+            return Err(EndpointError::TooLong { length, limit });
         }
         loop {
             if self.is_disabled.load(Ordering::SeqCst) {
@@ -291,6 +302,8 @@ fn transfer_error(errno: Errno) -> EndpointError {
         Errno::SHUTDOWN | Errno::NODEV | Errno::NOENT => EndpointError::Disabled,
         Errno::INTR | Errno::CONNRESET => EndpointError::Cancelled,
         Errno::OVERFLOW => EndpointError::Overflow,
+        // So controllers say for isochronous packets (dwc3, chipidea).
+        Errno::XDEV | Errno::NODATA => EndpointError::Missed,
         errno => EndpointError::Io(errno.into()),
     }
 }

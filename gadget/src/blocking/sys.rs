@@ -138,7 +138,9 @@ pub(crate) fn come_first() {
     let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
     if result != 0 {
         let error = io::Error::last_os_error();
-        log::debug!("endpoint 0 is served at ordinary priority: {error}");
+        let thread = thread::current();
+        let name = thread.name().unwrap_or("a thread");
+        log::debug!("{name} runs at ordinary priority: {error}");
     }
 }
 

@@ -2,7 +2,6 @@
 
 use usbfs2_protocol::{Speed, TransferType};
 
-use super::everywhere::endpoint_place;
 use super::functionfs::functionfs;
 use super::{Place, Problem, ProblemKind, check_everywhere};
 use crate::descriptors;
@@ -39,12 +38,8 @@ pub(crate) fn check(model: &GadgetModel, target: &Target) -> Vec<Problem> {
             }
             let udc = Udc::loopback();
             problems.extend(endpoints(model, &udc).err().unwrap_or_default());
-            problems.extend(isochronous(model, &udc));
         }
-        Target::Gadgetfs(udc) => {
-            gadgetfs(model, udc, &mut problems);
-            problems.extend(isochronous(model, udc));
-        }
+        Target::Gadgetfs(udc) => gadgetfs(model, udc, &mut problems),
         Target::Functionfs => functionfs(model, &mut problems),
     }
     problems
@@ -56,7 +51,7 @@ pub(crate) fn endpoints(model: &GadgetModel, udc: &Udc) -> Result<Layout, Vec<Pr
         let suitable = |one: &crate::layout::NoEndpointLeft| {
             udc.endpoints()
                 .iter()
-                .filter(|endpoint| endpoint.suits(one.direction, one.transfer_type))
+                .filter(|endpoint| udc.suits(endpoint, one.direction, one.transfer_type))
                 .count()
         };
         missing
@@ -68,32 +63,20 @@ pub(crate) fn endpoints(model: &GadgetModel, udc: &Udc) -> Result<Layout, Vec<Pr
                     direction: one.direction,
                     transfer_type: one.transfer_type,
                 },
-                kind: ProblemKind::NoEndpointLeft {
-                    udc: udc.name().to_owned(),
-                    suitable: suitable(one),
+                kind: match one.transfer_type {
+                    TransferType::Isochronous if !udc.carries_isochronous() => {
+                        ProblemKind::NoIsochronous {
+                            udc: udc.name().to_owned(),
+                        }
+                    }
+                    _ => ProblemKind::NoEndpointLeft {
+                        udc: udc.name().to_owned(),
+                        suitable: suitable(one),
+                    },
                 },
             })
             .collect()
     })
-}
-
-/// The isochronous endpoints, where the controller has no such transfers.
-fn isochronous(model: &GadgetModel, udc: &Udc) -> Vec<Problem> {
-    if udc.carries_isochronous() {
-        return Vec::new();
-    }
-    let functions = model.functions.iter();
-    let endpoints =
-        functions.flat_map(|function| function.endpoints().map(move |one| (function, one)));
-    endpoints
-        .filter(|(_, endpoint)| endpoint.request.transfer_type == TransferType::Isochronous)
-        .map(|(function, endpoint)| Problem {
-            place: endpoint_place(function, endpoint),
-            kind: ProblemKind::NoIsochronous {
-                udc: udc.name().to_owned(),
-            },
-        })
-        .collect()
 }
 
 fn gadgetfs(model: &GadgetModel, udc: &Udc, problems: &mut Vec<Problem>) {

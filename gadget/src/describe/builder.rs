@@ -99,6 +99,14 @@ impl<'a> FunctionBuilder<'a> {
         self
     }
 
+    /// Gives each interface a run of its own: [`Function::run`](crate::Function::run) is called for each, on a thread of
+    /// its own, with that interface's endpoints ([`Endpoints::interface`](crate::Endpoints::interface)). So SET_INTERFACE
+    /// of one disturbs no transfer of another, as it must not where each is a stream.
+    pub fn independent_interfaces(&mut self) -> &mut Self {
+        self.function.independent_interfaces = true;
+        self
+    }
+
     /// Adds a string and returns its index, for class-specific descriptors that name one.
     pub fn string(&mut self, text: &str) -> u8 {
         self.strings.add(text)

@@ -55,7 +55,18 @@ pub struct EndpointRequest {
     pub(crate) transfer_type: TransferType,
     pub(crate) max_packet_size: PerSpeed<u16>,
     pub(crate) interval: PerSpeed<u8>,
+    /// Bits 2 to 5 of bmAttributes.
+    pub(crate) synchronization: u8,
+    pub(crate) audio: Option<AudioExtension>,
     pub(crate) class_descriptors: Vec<Vec<u8>>,
+}
+
+/// What an endpoint descriptor of Audio 1.0 has beyond the seven bytes (UAC1 4.6.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AudioExtension {
+    pub(crate) refresh: u8,
+    /// The index in the function of the endpoint that `bSynchAddress` names.
+    pub(crate) synch_endpoint: Option<usize>,
 }
 
 impl EndpointRequest {
@@ -71,6 +82,8 @@ impl EndpointRequest {
                 super_speed: 1024,
             },
             interval: PerSpeed::all(0),
+            synchronization: 0,
+            audio: None,
             class_descriptors: Vec::new(),
         }
     }
@@ -88,12 +101,17 @@ impl EndpointRequest {
                 high: microframe_exponent(interval),
                 super_speed: microframe_exponent(interval),
             },
+            synchronization: 0,
+            audio: None,
             class_descriptors: Vec::new(),
         }
     }
 
     /// An isochronous endpoint of `max_packet_size` bytes a service interval: 1 ms to 32.768 s at full
     /// speed, 125 us to 4.096 s above, in powers of two (rounded down).
+    ///
+    /// Each submission is the packet of one service interval. More than 1024 bytes, at high speed alone, take
+    /// [`max_packet_sizes`](Self::max_packet_sizes).
     #[must_use]
     pub fn isochronous(direction: Direction, max_packet_size: u16, interval: Duration) -> Self {
         Self {
@@ -124,6 +142,28 @@ impl EndpointRequest {
         self
     }
 
+    /// How an isochronous endpoint keeps time, and what for: bits 2 to 5 of `bmAttributes`, the others left as they
+    /// are (USB 2.0 table 9-13).
+    #[must_use]
+    #[doc(alias = "bmAttributes")]
+    pub fn synchronization(mut self, attributes: u8) -> Self {
+        self.synchronization = attributes & 0x3c;
+        self
+    }
+
+    /// Makes the descriptor the nine bytes of Audio 1.0 (UAC1 4.6.1.1): `bRefresh`, and as `bSynchAddress` the address
+    /// of the function's endpoint of this index, or 0.
+    #[must_use]
+    #[doc(alias = "bRefresh")]
+    #[doc(alias = "bSynchAddress")]
+    pub fn audio_extension(mut self, refresh: u8, synch_endpoint: Option<usize>) -> Self {
+        self.audio = Some(AudioExtension {
+            refresh,
+            synch_endpoint,
+        });
+        self
+    }
+
     /// Adds a class-specific descriptor behind the endpoint's own: all its bytes, length and type
     /// first.
     #[must_use]
@@ -132,9 +172,15 @@ impl EndpointRequest {
         self
     }
 
-    /// Bytes a packet holds at this speed: bits 0 to 10 of wMaxPacketSize (USB 2.0 9.6.6).
+    /// Bytes a packet holds at this speed: bits 0 to 10 of wMaxPacketSize (USB 2.0 9.6.6). An isochronous one, which
+    /// is all that moves in a service interval, has bits 11 and 12 more transactions of as many bytes.
     pub(crate) fn packet_size_at(&self, speed: Speed) -> u16 {
-        self.max_packet_size.at(speed) & 0x07ff
+        let raw = *self.max_packet_size.at(speed);
+        let transactions = match (self.transfer_type, speed) {
+            (TransferType::Isochronous, Speed::High) => 1 + (raw >> 11 & 0b11),
+            _ => 1,
+        };
+        (raw & 0x07ff) * transactions
     }
 }
 
@@ -171,6 +217,23 @@ mod tests {
         assert_eq!(every(Duration::from_millis(10)), expect(10, 7));
         assert_eq!(every(Duration::from_secs(3600)), expect(255, 16));
         assert_eq!(every(Duration::ZERO), expect(0, 0));
+    }
+
+    #[test]
+    fn an_isochronous_packet_is_all_transactions_of_its_microframe() {
+        let sizes = PerSpeed {
+            full: 1023,
+            high: 2 << 11 | 1024,
+            super_speed: 1024,
+        };
+        let every = Duration::from_micros(125);
+        let isochronous =
+            EndpointRequest::isochronous(Direction::In, 0, every).max_packet_sizes(sizes);
+        let speeds = [Speed::Full, Speed::High, Speed::Super];
+        let packet_sizes = |request: &EndpointRequest| speeds.map(|s| request.packet_size_at(s));
+        assert_eq!(packet_sizes(&isochronous), [1023, 3072, 1024]);
+        let interrupt = EndpointRequest::interrupt(Direction::In, 0, every).max_packet_sizes(sizes);
+        assert_eq!(packet_sizes(&interrupt), [1023, 1024, 1024]);
     }
 
     #[test]

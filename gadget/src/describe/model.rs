@@ -1,5 +1,7 @@
 //! The declared gadget, before endpoints have addresses.
 
+use std::ops::Range;
+
 use super::{EndpointRequest, InterfaceClass};
 
 /// String descriptors, by index (USB 2.0 9.6.7). Index 0 lists the languages.
@@ -39,11 +41,23 @@ pub(crate) struct FunctionModel {
     pub(crate) name: String,
     pub(crate) interfaces: Vec<InterfaceModel>,
     pub(crate) association: Option<AssociationModel>,
+    /// Each interface has a run of its own.
+    pub(crate) independent_interfaces: bool,
     /// How many endpoints were asked for, over all alternate settings.
     pub(crate) endpoint_count: usize,
 }
 
 impl FunctionModel {
+    /// The interfaces of each of the function's runs.
+    pub(crate) fn runs(&self) -> Vec<Range<usize>> {
+        let count = self.interfaces.len();
+        if self.independent_interfaces {
+            (0..count).map(|index| index..index + 1).collect()
+        } else {
+            std::iter::once(0..count).collect()
+        }
+    }
+
     /// All endpoints, in the order of their indices.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &EndpointModel> {
         self.interfaces

@@ -269,6 +269,7 @@ impl Controller for ControlFile {
         let endpoint = EndpointFile {
             file: Arc::clone(&endpoint.file),
             address: assigned.address,
+            transfer_type: request.transfer_type,
             max_packet_size: usize::from(request.packet_size_at(self.speed)),
             is_disabled: Arc::clone(&self.is_disabled),
         };

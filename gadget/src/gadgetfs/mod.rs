@@ -43,7 +43,7 @@ pub(crate) fn start(gadget: &Gadget, options: &GadgetfsOptions) -> Result<Runnin
     let mount = Mount::at(&options.mount)?;
     let udc = match &options.udc {
         Some(udc) => udc.clone(),
-        None => controller(&mount)?,
+        None => controller(&mount, gadget.model.has_isochronous())?,
     };
     DescriptorProblems::none_in(gadget.check(&Target::Gadgetfs(udc.clone())))?;
     let layout = check::endpoints(&gadget.model, &udc).map_err(DescriptorProblems::from)?;
@@ -65,11 +65,11 @@ pub(crate) fn start(gadget: &Gadget, options: &GadgetfsOptions) -> Result<Runnin
         .map_err(StartError::Thread)
 }
 
-/// The endpoints of the mount's controller.
-fn controller(mount: &Mount) -> Result<Udc, StartError> {
+/// The endpoints of the mount's controller. Whether dummy_hcd has isochronous ones its name does not say.
+fn controller(mount: &Mount, has_isochronous: bool) -> Result<Udc, StartError> {
     match Udc::known(mount.controller()) {
-        Some(udc) => Ok(udc),
-        None => learn(mount),
+        Some(udc) if !has_isochronous => Ok(udc),
+        _ => learn(mount),
     }
 }
 

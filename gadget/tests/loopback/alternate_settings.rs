@@ -99,3 +99,72 @@ fn other_interfaces_keep_their_data_toggles() {
         setting.host.set_interface(1, alternate, PATIENCE).unwrap();
     }
 }
+
+/// As [`Streamer`], with a run for each interface.
+struct Independent {
+    runs: Mutex<Sender<(u8, u8)>>,
+}
+
+impl Function for Independent {
+    fn name(&self) -> &str {
+        "independent"
+    }
+
+    fn describe(&self, builder: &mut FunctionBuilder<'_>) {
+        builder.independent_interfaces();
+        for _ in 0..2 {
+            let mut stream = builder.interface(InterfaceClass::VENDOR);
+            stream.alternate_setting(InterfaceClass::VENDOR);
+            stream.endpoint(EndpointRequest::bulk(Direction::In));
+        }
+    }
+
+    fn run(&self, mut endpoints: Endpoints) -> Result<(), FunctionError> {
+        let interface = endpoints.interface().expect("a run for each interface");
+        let setting = endpoints.alternate_setting(interface);
+        let told = (interface.number(), setting);
+        self.runs.lock().unwrap().send(told).unwrap();
+        if setting == 0 {
+            endpoints.session().wait_disabled();
+            return Ok(());
+        }
+        let mut stream = endpoints.take(interface.index())?;
+        for count in 0.. {
+            stream.write(Buffer::from(vec![interface.number(), count]))?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stream_goes_on_while_another_interface_changes_its_setting() {
+    let (runs, told) = channel();
+    let function = Arc::new(Independent {
+        runs: Mutex::new(runs),
+    });
+    let setting = Setting::new(Gadget::builder(IDS).function(function), Speed::High);
+    let next_run = || told.recv_timeout(PATIENCE).unwrap();
+    let mut first = [next_run(), next_run()];
+    first.sort_unstable();
+    assert_eq!(first, [(0, 0), (1, 0)]);
+    let select = |interface, alternate| {
+        let selected = setting.host.set_interface(interface, alternate, PATIENCE);
+        selected.unwrap();
+        assert_eq!(next_run(), (interface, alternate));
+    };
+    let read = |endpoint| {
+        let from = address(endpoint, Direction::In);
+        let received = transfer(&setting.host, from, Transfer::receive(512));
+        assert_eq!(received.status, Ok(()));
+        received.buffer
+    };
+    select(0, 1);
+    assert_eq!(read(1), [0, 0]);
+    for round in 1..=3 {
+        select(1, 1);
+        assert_eq!(read(2), [1, 0]);
+        // What was on its way when the other started or stopped is not lost, and nothing starts again.
+        assert_eq!(read(1), [0, round]);
+        select(1, 0);
+    }
+}

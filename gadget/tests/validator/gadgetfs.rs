@@ -74,7 +74,16 @@ fn isochronous_is_not_for_every_controller() {
     let hardware = Target::Gadgetfs(Udc::from_endpoint_names("fsl-usb2-udc", ["ep1in"]));
     assert_eq!(on(&hardware, endpoints(1, isochronous.clone())), [""; 0]);
     let loopback = Target::Loopback(Speed::High);
-    assert_eq!(on(&loopback, endpoints(1, isochronous.clone())).len(), 1);
+    assert_eq!(on(&loopback, endpoints(1, isochronous.clone())), [""; 0]);
+    let extended = Target::Gadgetfs(Udc::dummy_hcd_isochronous());
+    assert_eq!(on(&extended, endpoints(3, isochronous.clone())), [""; 0]);
+    assert_eq!(
+        on(&extended, endpoints(4, isochronous.clone())),
+        [
+            "function described, endpoint 3 (isochronous IN): dummy_udc has no free endpoint for it \
+          (3 suit, all taken): use fewer endpoints of this direction and type"
+        ]
+    );
     assert_eq!(
         on_dummy(endpoints(1, isochronous)),
         [
