@@ -327,6 +327,7 @@ impl State {
                 user_data,
                 buffer: Buffer::new(),
                 buffers: Vec::new(),
+                parts: None,
                 result: Err(failure),
             },
         }

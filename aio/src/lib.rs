@@ -131,6 +131,7 @@ mod context;
 mod error;
 mod file;
 mod operation;
+mod parts;
 #[cfg(any(feature = "async-io", feature = "tokio"))]
 mod reactor;
 #[allow(unsafe_code)]
@@ -145,6 +146,7 @@ pub use context::Context;
 pub use error::{PrepareError, SetupError, SubmitError};
 pub use file::SharedFile;
 pub use operation::{CancelOutcome, Completion, Operation, OperationId, PollEvents};
+pub use parts::Parts;
 #[cfg(any(feature = "async-io", feature = "tokio"))]
 pub use reactor::Reactor;
 

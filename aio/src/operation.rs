@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::{AsFd as _, RawFd};
 
-use crate::{Buffer, SharedFile};
+use crate::{Buffer, Parts, SharedFile};
 
 bitflags::bitflags! {
     /// Conditions of a file that [`Operation::poll`] waits for, as in poll(2).
@@ -36,6 +36,7 @@ pub struct Operation {
     pub(crate) offset: u64,
     pub(crate) buffer: Buffer,
     pub(crate) buffers: Vec<Buffer>,
+    pub(crate) parts: Option<Box<Parts>>,
     pub(crate) events: PollEvents,
     pub(crate) user_data: u64,
 }
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Write,
     ReadVectored,
     WriteVectored,
+    ReadParts,
+    WriteParts,
     Sync,
     DataSync,
     Poll,
@@ -60,6 +63,7 @@ impl Operation {
             offset: 0,
             buffer: Buffer::new(),
             buffers: Vec::new(),
+            parts: None,
             events: PollEvents::empty(),
             user_data: 0,
         }
@@ -110,6 +114,49 @@ impl Operation {
         }
     }
 
+    /// Reads into consecutive parts of one buffer, one vector each, as a driver wants them that makes a packet of each.
+    ///
+    /// The completion's [`buffer`](Completion::buffer) is as long as all parts together and the report of its
+    /// [`parts`](Completion::parts) as long as asked; which bytes of either the file has filled, only its driver says.
+    ///
+    /// # Panics
+    /// When the parts are longer than the buffer's capacity.
+    #[doc(alias = "IOCB_CMD_PREADV")]
+    pub fn read_parts(
+        file: impl Into<SharedFile>,
+        offset: u64,
+        buffer: Buffer,
+        parts: Box<Parts>,
+    ) -> Self {
+        parts.assert_fit(buffer.capacity());
+        Self {
+            offset,
+            buffer,
+            parts: Some(parts),
+            ..Self::new(Command::ReadParts, file.into())
+        }
+    }
+
+    /// Writes consecutive parts of one buffer's filled part, as [`read_parts`](Self::read_parts) reads them.
+    ///
+    /// # Panics
+    /// When the parts are longer than the buffer's filled part.
+    #[doc(alias = "IOCB_CMD_PWRITEV")]
+    pub fn write_parts(
+        file: impl Into<SharedFile>,
+        offset: u64,
+        buffer: Buffer,
+        parts: Box<Parts>,
+    ) -> Self {
+        parts.assert_fit(buffer.len());
+        Self {
+            offset,
+            buffer,
+            parts: Some(parts),
+            ..Self::new(Command::WriteParts, file.into())
+        }
+    }
+
     /// Waits until the file's data and metadata are stored, as fsync(2); it does not wait for operations still in flight.
     #[doc(alias = "IOCB_CMD_FSYNC")]
     pub fn sync(file: impl Into<SharedFile>) -> Self {
@@ -150,6 +197,12 @@ impl Operation {
         self.buffers
     }
 
+    /// The memory of an operation on parts that is not to be submitted after all; no parts for others.
+    #[must_use]
+    pub fn into_parts(self) -> (Buffer, Option<Box<Parts>>) {
+        (self.buffer, self.parts)
+    }
+
     pub(crate) fn raw_fd(&self) -> RawFd {
         self.file.as_fd().as_raw_fd()
     }
@@ -167,6 +220,17 @@ impl Operation {
                     left -= filled;
                 }
             }
+            Command::ReadParts | Command::WriteParts => {
+                let answered = result.is_ok();
+                let total = self.parts.as_mut().map_or(0, |parts| {
+                    let reported = parts.report.requested_length();
+                    parts.report.set_len(if answered { reported } else { 0 });
+                    parts.total()
+                });
+                if self.command == Command::ReadParts {
+                    self.buffer.set_len(if answered { total } else { 0 });
+                }
+            }
             _ => {}
         }
         Completion {
@@ -174,6 +238,7 @@ impl Operation {
             user_data: self.user_data,
             buffer: self.buffer,
             buffers: self.buffers,
+            parts: self.parts,
             result,
         }
     }
@@ -193,12 +258,9 @@ impl Operation {
                 let reported = self.events | PollEvents::ERROR | PollEvents::HANG_UP;
                 Ok(count & usize::from(reported.bits()))
             }
-            Command::Read | Command::Write | Command::ReadVectored | Command::WriteVectored
-                if count > self.length() =>
-            {
-                // A driver that miscounts must not make us believe in bytes beyond the buffer.
-                Err(io::Error::from_raw_os_error(libc::EIO))
-            }
+            Command::Sync | Command::DataSync => Ok(count),
+            // A driver that miscounts must not make us believe in bytes beyond the buffer.
+            _ if count > self.length() => Err(io::Error::from_raw_os_error(libc::EIO)),
             _ => Ok(count),
         }
     }
@@ -210,6 +272,10 @@ impl Operation {
             Command::Write => self.buffer.len(),
             Command::ReadVectored => self.buffers.iter().map(Buffer::requested_length).sum(),
             Command::WriteVectored => self.buffers.iter().map(|buffer| buffer.len()).sum(),
+            Command::ReadParts | Command::WriteParts => self
+                .parts
+                .as_ref()
+                .map_or(0, |parts| parts.total() + parts.report.requested_length()),
             Command::Sync | Command::DataSync | Command::Poll => 0,
         }
     }
@@ -243,6 +309,8 @@ pub struct Completion {
     pub buffer: Buffer,
     /// The buffers given to a vectored operation. Empty for other operations.
     pub buffers: Vec<Buffer>,
+    /// The parts given to an operation on parts; its report is filled if the operation succeeded. `None` for others.
+    pub parts: Option<Box<Parts>>,
     /// Bytes moved (for a poll: the events), or the error with the kernel's errno as its
     /// [`raw_os_error`](io::Error::raw_os_error); `ECANCELED` when it was cancelled before it moved a byte.
     pub result: io::Result<usize>,

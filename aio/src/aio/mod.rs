@@ -5,6 +5,8 @@
 //! operation's name, is used again only after its answer has been taken. When the table is dropped with
 //! operations in the kernel, io_destroy comes first; should it fail, their memory is leaked, never freed.
 
+mod iocb;
+
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::io;
@@ -12,9 +14,9 @@ use std::mem;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
-use crate::operation::Command;
-use crate::sys::{Answer, EventFd, FLAG_EVENT_FD, Iocb, Opcode, Ring, Vector};
+use crate::sys::{Answer, EventFd, FLAG_EVENT_FD, Iocb, Ring, Vector};
 use crate::{CancelOutcome, Completion, Operation, OperationId, SetupError};
+use iocb::{label, memory, opcode, unlabel};
 
 /// The operations of one context.
 #[derive(Debug)]
@@ -277,66 +279,4 @@ pub(crate) struct Submitted {
     pub(crate) taken: usize,
     /// Operations that were answered at once with an error.
     pub(crate) refused: usize,
-}
-
-fn label(id: OperationId) -> u64 {
-    u64::from(id.generation) << 32 | u64::from(id.slot)
-}
-
-fn unlabel(data: u64) -> OperationId {
-    let [g0, g1, g2, g3, s0, s1, s2, s3] = data.to_be_bytes();
-    OperationId {
-        slot: u32::from_be_bytes([s0, s1, s2, s3]),
-        generation: u32::from_be_bytes([g0, g1, g2, g3]),
-    }
-}
-
-fn opcode(command: Command) -> Opcode {
-    match command {
-        Command::Read => Opcode::Pread,
-        Command::Write => Opcode::Pwrite,
-        Command::ReadVectored => Opcode::Preadv,
-        Command::WriteVectored => Opcode::Pwritev,
-        Command::Sync => Opcode::Fsync,
-        Command::DataSync => Opcode::Fdsync,
-        Command::Poll => Opcode::Poll,
-    }
-}
-
-/// What an iocb says of the operation's memory: address and length, or vectors and their number, or events.
-fn memory(operation: &mut Operation, vectors: &mut Vec<Vector>) -> (usize, usize) {
-    vectors.clear();
-    match operation.command {
-        Command::Read => {
-            let length = operation.buffer.requested_length();
-            (
-                operation
-                    .buffer
-                    .whole_mut()
-                    .as_mut_ptr()
-                    .expose_provenance(),
-                length,
-            )
-        }
-        Command::Write => (
-            operation.buffer.as_ptr().expose_provenance(),
-            operation.buffer.len(),
-        ),
-        Command::ReadVectored => {
-            vectors.extend(operation.buffers.iter_mut().map(|buffer| Vector {
-                length: buffer.requested_length(),
-                address: buffer.whole_mut().as_mut_ptr().expose_provenance(),
-            }));
-            (vectors.as_ptr().expose_provenance(), vectors.len())
-        }
-        Command::WriteVectored => {
-            vectors.extend(operation.buffers.iter().map(|buffer| Vector {
-                length: buffer.len(),
-                address: buffer.as_ptr().expose_provenance(),
-            }));
-            (vectors.as_ptr().expose_provenance(), vectors.len())
-        }
-        Command::Poll => (usize::from(operation.events.bits()), 0),
-        Command::Sync | Command::DataSync => (0, 0),
-    }
 }
