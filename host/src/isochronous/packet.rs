@@ -46,7 +46,6 @@ pub enum PacketError {
 
 impl PacketError {
     /// What an errno of a packet means (Documentation/driver-api/usb/error-codes.rst of the kernel).
-    #[allow(dead_code)]
     pub(crate) fn from_errno(errno: i32) -> Self {
         use rustix::io::Errno;
         // What the kernel has no such number for, `Errno` cannot hold.

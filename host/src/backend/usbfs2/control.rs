@@ -7,7 +7,7 @@ use std::time::Duration;
 use aio_rs::{Buffer, Operation, SharedFile};
 use usbfs2_protocol::{Direction, SetupPacket};
 
-use super::transfers::Transfers;
+use super::transfers::{Transfers, refused, translate};
 use crate::backend::{InFlight, Refused};
 use crate::{Completion, TransferError};
 
@@ -65,7 +65,7 @@ impl ControlPipe {
             Direction::In => Operation::read(&self.file, offset(setup), data),
             Direction::Out => Operation::write(&self.file, offset(setup), data),
         };
-        let refused = transfers.prepare(operation).err();
+        let refused = transfers.prepare(operation).err().map(refused);
         transfers.submit();
         Box::new(ControlTransfer {
             transfers: Some(transfers),
@@ -106,14 +106,14 @@ impl InFlight for ControlTransfer {
             return Poll::Pending;
         };
         match ready!(transfers.poll_next(cx)) {
-            Some(completion) => Poll::Ready(completion),
+            Some(ended) => Poll::Ready(translate(ended)),
             None => Poll::Pending,
         }
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
         let refused = self.refused.take();
-        refused.or_else(|| self.transfers.as_mut()?.wait(timeout))
+        refused.or_else(|| self.transfers.as_mut()?.wait(timeout).map(translate))
     }
 
     fn cancel_all(&mut self) {

@@ -8,7 +8,7 @@ use aio_rs::{Buffer, Operation, SetupError, SharedFile};
 use rustix::fs::Advice;
 use usbfs2_protocol::Direction;
 
-use super::transfers::Transfers;
+use super::transfers::{Transfers, refused, translate};
 use crate::backend::{InFlight, Queue};
 use crate::endpoint::DEFAULT_DEPTH;
 use crate::{Completion, TransferError};
@@ -43,13 +43,7 @@ impl EndpointFile {
         direction: Direction,
         depth: u32,
     ) -> Result<Self, SetupError> {
-        let transfers = match Transfers::new(depth) {
-            Err(error) if depth > DEFAULT_DEPTH => {
-                log::warn!("a queue of {depth} transfers: {error}; taking one of {DEFAULT_DEPTH}");
-                Transfers::new(DEFAULT_DEPTH)?
-            }
-            transfers => transfers?,
-        };
+        let transfers = Transfers::of_depth(depth, DEFAULT_DEPTH)?;
         Ok(Self {
             batch: Self::BATCH.min(transfers.depth().div_ceil(4)),
             transfers,
@@ -73,8 +67,8 @@ impl EndpointFile {
                 Direction::In => Operation::read(&self.file, flags, buffer),
                 Direction::Out => Operation::write(&self.file, flags, buffer),
             };
-            if let Err(completion) = self.transfers.prepare(operation) {
-                self.ended.push_back(completion);
+            if let Err(operation) = self.transfers.prepare(operation) {
+                self.ended.push_back(refused(operation));
             }
         }
         self.transfers.submit();
@@ -88,9 +82,9 @@ impl InFlight for EndpointFile {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
         loop {
-            if let Some(completion) = ready!(self.transfers.poll_next(cx)) {
+            if let Some(ended) = ready!(self.transfers.poll_next(cx)) {
                 self.start();
-                return Poll::Ready(completion);
+                return Poll::Ready(translate(ended));
             }
             if let Some(completion) = self.ended.pop_front() {
                 return Poll::Ready(completion);
@@ -103,10 +97,9 @@ impl InFlight for EndpointFile {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
-        let completion = self.transfers.wait(timeout);
-        if completion.is_some() {
+        if let Some(ended) = self.transfers.wait(timeout) {
             self.start();
-            return completion;
+            return Some(translate(ended));
         }
         // None in the kernel, or the time is over: only the former lets the later ones overtake.
         if self.transfers.pending() == 0 {

@@ -4,6 +4,7 @@ mod control;
 mod directory;
 mod endpoint;
 mod hotplug;
+mod isochronous;
 mod open_device;
 mod transfers;
 

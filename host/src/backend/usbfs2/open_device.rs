@@ -9,11 +9,12 @@ use aio_rs::{Buffer, SharedFile};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use usbfs2_protocol::descriptor::Endpoint;
-use usbfs2_protocol::{Direction, SetupPacket};
+use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket};
 
 use super::control::ControlPipe;
 use super::directory::{Directory, write_setting};
 use super::endpoint::EndpointFile;
+use super::isochronous::IsochronousFile;
 use super::permits_an_interface;
 use crate::backend::sysfs::configuration_value;
 use crate::backend::{Claimed, InFlight, IsochronousQueue, OpenDevice, Queue, Refused};
@@ -184,6 +185,34 @@ impl ClaimedUsbfs2 {
         let alternate = self.directory.read("alternate");
         matches!(alternate, Err(Errno::NOENT | Errno::NODEV))
     }
+
+    fn open_endpoint(&self, address: EndpointAddress) -> Result<SharedFile, EndpointError> {
+        let name = format!("ep{:02x}", address.to_byte());
+        let access = match address.direction() {
+            Direction::In => OFlags::RDONLY,
+            Direction::Out => OFlags::WRONLY,
+        };
+        let opened = self.directory.open_file(&name, access);
+        opened.map(SharedFile::new).map_err(|errno| match errno {
+            Errno::BUSY => EndpointError::Busy(address),
+            Errno::NODEV => EndpointError::Disconnected,
+            Errno::NOENT if self.is_gone() => EndpointError::Disconnected,
+            Errno::ACCESS | Errno::PERM => {
+                EndpointError::PermissionDenied(self.directory.path(&name))
+            }
+            // Of an isochronous endpoint's file alone.
+            Errno::OPNOTSUPP => EndpointError::NoIsochronous {
+                address,
+                reason: "the usbfs2 module that is loaded is too old for that: build and load the present one",
+            },
+            errno => io_error(address, errno),
+        })
+    }
+}
+
+fn io_error(address: EndpointAddress, source: impl Into<io::Error>) -> EndpointError {
+    let source = source.into();
+    EndpointError::Io { address, source }
 }
 
 impl Claimed for ClaimedUsbfs2 {
@@ -204,37 +233,20 @@ impl Claimed for ClaimedUsbfs2 {
 
     fn endpoint(&self, endpoint: &Endpoint, depth: u32) -> Result<Box<dyn Queue>, EndpointError> {
         let address = endpoint.address;
-        let name = format!("ep{:02x}", address.to_byte());
-        let access = match address.direction() {
-            Direction::In => OFlags::RDONLY,
-            Direction::Out => OFlags::WRONLY,
-        };
-        let io_error = |source| EndpointError::Io { address, source };
-        let file = self
-            .directory
-            .open_file(&name, access)
-            .map_err(|errno| match errno {
-                Errno::BUSY => EndpointError::Busy(address),
-                Errno::NODEV => EndpointError::Disconnected,
-                Errno::NOENT if self.is_gone() => EndpointError::Disconnected,
-                Errno::ACCESS | Errno::PERM => {
-                    EndpointError::PermissionDenied(self.directory.path(&name))
-                }
-                errno => io_error(errno.into()),
-            })?;
-        let queue = EndpointFile::new(SharedFile::new(file), address.direction(), depth);
-        Ok(Box::new(queue.map_err(|error| io_error(error.into()))?))
+        let file = self.open_endpoint(address)?;
+        let queue = EndpointFile::new(file, address.direction(), depth);
+        Ok(Box::new(queue.map_err(|error| io_error(address, error))?))
     }
 
     fn isochronous_endpoint(
         &self,
         endpoint: &Endpoint,
-        _: u32,
+        depth: u32,
     ) -> Result<Box<dyn IsochronousQueue>, EndpointError> {
-        Err(EndpointError::NoIsochronous {
-            address: endpoint.address,
-            reason: "this version of the usbfs2 backend does not carry isochronous transfers",
-        })
+        let address = endpoint.address;
+        let file = self.open_endpoint(address)?;
+        let queue = IsochronousFile::new(file, address.direction(), depth);
+        Ok(Box::new(queue.map_err(|error| io_error(address, error))?))
     }
 
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {

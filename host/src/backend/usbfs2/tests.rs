@@ -14,15 +14,19 @@ use crate::{
     OpenError, Out, SetupPacket, TransferError,
 };
 
+mod isochronous;
+
 const SOON: Duration = Duration::from_secs(10);
 
 #[rustfmt::skip]
-const DESCRIPTORS: [u8; 50] = [
+const DESCRIPTORS: [u8; 64] = [
     18, 1, 0x00, 0x02, 0, 0, 0, 64, 0x09, 0x12, 0x01, 0x00, 0x00, 0x01, 0, 0, 0, 1,
-    9, 2, 32, 0, 1, 1, 0, 0x80, 50,
-    9, 4, 0, 0, 2, 0xff, 0, 0, 0,
+    9, 2, 46, 0, 1, 1, 0, 0x80, 50,
+    9, 4, 0, 0, 4, 0xff, 0, 0, 0,
     7, 5, 0x81, 2, 0x00, 0x02, 0,
     7, 5, 0x02, 2, 0x00, 0x02, 0,
+    7, 5, 0x83, 5, 0x00, 0x02, 1,
+    7, 5, 0x04, 5, 0x00, 0x02, 1,
 ];
 
 /// A tree with one device, whose 0x81 always has the same 512 bytes to send.
@@ -32,13 +36,15 @@ fn tree() -> (TempDir, Usbfs2) {
     let interface = device.join("1.0");
     fs::create_dir_all(&interface).unwrap();
     fs::create_dir(mount.path().join("usb1")).unwrap();
-    let files: [(_, &[u8]); 6] = [
+    let files: [(_, &[u8]); 8] = [
         (device.join("configuration"), b"1\n"),
         (device.join("ep00"), b""),
         (interface.join("driver"), b""),
         (interface.join("alternate"), b"0\n"),
         (interface.join("ep81"), &[7; 512]),
         (interface.join("ep02"), b""),
+        (interface.join("ep83"), b""),
+        (interface.join("ep04"), b""),
     ];
     for (path, content) in files {
         fs::write(path, content).unwrap();

@@ -4,9 +4,12 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use aio_rs::{Buffer, Operation};
+use aio_rs::{Buffer, Operation, PrepareError};
 
 use crate::{Completion, TransferError};
+
+/// How an operation ended; an error is that of a broken engine, which keeps the operation's memory.
+pub(super) type Ended = Result<aio_rs::Completion, TransferError>;
 
 /// An AIO context and the transfers in it.
 #[derive(Debug)]
@@ -31,6 +34,17 @@ impl Transfers {
         })
     }
 
+    /// As [`new`](Self::new), with room for `fallback` transfers where there is not enough for more.
+    pub(super) fn of_depth(depth: u32, fallback: u32) -> Result<Self, aio_rs::SetupError> {
+        match Self::new(depth) {
+            Err(error) if depth > fallback => {
+                log::warn!("a queue of {depth} transfers: {error}; taking one of {fallback}");
+                Self::new(fallback)
+            }
+            transfers => transfers,
+        }
+    }
+
     pub(super) fn pending(&self) -> usize {
         match &self.broken {
             Some(broken) => broken.left,
@@ -52,16 +66,11 @@ impl Transfers {
         self.broken.is_some() || self.context.in_flight() + more <= self.context.depth()
     }
 
-    /// Takes an operation for the next [`submit`](Self::submit); gives the completion of one that
-    /// cannot be taken.
-    pub(super) fn prepare(&mut self, operation: Operation) -> Result<(), Completion> {
-        match self.context.prepare(operation) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Completion::failed(
-                error.into_operation().into_buffer(),
-                TransferError::InvalidRequest,
-            )),
-        }
+    /// Takes an operation for the next [`submit`](Self::submit); gives back one that cannot be taken, which
+    /// is an invalid request.
+    pub(super) fn prepare(&mut self, operation: Operation) -> Result<(), Operation> {
+        let prepared = self.context.prepare(operation);
+        prepared.map(drop).map_err(PrepareError::into_operation)
     }
 
     /// Hands what was prepared to the kernel.
@@ -73,20 +82,20 @@ impl Transfers {
         }
     }
 
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Completion>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
         if self.broken.is_none() {
             match ready!(self.context.poll_next(cx)) {
-                Ok(completion) => return Poll::Ready(completion.map(translate)),
+                Ok(completion) => return Poll::Ready(completion.map(Ok)),
                 Err(error) => self.give_up(&error),
             }
         }
         Poll::Ready(self.next_broken())
     }
 
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Option<Ended> {
         if self.broken.is_none() {
             match self.context.wait(timeout) {
-                Ok(completion) => return completion.map(translate),
+                Ok(completion) => return completion.map(Ok),
                 Err(error) => self.give_up(&error),
             }
         }
@@ -105,14 +114,19 @@ impl Transfers {
         });
     }
 
-    fn next_broken(&mut self) -> Option<Completion> {
+    fn next_broken(&mut self) -> Option<Ended> {
         let broken = self.broken.as_mut()?;
         broken.left = broken.left.checked_sub(1)?;
-        Some(Completion::failed(Buffer::new(), broken.error))
+        Some(Err(broken.error))
     }
 }
 
-fn translate(completion: aio_rs::Completion) -> Completion {
+/// The completion of a read or a write.
+pub(super) fn translate(ended: Ended) -> Completion {
+    let completion = match ended {
+        Ok(completion) => completion,
+        Err(error) => return Completion::failed(Buffer::new(), error),
+    };
     match completion.result {
         Ok(actual_length) => Completion {
             buffer: completion.buffer,
@@ -121,4 +135,9 @@ fn translate(completion: aio_rs::Completion) -> Completion {
         },
         Err(error) => Completion::failed(completion.buffer, TransferError::from_io(&error)),
     }
+}
+
+/// The completion of an operation that was not taken.
+pub(super) fn refused(operation: Operation) -> Completion {
+    Completion::failed(operation.into_buffer(), TransferError::InvalidRequest)
 }
