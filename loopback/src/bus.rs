@@ -13,8 +13,8 @@ use crate::mailbox::{Mailbox, Rings};
 use crate::port::Port;
 use crate::state::{State, port_name};
 use crate::{
-    BusDevice, BusMonitor, BusWatch, Cable, DevicePort, EndpointCounters, Faults, Traffic,
-    UnknownPort, WatchEvent,
+    BusDevice, BusMonitor, BusWatch, Cable, Completed, DevicePort, EndpointCounters, Faults,
+    Traffic, UnknownPort, WatchEvent,
 };
 
 /// An in-process USB bus. Clones are the same bus.
@@ -25,7 +25,7 @@ pub struct Bus {
 
 struct Shared {
     state: Mutex<State>,
-    /// Whether injected NAKs run that real time will end, so that takers of completions must look.
+    /// Whether something waits for real time to pass, so that takers of completions must look.
     holds: AtomicBool,
 }
 
@@ -235,13 +235,13 @@ impl Bus {
         result
     }
 
-    /// Serves what real time has let go. Returns the instant to do so again; `None` where nothing is
-    /// held back.
-    pub(crate) fn serve_due(&self) -> Option<Instant> {
+    /// Serves what real time has let go. Returns the instant to do so again because something may then
+    /// come to `queue`; `None` where time alone brings it nothing.
+    pub(crate) fn serve_due(&self, queue: &Arc<Mailbox<Completed>>) -> Option<Instant> {
         if !self.shared.holds.load(Ordering::SeqCst) {
             return None;
         }
-        self.locked(|state, _| state.clock().instant(state.timers().next()?))
+        self.locked(|state, _| state.clock().instant(state.next_for(queue)?))
     }
 }
 

@@ -20,7 +20,8 @@ pub enum Target {
     /// The control pipe. The transfer receives for an IN request and sends otherwise; its length is
     /// wLength.
     Control(SetupPacket),
-    /// A bulk or interrupt endpoint. The transfer sends on OUT and receives on IN.
+    /// Another endpoint. The transfer sends on OUT and receives on IN, and is an isochronous one where the
+    /// endpoint is isochronous.
     Endpoint(EndpointAddress),
 }
 

@@ -49,10 +49,10 @@ impl Clock {
     }
 }
 
-/// An endpoint whose first transfer is held back.
+/// An endpoint whose first transfer, or its next packet, waits for its time.
 pub(crate) type Held = (u8, EndpointAddress);
 
-/// Held endpoints by the microframe that lets them go.
+/// Such endpoints by the microframe they wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Timers(BTreeSet<(u64, Held)>);
 
@@ -63,6 +63,11 @@ impl Timers {
 
     pub(crate) fn unset(&mut self, microframe: u64, held: Held) {
         self.0.remove(&(microframe, held));
+    }
+
+    /// Everything that waits, the earliest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Held)> {
+        self.0.iter().copied()
     }
 
     pub(crate) fn next(&self) -> Option<u64> {

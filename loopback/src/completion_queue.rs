@@ -51,7 +51,7 @@ impl CompletionQueue {
     /// Takes the next completion if there is one.
     #[must_use]
     pub fn try_next(&self) -> Option<Completed> {
-        self.bus.serve_due();
+        self.bus.serve_due(&self.completed);
         self.completed.try_take().map(|item| self.taken(item))
     }
 
@@ -63,9 +63,9 @@ impl CompletionQueue {
     pub fn wait(&self, timeout: Option<Duration>) -> Option<Completed> {
         let until = deadline(timeout);
         loop {
-            // Read first: a NAK that begins after it ends the wait at once.
+            // Read first: what the clock is to bring and was submitted after it ends the wait at once.
             let alarms = self.completed.alarms();
-            let due = self.bus.serve_due();
+            let due = self.bus.serve_due(&self.completed);
             let earlier = [until, due].into_iter().flatten().min();
             let item = self.completed.wait(earlier, alarms);
             if item.is_some() || is_past(until) {
@@ -76,12 +76,12 @@ impl CompletionQueue {
 
     /// Takes the next completion, or has the task woken when there is one.
     ///
-    /// While an injected NAK runs on the real clock the task is woken at once, because the bus has no
-    /// thread or timer of its own to do it later.
+    /// While an isochronous transfer or an injected NAK waits for the real clock the task is woken at once, because
+    /// the bus has no thread or timer of its own to do it later.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Completed> {
         let poll = self.completed.poll(cx).map(|item| self.taken(item));
-        // With the waker in place: a NAK that begins after this look wakes the task.
-        if poll.is_pending() && self.bus.serve_due().is_some() {
+        // With the waker in place: what is submitted after this look wakes the task.
+        if poll.is_pending() && self.bus.serve_due(&self.completed).is_some() {
             cx.waker().wake_by_ref();
         }
         poll

@@ -7,6 +7,11 @@ pub struct EndpointCounters {
     pub transfers: u64,
     /// Bytes of payload that reached the receiver.
     pub bytes: u64,
-    /// Stalls, babbles, bus errors and unplugs met. Cancelled transfers are none.
+    /// Stalls, babbles, bus errors and unplugs met, of transfers and of isochronous packets. Neither cancelled
+    /// transfers nor missed packets are any.
     pub errors: u64,
+    /// Isochronous packets that had their turn, the missed ones included.
+    pub packets: u64,
+    /// Isochronous packets that were missed, whichever end was late.
+    pub missed: u64,
 }

@@ -71,6 +71,9 @@ pub enum HaltError {
     /// The endpoint is not enabled.
     #[error("{0} is not enabled: enable it first")]
     NotEnabled(EndpointAddress),
+    /// The endpoint is isochronous.
+    #[error("{0} is isochronous and has no halt (USB 2.0 5.6.5)")]
+    Isochronous(EndpointAddress),
     /// An IN endpoint still has data to send, which a halt would hold back.
     #[error("{0} has data queued: wait until it is sent or cancel it, then halt")]
     Queued(EndpointAddress),
@@ -183,7 +186,7 @@ impl DevicePort {
     /// Enables an endpoint: not halted, its data toggle at DATA0.
     ///
     /// # Errors
-    /// See [`EnableError`]. Isochronous endpoints are refused for now.
+    /// See [`EnableError`].
     pub fn enable(&self, endpoint: EndpointSpec) -> Result<(), EnableError> {
         endpoint.check(self.speed)?;
         self.bus.locked(|state, _| {
@@ -199,14 +202,15 @@ impl DevicePort {
             if pipe.enabled.is_some() {
                 return Err(EnableError::AlreadyEnabled(endpoint.address));
             }
-            pipe.enable(endpoint);
+            pipe.enable(endpoint, self.speed);
             Ok(())
         })
     }
 
     /// Disables an endpoint. Its device transfers end with
     /// [`BusError::NotEnabled`](crate::BusError::NotEnabled) after the bytes they moved, the host's
-    /// with [`BusError::Protocol`](crate::BusError::Protocol). No effect on one that is not enabled.
+    /// with [`BusError::Protocol`](crate::BusError::Protocol): at once, or packet by packet in its time where
+    /// they are isochronous. No effect on one that is not enabled.
     pub fn disable(&self, address: EndpointAddress) {
         self.bus.locked(|state, rings| {
             state.on_port(self.port, rings, |port, wire| {
@@ -223,6 +227,9 @@ impl DevicePort {
     /// Never fails: what cannot be done completes with an error. Receive lengths should be multiples of
     /// the packet size, or a packet that does not fit is lost with
     /// [`BusError::Overflow`](crate::BusError::Overflow).
+    ///
+    /// On an isochronous endpoint a transfer is one packet in one service interval, of at most the endpoint's
+    /// bytes an interval. It stays queued while the host asks for nothing.
     pub fn submit(
         &self,
         queue: &CompletionQueue,
@@ -258,6 +265,9 @@ impl DevicePort {
                 .and_then(|port| port.pipe_mut(address))
                 .filter(|pipe| pipe.enabled.is_some())
                 .ok_or(HaltError::NotEnabled(address))?;
+            if pipe.service.is_some() {
+                return Err(HaltError::Isochronous(address));
+            }
             if halted {
                 if address.direction() == Direction::In && !pipe.device.is_empty() {
                     return Err(HaltError::Queued(address));

@@ -33,9 +33,16 @@ pub enum BusError {
     /// A deadline passed first.
     #[error("the device did not answer in time")]
     TimedOut,
-    /// The transfer contradicts itself: the wrong direction for its endpoint, a control buffer whose
-    /// length is not wLength, or more bytes than memory can hold.
-    #[error("the transfer does not fit its endpoint: check direction and length")]
+    /// Of an isochronous packet: its service interval passed without it, because nothing was queued at the
+    /// device's end or because it was submitted too late.
+    #[error(
+        "the packet's service interval passed without it: queue more, and earlier, at both ends"
+    )]
+    Missed,
+    /// The transfer contradicts itself or its endpoint: the wrong direction or type, a control buffer whose
+    /// length is not wLength, isochronous packets that are too long or do not add up, or more bytes than
+    /// memory can hold.
+    #[error("the transfer does not fit its endpoint: check type, direction and lengths")]
     InvalidRequest,
 }
 

@@ -44,6 +44,40 @@ pub enum Fault {
     },
 }
 
+/// What goes wrong with one packet of the host's isochronous transfers.
+///
+/// Isochronous packets are neither acknowledged nor repeated: one end cannot know what the other met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PacketFault {
+    /// It does not arrive. IN: the device believes it was sent, and the host sees
+    /// [`BusError::Protocol`](crate::BusError::Protocol). OUT: the host believes it was sent, and the device's
+    /// transfer waits for the next one.
+    Lost,
+    /// One byte arrives changed.
+    Corrupt {
+        /// The byte's place in the packet. No effect on a shorter packet.
+        offset: usize,
+        /// The bits to flip.
+        mask: u8,
+    },
+    /// It ends after this many bytes. What an IN endpoint's device had left to send in it is lost; the host is
+    /// told the short length of an OUT packet.
+    Short {
+        /// Bytes that still move. No effect when it is not shorter without.
+        length: usize,
+    },
+    /// The device sends more than the host has room for: the host sees
+    /// [`BusError::Overflow`](crate::BusError::Overflow), and what the device had queued is gone. IN endpoints
+    /// only.
+    Babble,
+    /// The host's controller comes too late for it: [`BusError::Missed`](crate::BusError::Missed). What the
+    /// device has queued waits for the next packet.
+    Late,
+    /// The cable comes out before it.
+    Unplug,
+}
+
 /// Why a fault was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -56,6 +90,20 @@ pub enum FaultError {
         /// The number of the first transfer that is not over.
         next: u64,
     },
+    /// That packet had its turn, so the fault could never show.
+    #[error("packet {asked} is over: the next one that can fail is {next}")]
+    PacketPassed {
+        /// The number asked for.
+        asked: u64,
+        /// The number of the first packet that is not over.
+        next: u64,
+    },
+    /// Isochronous transfers go wrong by the packet, the others as a whole.
+    #[error("{0} is isochronous: inject_packet() is for its faults")]
+    Isochronous(EndpointAddress),
+    /// The endpoint is not isochronous.
+    #[error("{0} is not isochronous: inject() is for its faults")]
+    NotIsochronous(EndpointAddress),
     /// Only data that goes to the host can babble.
     #[error("babble needs an IN endpoint: an OUT endpoint's device sends no data")]
     BabbleNeedsIn,
@@ -99,12 +147,51 @@ impl Faults {
         self.bus.locked(|state, rings| {
             let port = state.port_mut(self.port).ok_or(FaultError::PortGone)?;
             match port.pipe_mut(address) {
+                Some(pipe) if pipe.service.is_some() => {
+                    return Err(FaultError::Isochronous(address));
+                }
                 Some(pipe) => pipe.schedule.inject(pipe.host.iter(), transfer, fault)?,
                 None => port.control.inject(transfer, fault)?,
             }
             // It may be for a transfer that waits for the device already.
             state.advance(self.port, address, rings);
             Ok(())
+        })
+    }
+
+    /// Makes `fault` happen to packet number `packet` of the host's isochronous transfers on the endpoint at
+    /// `address`, counted from 0 in the order they were submitted since the device was plugged in. A second
+    /// fault for the same packet replaces the first.
+    ///
+    /// # Errors
+    /// See [`FaultError`]: a fault that could never fire is refused.
+    pub fn inject_packet(
+        &self,
+        address: EndpointAddress,
+        packet: u64,
+        fault: PacketFault,
+    ) -> Result<(), FaultError> {
+        if fault == PacketFault::Babble && address.direction() == Direction::Out {
+            return Err(FaultError::BabbleNeedsIn);
+        }
+        self.bus.locked(|state, _| {
+            let port = state.port_mut(self.port).ok_or(FaultError::PortGone)?;
+            let pipe = port
+                .pipe_mut(address)
+                // One that is not enabled yet may become isochronous.
+                .filter(|pipe| pipe.enabled.is_none() || pipe.service.is_some())
+                .ok_or(FaultError::NotIsochronous(address))?;
+            pipe.schedule.inject_packet(pipe.host.iter(), packet, fault)
+        })
+    }
+
+    /// The number the next packet the host submits to this isochronous endpoint gets. 0 once the port is gone.
+    #[must_use]
+    pub fn next_packet(&self, address: EndpointAddress) -> u64 {
+        self.bus.locked(|state, _| {
+            let port = state.ports().get(&self.port);
+            let pipe = port.and_then(|port| port.pipe(address));
+            pipe.map_or(0, |pipe| pipe.schedule.next_packet())
         })
     }
 
@@ -120,7 +207,7 @@ impl Faults {
         })
     }
 
-    /// How many injected faults wait for their transfer to be first in its queue. 0 once the port is
+    /// How many injected faults wait for their transfer to be first in its queue, or for their packet. 0 once the port is
     /// gone.
     #[must_use]
     pub fn pending(&self) -> usize {

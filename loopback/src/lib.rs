@@ -100,8 +100,54 @@
 //! - **The host's bookkeeping.** Configurations, alternate settings, claims and the order of enumeration
 //!   are usbcore's.
 //!
-//! What is not: bandwidth, the polling interval of interrupt endpoints (they are served at once), and
-//! isochronous transfers, which [`DevicePort::enable`] refuses for now.
+//! - **Service intervals.** An isochronous endpoint moves one packet in each, whether or not both ends have one
+//!   (USB 2.0 5.6).
+//!
+//! What is not: bandwidth shared between endpoints, and the polling interval of interrupt endpoints, which are
+//! served at once.
+//!
+//! # Isochronous transfers
+//!
+//! A service interval is 2^(`bInterval` - 1) frames at full speed and microframes above, and begins at a
+//! multiple of its length. The host submits a buffer and the lengths of its packets
+//! ([`Transfer::isochronous_send`], [`Transfer::isochronous_receive`]), and gets an outcome for each
+//! ([`Completed::packets`]). Transfers are contiguous: each has its place on the schedule when it is submitted,
+//! right behind the one before it or in the next interval, and keeps it whatever becomes of the others. The
+//! device submits one transfer a packet. A packet the other end has nothing queued for is
+//! [`BusError::Missed`]; nothing is repeated, and nothing stops the endpoint.
+//!
+//! On the real clock whoever waits for or polls a completion serves the intervals that have begun, and sleeps
+//! until the next one that can bring it something. Whoever comes late serves all that passed, in order: only
+//! what was not queued by then is missed.
+//!
+//! ```
+//! use usbfs2_loopback::{
+//!     Bus, BusError, CompletionQueue, EndpointSpec, PortOptions, Target, Transfer,
+//! };
+//! use usbfs2_protocol::{EndpointAddress, Speed, TransferType};
+//!
+//! let bus = Bus::with_manual_clock();
+//! let port = bus.plug(PortOptions::new(Speed::Full))?;
+//! let microphone = EndpointAddress::try_from(0x81)?;
+//! port.enable(EndpointSpec {
+//!     address: microphone,
+//!     transfer_type: TransferType::Isochronous,
+//!     max_packet_size: 180,
+//!     interval: 1, // a packet each frame, 8 microframes
+//! })?;
+//! let [host, device] = [CompletionQueue::new(&bus), CompletionQueue::new(&bus)];
+//! port.submit(&device, microphone, Transfer::send(vec![1; 176]));
+//! port.submit(&device, microphone, Transfer::send(vec![2; 180]));
+//! let lengths = [180; 3];
+//! let there = bus.devices().remove(0);
+//! there.submit(&host, Target::Endpoint(microphone), Transfer::isochronous_receive(lengths));
+//! bus.step(3 * 8);
+//! let recorded = host.try_next().expect("three frames have passed");
+//! assert_eq!(recorded.buffer[180..360], [2; 180], "each packet has a slot");
+//! let packets: Vec<_> = recorded.packets.iter().map(|packet| (packet.actual_length, packet.status)).collect();
+//! assert_eq!(packets, [(176, Ok(())), (180, Ok(())), (0, Err(BusError::Missed))]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Errors
 //!
@@ -109,7 +155,7 @@
 //! cable came out are delivered as a success; the error comes with the next transfer. A stall, an
 //! overflow or a missing endpoint stops the endpoint for the host: transfers queued behind end with
 //! [`BusError::Cancelled`], new ones with [`BusError::Stall`], until the halt is cleared. So a stream
-//! never continues with a hole.
+//! never continues with a hole. Isochronous endpoints never stop: errors are their packets'.
 //!
 //! # Determinism, time and faults
 //!
@@ -117,9 +163,10 @@
 //! the call returns; wakers are called after the lock is released. The same calls in the same order give
 //! the same completions.
 //!
-//! [`Fault`]s go wrong with a chosen transfer: [`Bus::faults`]. Only [`Fault::Nak`] takes time, counted
-//! in microframes. [`Bus::with_manual_clock`] has them pass in [`Bus::step`]; on the real clock they
-//! pass by themselves, and whoever waits for or polls a completion ends the NAK.
+//! [`Fault`]s go wrong with a chosen transfer, [`PacketFault`]s with a chosen isochronous packet:
+//! [`Bus::faults`]. Only isochronous transfers and [`Fault::Nak`] take time, counted in microframes.
+//! [`Bus::with_manual_clock`] has them pass in [`Bus::step`]; on the real clock they pass by themselves, and
+//! whoever waits for or polls a completion ends the NAK.
 //!
 //! ```
 //! use usbfs2_loopback::{
@@ -162,11 +209,13 @@ mod enumerate;
 mod error;
 mod exchange;
 mod fault;
+mod isochronous;
 mod mailbox;
 mod monitor;
 mod pipe;
 mod port;
 mod schedule;
+mod service;
 mod state;
 mod traffic;
 mod transfer;
@@ -182,7 +231,8 @@ pub use device_port::{ControlResponse, DeviceEvent, DevicePort, HaltError, Respo
 pub use endpoint_spec::{EnableError, EndpointSpec};
 pub use enumerate::{EnumerateError, Enumerated};
 pub use error::{BusError, UnknownPort};
-pub use fault::{Fault, FaultError, Faults};
-pub use monitor::{BusMonitor, Moment, Traffic};
+pub use fault::{Fault, FaultError, Faults, PacketFault};
+pub use isochronous::PacketOutcome;
+pub use monitor::{BusMonitor, Isochronous, Moment, Traffic};
 pub use transfer::{Completed, Transfer, TransferId};
 pub use watch::{BusWatch, WatchEvent};

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use usbfs2_protocol::{EndpointAddress, SetupPacket, TransferType};
 
-use crate::BusError;
 use crate::transfer::Pending;
+use crate::{BusError, PacketOutcome};
 
 /// The host submitted a transfer, or it ended. A transfer that was refused at once is not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,21 @@ pub struct Traffic<'a> {
     pub sends: bool,
     /// Which end of the transfer this is.
     pub moment: Moment<'a>,
+    /// More of an isochronous transfer; `None` of the others.
+    pub isochronous: Option<Isochronous<'a>>,
+}
+
+/// What isochronous transfers have besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Isochronous<'a> {
+    /// The endpoint's service interval in microframes.
+    pub interval: u64,
+    /// The microframe of the first packet; `None` until it is on the bus's schedule.
+    pub start_microframe: Option<u64>,
+    /// Its packets. All are missed when it is submitted. Data are in slots one behind the other, each as
+    /// long as its packet's `length`.
+    pub packets: &'a [PacketOutcome],
 }
 
 /// An end of a transfer's life.
@@ -45,7 +60,7 @@ pub enum Moment<'a> {
         status: Result<(), BusError>,
         /// Bytes that moved.
         length: usize,
-        /// What was received. Empty where the transfer sent.
+        /// What was received, in its slots if it was isochronous. Empty where the transfer sent.
         data: &'a [u8],
     },
 }
@@ -123,6 +138,15 @@ impl Watchers {
                 transfer_type: seen.transfer_type,
                 sends: pending.transfer.sends,
                 moment,
+                isochronous: pending
+                    .transfer
+                    .packets
+                    .as_ref()
+                    .map(|packets| Isochronous {
+                        interval: seen.interval,
+                        start_microframe: pending.start_microframe,
+                        packets: &packets.outcomes,
+                    }),
             });
         }
     }
@@ -139,4 +163,6 @@ impl fmt::Debug for Watchers {
 pub(crate) struct SeenAs {
     pub(crate) device: u8,
     pub(crate) transfer_type: TransferType,
+    /// An isochronous endpoint's, in microframes.
+    pub(crate) interval: u64,
 }

@@ -1,9 +1,12 @@
-//! One bulk or interrupt endpoint: two queues that meet.
+//! One endpoint: two queues that meet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::clock::{Clock, Timers};
+use usbfs2_protocol::Speed;
+
+use crate::clock::{Clock, Held, Timers};
+use crate::isochronous::Service;
 use crate::mailbox::{Mailbox, Rings};
 use crate::schedule::Schedule;
 use crate::transfer::{End, Pending};
@@ -62,6 +65,8 @@ pub(crate) enum Flow {
 pub(crate) struct Pipe {
     // The device's end.
     pub(crate) enabled: Option<EndpointSpec>,
+    /// Of an enabled isochronous endpoint.
+    pub(crate) service: Option<Service>,
     pub(crate) halted: bool,
     /// DATA1 comes next (USB 2.0 8.6).
     pub(crate) device_toggle: bool,
@@ -73,27 +78,32 @@ pub(crate) struct Pipe {
     pub(crate) host_toggle: bool,
     pub(crate) host: VecDeque<Pending>,
     pub(crate) schedule: Schedule,
+    /// When an isochronous transfer's next packet is due.
+    pub(crate) timer: Option<(u64, Held)>,
 }
 
 impl Pipe {
     /// Queues a host transfer.
-    pub(crate) fn submit_host(&mut self, mut pending: Pending, rings: &mut Rings) {
+    pub(crate) fn submit_host(&mut self, mut pending: Pending, wire: &mut Wire<'_>) {
+        if pending.transfer.packets.is_some() {
+            return self.submit_isochronous(pending, wire);
+        }
         self.schedule.number(&mut pending);
         match &mut self.stopped {
             Some(error) => {
                 let error = std::mem::replace(error, BusError::Stall);
-                self.schedule.complete(pending, Err(error), rings);
+                self.schedule.complete(pending, Err(error), wire.rings);
             }
             None => self.host.push_back(pending),
         }
     }
 
     /// Queues a device transfer.
-    pub(crate) fn submit_device(&mut self, pending: Pending, rings: &mut Rings) {
-        if self.enabled.is_some() {
-            self.device.push_back(pending);
-        } else {
-            pending.complete(Err(BusError::NotEnabled), rings);
+    pub(crate) fn submit_device(&mut self, pending: Pending, wire: &mut Wire<'_>) {
+        match (self.enabled, self.service) {
+            (None, _) => pending.complete(Err(BusError::NotEnabled), wire.rings),
+            (Some(_), None) => self.device.push_back(pending),
+            (Some(_), Some(service)) => self.submit_packet(pending, service, wire),
         }
     }
 
@@ -153,8 +163,16 @@ impl Pipe {
         }
     }
 
+    /// Nothing is due any more.
+    pub(crate) fn clear_timer(&mut self, wire: &mut Wire<'_>) {
+        if let Some((due, held)) = self.timer.take() {
+            wire.timers.unset(due, held);
+        }
+    }
+
     /// Ends every host transfer with `error`, after the bytes that moved.
     pub(crate) fn end_host(&mut self, error: BusError, wire: &mut Wire<'_>) {
+        self.clear_timer(wire);
         for mut pending in std::mem::take(&mut self.host) {
             wire.release(&mut pending);
             self.schedule.interrupt(pending, error, wire.rings);
@@ -193,13 +211,15 @@ impl Pipe {
         self.device_toggle = false;
     }
 
-    pub(crate) fn enable(&mut self, endpoint: EndpointSpec) {
+    pub(crate) fn enable(&mut self, endpoint: EndpointSpec, speed: Speed) {
         self.recover_device();
         self.enabled = Some(endpoint);
+        self.service = endpoint.service(speed);
     }
 
     pub(crate) fn disable(&mut self, wire: &mut Wire<'_>) {
         self.enabled = None;
+        self.service = None;
         self.recover_device();
         self.end_device(BusError::NotEnabled, wire);
     }
@@ -209,6 +229,7 @@ impl Pipe {
         self.end_host(BusError::Unplugged, wire);
         self.end_device(BusError::Unplugged, wire);
         self.enabled = None;
+        self.service = None;
         self.recover_device();
         self.recover_host(wire);
         self.schedule.reset();

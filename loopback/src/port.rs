@@ -152,20 +152,21 @@ impl Port {
                 .enabled
                 .map_or(TransferType::Bulk, |endpoint| endpoint.transfer_type),
         };
+        let service = self.pipe(address).and_then(|pipe| pipe.service);
         Some(SeenAs {
             device: self.plug.as_ref()?.device,
             transfer_type,
+            interval: service.map_or(0, |service| service.interval),
         })
     }
 
     /// Serves one endpoint as far as both sides allow.
     pub(crate) fn advance(&mut self, address: EndpointAddress, wire: &mut Wire<'_>) -> Flow {
-        if !self.is_live() {
-            return Flow::Waits;
-        }
+        let live = self.is_live();
         match self.pipe_mut(address) {
-            Some(pipe) => pipe.advance(wire),
-            None => self.advance_control(wire),
+            Some(pipe) => pipe.advance(live, wire),
+            None if live => self.advance_control(wire),
+            None => Flow::Waits,
         }
     }
 
@@ -209,6 +210,12 @@ impl Port {
         };
         let halted = match self.pipe(address) {
             None => false,
+            // Isochronous endpoints have no halt to set or clear (USB 2.0 5.6.5).
+            Some(pipe)
+                if pipe.service.is_some() && setup.request_type.direction == Direction::Out =>
+            {
+                return Some(ControlResponse::Stall);
+            }
             Some(pipe) if pipe.enabled.is_some() => pipe.halted,
             Some(_) => return Some(ControlResponse::Stall),
         };
@@ -266,7 +273,8 @@ impl Port {
     pub(crate) fn prepare(&mut self, setup: &SetupPacket, wire: &mut Wire<'_>) {
         match Known::of(setup) {
             Some(Known::ClearHalt(address)) => {
-                if let Some(pipe) = self.pipe_mut(address) {
+                let pipe = self.pipe_mut(address);
+                if let Some(pipe) = pipe.filter(|pipe| pipe.service.is_none()) {
                     pipe.end_host(BusError::Cancelled, wire);
                 }
             }

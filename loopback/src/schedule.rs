@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use crate::mailbox::Rings;
 use crate::pipe::Wire;
 use crate::transfer::Pending;
-use crate::{BusError, EndpointCounters, Fault, FaultError};
+use crate::{BusError, EndpointCounters, Fault, FaultError, PacketFault};
 
 /// The host's transfers on one endpoint, numbered, and the faults and counts that go with them.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     next: u64,
     faults: BTreeMap<u64, Fault>,
+    next_packet: u64,
+    packet_faults: BTreeMap<u64, PacketFault>,
     counters: EndpointCounters,
 }
 
@@ -24,6 +26,64 @@ impl Schedule {
 
     pub(crate) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Numbers the packets of an isochronous transfer that was just submitted. Returns the first one's.
+    pub(crate) fn number_packets(&mut self, count: usize) -> u64 {
+        let first = self.next_packet;
+        self.next_packet += count as u64;
+        first
+    }
+
+    pub(crate) fn next_packet(&self) -> u64 {
+        self.next_packet
+    }
+
+    /// Plans a packet's fault, given the transfers that wait, in order.
+    pub(crate) fn inject_packet<'a>(
+        &mut self,
+        waiting: impl Iterator<Item = &'a Pending>,
+        packet: u64,
+        fault: PacketFault,
+    ) -> Result<(), FaultError> {
+        let mut waiting = waiting.filter_map(|pending| pending.course);
+        if packet < self.next_packet {
+            let first = waiting.find(|course| course.number().max(packet) < course.behind());
+            // A packet between those that wait was cancelled, so it is over too.
+            if !first.is_some_and(|course| course.awaits(packet)) {
+                return Err(FaultError::PacketPassed {
+                    asked: packet,
+                    next: first.map_or(self.next_packet, |course| course.number()),
+                });
+            }
+        }
+        self.packet_faults.insert(packet, fault);
+        Ok(())
+    }
+
+    /// The fault planned for a packet whose turn it is.
+    pub(crate) fn take_packet_fault(&mut self, packet: u64) -> Option<PacketFault> {
+        if self.packet_faults.is_empty() {
+            return None;
+        }
+        self.packet_faults.remove(&packet)
+    }
+
+    /// Packets were late before they were queued.
+    pub(crate) fn count_missed(&mut self, packets: usize) {
+        self.counters.packets += packets as u64;
+        self.counters.missed += packets as u64;
+    }
+
+    /// A packet had its turn, and this many bytes reached the receiver.
+    pub(crate) fn count_packet(&mut self, arrived: usize, status: Result<(), BusError>) {
+        self.counters.packets += 1;
+        self.counters.bytes += arrived as u64;
+        match status {
+            Ok(()) => {}
+            Err(BusError::Missed) => self.counters.missed += 1,
+            Err(_) => self.counters.errors += 1,
+        }
     }
 
     /// Plans a fault, given the transfers that wait, in order.
@@ -64,7 +124,7 @@ impl Schedule {
 
     /// Faults whose transfer has not become first in its queue.
     pub(crate) fn planned(&self) -> usize {
-        self.faults.len()
+        self.faults.len() + self.packet_faults.len()
     }
 
     pub(crate) fn count_bytes(&mut self, bytes: usize) {
@@ -82,7 +142,7 @@ impl Schedule {
         status: Result<(), BusError>,
         rings: &mut Rings,
     ) {
-        self.count(pending.ordinal, status);
+        self.count(&pending, status);
         pending.complete(status, rings);
     }
 
@@ -93,12 +153,16 @@ impl Schedule {
         error: BusError,
         rings: &mut Rings,
     ) -> bool {
-        self.count(pending.ordinal, Err(error));
+        self.count(&pending, Err(error));
         pending.interrupt(error, rings)
     }
 
-    fn count(&mut self, ordinal: u64, status: Result<(), BusError>) {
-        self.faults.remove(&ordinal);
+    fn count(&mut self, pending: &Pending, status: Result<(), BusError>) {
+        self.faults.remove(&pending.ordinal);
+        if let Some(course) = pending.course {
+            self.packet_faults
+                .retain(|&packet, _| !course.awaits(packet));
+        }
         self.counters.transfers += 1;
         if status.is_err_and(|error| error != BusError::Cancelled) {
             self.counters.errors += 1;
@@ -109,5 +173,7 @@ impl Schedule {
     pub(crate) fn reset(&mut self) {
         self.next = 0;
         self.faults.clear();
+        self.next_packet = 0;
+        self.packet_faults.clear();
     }
 }

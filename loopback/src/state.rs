@@ -126,6 +126,20 @@ impl State {
         }
     }
 
+    /// The microframe something may come to `queue` in, where only the clock holds it back.
+    pub(crate) fn next_for(&self, queue: &Arc<Mailbox<Completed>>) -> Option<u64> {
+        let mut earliest: Option<u64> = None;
+        for (due, (port, address)) in self.timers.iter() {
+            if earliest.is_some_and(|earliest| earliest <= due) {
+                break;
+            }
+            let pipe = self.ports.get(&port).and_then(|port| port.pipe(address));
+            let next = pipe.map_or(Some(due), |pipe| pipe.next_for(queue, due));
+            earliest = [earliest, next].into_iter().flatten().min();
+        }
+        earliest
+    }
+
     /// Lets time pass on a manual clock, stopping at every microframe something is due in.
     pub(crate) fn step(&mut self, microframes: u64, rings: &mut Rings) {
         if let Clock::Manual(now) = self.clock {
@@ -272,8 +286,15 @@ impl State {
         }
         self.on_port(port, rings, |port, wire| {
             let seen_as = port.seen_as(address);
+            let misfit = match port.pipe(address) {
+                Some(pipe) => pipe.misfit(&pending),
+                None if pending.transfer.packets.is_some() => Some(BusError::InvalidRequest),
+                None => None,
+            };
             match (target, port.pipe_mut(address)) {
-                _ if !fits => pending.complete(Err(BusError::InvalidRequest), wire.rings),
+                _ if !fits || misfit.is_some() => {
+                    pending.complete(Err(BusError::InvalidRequest), wire.rings)
+                }
                 (Target::Control(setup), _) => {
                     port.prepare(&setup, wire);
                     pending.seen_as = seen_as;
@@ -283,7 +304,7 @@ impl State {
                 (Target::Endpoint(_), Some(pipe)) => {
                     pending.seen_as = seen_as;
                     wire.rings.watchers.submitted(&pending, None);
-                    pipe.submit_host(pending, wire.rings);
+                    pipe.submit_host(pending, wire);
                 }
                 (Target::Endpoint(_), None) => {
                     pending.complete(Err(BusError::InvalidRequest), wire.rings);
@@ -308,12 +329,14 @@ impl State {
             end: End::Device,
         };
         let is_in = address.direction() == usbfs2_protocol::Direction::In;
-        let fits = submission.allocated && submission.transfer.sends == is_in;
+        let fits = submission.allocated
+            && submission.transfer.sends == is_in
+            && submission.transfer.packets.is_none();
         let pending = submission.into_pending(id);
         self.on_port(port, rings, |port, wire| {
             let plugged = port.plug.is_some();
             match port.pipe_mut(address) {
-                Some(pipe) if fits && plugged => pipe.submit_device(pending, wire.rings),
+                Some(pipe) if fits && plugged => pipe.submit_device(pending, wire),
                 Some(_) if fits => pending.complete(Err(BusError::Unplugged), wire.rings),
                 _ => pending.complete(Err(BusError::InvalidRequest), wire.rings),
             }

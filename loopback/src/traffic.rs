@@ -18,14 +18,22 @@ enum Limit {
 }
 
 impl Pipe {
-    /// Serves the host's transfers as far as the device's allow.
-    pub(crate) fn advance(&mut self, wire: &mut Wire<'_>) -> Flow {
-        while let Some(first) = self.host.front_mut() {
-            if self.schedule.holds(first, wire) {
+    /// Serves the host's transfers as far as the device's, and the clock, allow. Only isochronous packets'
+    /// intervals pass while the device is not `live`.
+    pub(crate) fn advance(&mut self, live: bool, wire: &mut Wire<'_>) -> Flow {
+        self.clear_timer(wire);
+        loop {
+            if let Some(flow) = self.serve_intervals(live, wire) {
+                return flow;
+            }
+            let Some(first) = self.host.front_mut() else {
+                return Flow::Waits;
+            };
+            if !live || self.schedule.holds(first, wire) {
                 return Flow::Waits;
             }
             let fault = first.fault;
-            let Some(endpoint) = self.enabled else {
+            let Some(endpoint) = self.enabled.filter(|_| self.service.is_none()) else {
                 self.stop(BusError::Protocol, wire);
                 return Flow::Waits;
             };
@@ -64,7 +72,6 @@ impl Pipe {
                 return Flow::Unplugged;
             }
         }
-        Flow::Waits
     }
 
     /// Does the bookkeeping after a sender met a receiver.

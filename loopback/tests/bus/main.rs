@@ -6,6 +6,7 @@ mod errors;
 mod faults;
 mod firmware;
 mod interleavings;
+mod isochronous;
 mod ports;
 mod replay;
 mod rig;

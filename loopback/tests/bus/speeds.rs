@@ -94,9 +94,40 @@ fn interrupt_intervals() {
 }
 
 #[test]
-fn isochronous_and_control_endpoints_are_refused() {
-    let refused = enable(Speed::High, TransferType::Isochronous, 512, 1);
-    assert_eq!(refused, Err(EnableError::Isochronous(address(0x81))));
+fn isochronous_packet_sizes() {
+    for (speed, good, bad) in [
+        (Speed::Full, &[0, 1, 1023][..], &[1024, 0x0c00][..]),
+        // Additional transactions in bits 11 and 12 (USB 2.0 table 9-14).
+        (
+            Speed::High,
+            &[0, 1024, 0x0a01, 0x0c00, 0x12ab, 0x1400],
+            &[1025, 0x0a00, 0x0c01, 0x12aa, 0x1401, 0x1c00, 0x2000],
+        ),
+        (Speed::Super, &[0, 1024, 49_152], &[49_153, u16::MAX]),
+    ] {
+        for &size in good {
+            let enabled = enable(speed, TransferType::Isochronous, size, 1);
+            assert_eq!(enabled, Ok(()), "{speed} {size}");
+        }
+        for &size in bad {
+            let refused = enable(speed, TransferType::Isochronous, size, 1);
+            assert!(
+                matches!(refused, Err(EnableError::PacketSize { .. })),
+                "{speed} {size}"
+            );
+        }
+        for interval in [0, 17] {
+            let refused = enable(speed, TransferType::Isochronous, 8, interval);
+            assert!(matches!(refused, Err(EnableError::Interval { .. })));
+        }
+        assert_eq!(enable(speed, TransferType::Isochronous, 8, 16), Ok(()));
+    }
+    let refused = enable(Speed::Low, TransferType::Isochronous, 8, 1);
+    assert!(matches!(refused, Err(EnableError::NotAtThisSpeed { .. })));
+}
+
+#[test]
+fn control_endpoints_are_refused() {
     let refused = enable(Speed::High, TransferType::Control, 64, 0);
     assert_eq!(refused, Err(EnableError::Control(address(0x81))));
     let rig = Rig::new();
