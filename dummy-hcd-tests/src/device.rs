@@ -120,7 +120,8 @@ impl SysfsDevice {
         fs::write(self.path.join(name), value)
     }
 
-    fn interface(&self, number: u8) -> PathBuf {
+    /// The directory of interface `number`.
+    pub(crate) fn interface(&self, number: u8) -> PathBuf {
         self.path.join(format!("{}:1.{number}", self.name))
     }
 

@@ -11,6 +11,7 @@ pub mod dissection;
 pub mod kernel_log;
 pub mod qmp;
 pub mod random;
+pub mod sound;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod usbfs2;

@@ -49,7 +49,7 @@ pub(crate) struct TestOptions {
     /// Runs only the suite in the VM, and of it what this selects: a part of a test's name, `--skip NAME`
     ///
     /// A name that begins with `controllers::` gets QEMU's host controllers, one with `faults::` two
-    /// processors, as in the whole run.
+    /// processors, one with `audio::` isochronous transfers, as in the whole run.
     #[arg(last = true, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
 }
@@ -175,6 +175,7 @@ Examples:
   cargo xtask vm -- ls -lR /dev/usbfs2
   cargo xtask vm --kernel 6.1 -- bash my-test.sh
   cargo xtask vm --controller xhci --controller uhci -- bash my-test.sh
+  cargo xtask vm --isochronous --icount -- aplay -l
   cargo xtask vm                        a shell (line by line, without job control)";
 
 #[derive(Debug, Clone, Args)]
@@ -195,6 +196,10 @@ pub(crate) struct VmOptions {
     /// Highest speed of the emulated buses
     #[arg(long, value_enum, default_value_t = BusSpeed::High)]
     pub(crate) speed: BusSpeed,
+
+    /// Load dummy_hcd with our patch for isochronous transfers, and the kernel's sound drivers of both ends
+    #[arg(long)]
+    pub(crate) isochronous: bool,
 
     /// Number of dummy_hcd buses, each with its device controller dummy_udc.N
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BUSES, value_parser = clap::value_parser!(u8).range(1..=32))]
@@ -277,6 +282,7 @@ impl Default for VmOptions {
             icount: false,
             no_module: false,
             speed: BusSpeed::High,
+            isochronous: false,
             buses: DEFAULT_BUSES,
             controllers: Vec::new(),
             cpus: DEFAULT_CPUS,

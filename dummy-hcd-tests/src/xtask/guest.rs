@@ -14,21 +14,32 @@ const SCRIPT: &str = include_str!("guest/guest.sh");
 /// Variables of this environment that mean something else in the guest.
 const NOT_PASSED_ON: &[&str] = &["_", "OLDPWD", "SHLVL", "TMPDIR", "XDG_RUNTIME_DIR"];
 
+/// The modules that are built for the guest; those that are left out are not loaded.
+#[derive(Debug)]
+pub(crate) struct Modules<'path> {
+    pub(crate) usbfs2: Option<&'path Path>,
+    /// In place of the kernel's own.
+    pub(crate) dummy_hcd: Option<&'path Path>,
+}
+
 /// Fills `job` for one run.
 pub(crate) fn write_job(
     job: &Path,
     options: &VmOptions,
     kernel: &Kernel,
-    module: Option<&Path>,
+    modules: &Modules<'_>,
 ) -> Result<()> {
-    let module = module
-        .map(|path| path.display().to_string())
-        .unwrap_or_default();
+    let path = |module: Option<&Path>| {
+        module
+            .map(|path| path.display().to_string())
+            .unwrap_or_default()
+    };
     let flag = |set: bool| if set { "1" } else { "0" }.to_owned();
     let variables = [
         ("RELEASE", kernel.release().to_owned()),
         ("MODULES", kernel.modules().display().to_string()),
-        ("MODULE", module),
+        ("MODULE", path(modules.usbfs2)),
+        ("DUMMY_HCD", path(modules.dummy_hcd)),
         ("BUSES", options.buses.to_string()),
         (
             "CONTROLLERS",

@@ -42,6 +42,36 @@ impl Kernel {
         &self.release
     }
 
+    /// The series it belongs to: "6.12".
+    pub(crate) fn series(&self) -> &str {
+        let end = self.release.match_indices('.').nth(1);
+        end.map_or(&self.release, |(end, _)| &self.release[..end])
+    }
+
+    /// The version of the packages built from Debian's source package `linux`, as "6.12.95-1~bpo12+1".
+    pub(crate) fn version(&self) -> Result<String> {
+        let common = format!(
+            "linux-headers-{}",
+            self.release.replace("-amd64", "-common")
+        );
+        let path = self
+            .root
+            .join("usr/share/doc")
+            .join(common)
+            .join("changelog.Debian.gz");
+        let output = Command::new("gzip")
+            .args(["--decompress", "--stdout"])
+            .arg(&path)
+            .output()
+            .context("run gzip")?;
+        // The first line: linux (6.12.95-1~bpo12+1) bookworm-backports; urgency=medium
+        String::from_utf8_lossy(&output.stdout)
+            .split(['(', ')'])
+            .nth(1)
+            .map(str::to_owned)
+            .with_context(|| format!("{} tells no version", path.display()))
+    }
+
     pub(crate) fn image(&self) -> PathBuf {
         self.root
             .join("boot")

@@ -88,7 +88,7 @@ pub(crate) fn c_files() -> Result<Vec<PathBuf>> {
 }
 
 /// Runs kbuild in `directory`; everything it said comes back, and is the error when it fails.
-fn make(kernel: &Kernel, directory: &Path, arguments: &[&str]) -> Result<String> {
+pub(crate) fn make(kernel: &Kernel, directory: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("make");
     command
         .arg("-C")
@@ -104,14 +104,15 @@ fn make(kernel: &Kernel, directory: &Path, arguments: &[&str]) -> Result<String>
     said.push_str(&String::from_utf8_lossy(&output.stderr));
     ensure!(
         output.status.success(),
-        "the module does not build for {}:\n{said}",
+        "{} does not build for {}:\n{said}",
+        directory.display(),
         kernel.release()
     );
     Ok(said)
 }
 
 /// The sources as paths relative to `directory` and their contents, in one order on every machine.
-fn source_files(directory: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+pub(crate) fn source_files(directory: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut files = Vec::new();
     let mut pending = vec![PathBuf::new()];
     while let Some(relative) = pending.pop() {
@@ -148,7 +149,8 @@ fn is_build_product(path: &Path) -> bool {
         || matches!(&*extension, "o" | "ko" | "mod")
 }
 
-fn digest(files: &[(PathBuf, Vec<u8>)]) -> String {
+/// A name for the contents of `files`.
+pub(crate) fn digest(files: &[(PathBuf, Vec<u8>)]) -> String {
     let mut hasher = Sha256::new();
     for (path, content) in files {
         hasher.update(format!("{} {}\n", path.display(), content.len()));
@@ -162,16 +164,23 @@ fn digest(files: &[(PathBuf, Vec<u8>)]) -> String {
         .collect()
 }
 
-fn copy(files: &[(PathBuf, Vec<u8>)], target: &Path) -> Result<()> {
+/// Makes `target` a directory of `files` and nothing else.
+pub(crate) fn copy(files: &[(PathBuf, Vec<u8>)], target: &Path) -> Result<()> {
     if target.exists() {
         fs::remove_dir_all(target)?;
     }
     for (path, content) in files {
         let path = target.join(path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
-        }
+        parent_of(&path)?;
         fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Creates the directory that `path` will stand in.
+pub(crate) fn parent_of(path: &Path) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ use crate::{apt, bench, cache, checkpatch, conformance, manuals, module, progres
 
 /// What the tests in the VM run, besides what the VM itself needs. The guest installs nothing.
 const SUITE_PACKAGES: &[&str] = &[
+    "alsa-utils",
     "dosfstools",
     "e2fsprogs",
     "fdisk",
@@ -41,6 +42,8 @@ struct Part {
     cpus: u8,
     controllers: &'static [Controller],
     speed: BusSpeed,
+    isochronous: bool,
+    icount: bool,
 }
 
 /// What also puts this project's gadgets on `dummy_hcd`; see [`DEFAULT_CPUS`].
@@ -49,6 +52,8 @@ const SAFE: Part = Part {
     cpus: DEFAULT_CPUS,
     controllers: &[],
     speed: BusSpeed::High,
+    isochronous: false,
+    icount: false,
 };
 /// The same where `dummy_hcd` runs at super speed.
 const SUPER_SPEED: Part = Part {
@@ -69,7 +74,17 @@ const CONTROLLERS: Part = Part {
     controllers: &Controller::ALL,
     ..SAFE
 };
+/// What needs isochronous transfers on `dummy_hcd`. Sound has deadlines: where time is counted in instructions,
+/// whoever meets them does so whatever else the machine does, and a run repeats.
+const AUDIO: Part = Part {
+    names: "audio::",
+    isochronous: true,
+    icount: true,
+    ..SAFE
+};
 const RACING_CPUS: u8 = 2;
+/// The ones with names of their own.
+const PARTS: [Part; 4] = [RACES, CONTROLLERS, SUPER_SPEED, AUDIO];
 
 /// Runs everything, or what the filter selects of the suite in the VM; goes on after a failure, and
 /// returns the exit status.
@@ -159,19 +174,16 @@ fn run_suite(tally: &mut Tally, options: &TestOptions, command: &str) -> Result<
         suite,
     ];
     if let Some(first) = options.filter.first() {
-        let part = [RACES, CONTROLLERS, SUPER_SPEED]
-            .into_iter()
-            .find(|part| first.starts_with(part.names));
-        let part = part.unwrap_or(SAFE);
-        run_part(tally, options, &suite, &options.filter, &part);
+        let part = PARTS.iter().find(|part| first.starts_with(part.names));
+        let part = part.unwrap_or(&SAFE);
+        run_part(tally, options, &suite, &options.filter, part);
         return Ok(());
     }
-    let parts = [RACES, CONTROLLERS, SUPER_SPEED];
-    let others = parts.iter().flat_map(|part| ["--skip", part.names]);
+    let others = PARTS.iter().flat_map(|part| ["--skip", part.names]);
     let others: Vec<String> = others.map(str::to_owned).collect();
     run_part(tally, options, &suite, &others, &SAFE);
-    for part in parts {
-        run_part(tally, options, &suite, &[part.names.to_owned()], &part);
+    for part in &PARTS {
+        run_part(tally, options, &suite, &[part.names.to_owned()], part);
     }
     Ok(())
 }
@@ -263,6 +275,8 @@ fn run_in_vm(
         cpus: part.cpus,
         controllers: part.controllers.to_vec(),
         speed: part.speed,
+        isochronous: part.isochronous,
+        icount: part.icount,
         command,
         ..VmOptions::default()
     };

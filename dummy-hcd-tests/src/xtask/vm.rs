@@ -17,7 +17,7 @@ use crate::console::{self, Console, Port};
 use crate::guest::{self, Outcome};
 use crate::kernel::Kernel;
 use crate::qemu::{self, Accelerator, Machine};
-use crate::{HARNESS_FAILED, apt, cache, initramfs, kvm, module, progress};
+use crate::{HARNESS_FAILED, apt, cache, dummy_hcd, initramfs, kvm, module, progress};
 
 const PAST_DEADLINE: u8 = 124;
 const INTERRUPTED: u8 = 130;
@@ -47,6 +47,10 @@ pub(crate) fn run_with(options: &VmOptions, sink: impl io::Write + Send + 'stati
         true => None,
         false => Some(module::build(&cache, &kernel)?),
     };
+    let patched = match options.isochronous {
+        true => Some(dummy_hcd::build(&cache, &kernel)?),
+        false => None,
+    };
     let accelerator = kvm::accelerator(&cache, &kernel)?;
 
     let directory = tempfile::Builder::new()
@@ -55,7 +59,11 @@ pub(crate) fn run_with(options: &VmOptions, sink: impl io::Write + Send + 'stati
         .context("create a temporary directory")?;
     let job = directory.path().join("job");
     fs::create_dir(&job)?;
-    guest::write_job(&job, options, &kernel, module.as_deref())?;
+    let modules = guest::Modules {
+        usbfs2: module.as_deref(),
+        dummy_hcd: patched.as_deref(),
+    };
+    guest::write_job(&job, options, &kernel, &modules)?;
     let initramfs = directory.path().join("initramfs");
     initramfs::write(&kernel, &initramfs)?;
 

@@ -5,6 +5,7 @@
 //! In the VM (`USBFS2_WORLD=kernel`, set by `cargo xtask test`) every test runs in a process of its own,
 //! one at a time, with a deadline: a test that hangs in the kernel costs itself and not the rest.
 
+mod audio;
 mod bad_input;
 mod claims;
 mod command;
@@ -95,6 +96,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         many_devices::tests(),
         faults::tests(),
         controllers::tests(),
+        audio::tests(),
         unload::tests(),
     ] {
         tests.extend(topic);

@@ -10,7 +10,7 @@ use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::usbfs2::{DeviceFiles, InterfaceFiles};
 
 /// The bus the tests use.
-const BUS: u8 = 0;
+pub(crate) const BUS: u8 = 0;
 
 /// A vendor-specific product no driver knows.
 const UNKNOWN_PRODUCT: (u16, u16) = (0x1d6b, 0x0104);

@@ -51,7 +51,14 @@ echo 1 >/proc/sys/kernel/hung_task_all_cpu_backtrace
 modprobe -a virtio_console libcomposite gadgetfs usb_storage sd_mod usbhid hid_generic evdev vfat ||
 	fail "cannot load the kernel's own modules"
 mount -t configfs configfs /sys/kernel/config || fail "cannot mount configfs"
-modprobe dummy_hcd num="$BUSES" is_super_speed="$SUPER_SPEED" is_high_speed="$HIGH_SPEED" ||
+load_dummy_hcd() {
+	if [ -z "$DUMMY_HCD" ]; then
+		modprobe dummy_hcd "$@"
+	else
+		modprobe -a snd-usb-audio usb_f_uac1 usb_f_uac2 && insmod "$DUMMY_HCD" "$@"
+	fi
+}
+load_dummy_hcd num="$BUSES" is_super_speed="$SUPER_SPEED" is_high_speed="$HIGH_SPEED" ||
 	fail "cannot load dummy_hcd"
 for controller in $CONTROLLERS; do
 	case $controller in

@@ -1,0 +1,9 @@
+//! Isochronous transfers, on a `dummy_hcd` that has them: `cargo xtask vm --isochronous --icount`.
+
+mod cards;
+
+use crate::runner::Test;
+
+pub(crate) fn tests() -> Vec<Test> {
+    cards::tests()
+}
