@@ -1,9 +1,6 @@
 //! Consumer controls: volume, playback and what else media keyboards have (HID Usage Tables 15).
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::hid::{Controls, DEFAULT_POLL_INTERVAL, HidFunction, HidOptions};
+use super::hid::{Controls, HidFunction, ReadyMade};
 
 /// Two controls at a time, each by its usage.
 #[rustfmt::skip]
@@ -107,23 +104,11 @@ impl Controls for ConsumerControls {
     }
 }
 
+impl ReadyMade for ConsumerControls {
+    const REPORT_DESCRIPTOR: &'static [u8] = REPORT_DESCRIPTOR;
+}
+
 impl ConsumerControl {
-    /// Consumer controls that are polled every 4 ms.
-    #[must_use]
-    pub fn new() -> Arc<Self> {
-        Self::with_poll_interval(DEFAULT_POLL_INTERVAL)
-    }
-
-    /// Consumer controls that are polled this often; see [`HidOptions::poll_interval`].
-    #[must_use]
-    pub fn with_poll_interval(poll_interval: Duration) -> Arc<Self> {
-        let options = HidOptions {
-            poll_interval,
-            ..HidOptions::new(REPORT_DESCRIPTOR)
-        };
-        Self::ready_made(options, ConsumerControls::default())
-    }
-
     /// Presses a control, and holds it. No effect while it is held.
     ///
     /// # Errors

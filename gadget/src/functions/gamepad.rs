@@ -1,9 +1,6 @@
 //! A gamepad: two sticks, two triggers, a hat switch, twelve buttons.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::hid::{Controls, DEFAULT_POLL_INTERVAL, HidFunction, HidOptions};
+use super::hid::{Controls, HidFunction, ReadyMade};
 
 #[rustfmt::skip]
 const REPORT_DESCRIPTOR: &[u8] = &[
@@ -122,23 +119,11 @@ impl GamepadInput {
     }
 }
 
+impl ReadyMade for GamepadControls {
+    const REPORT_DESCRIPTOR: &'static [u8] = REPORT_DESCRIPTOR;
+}
+
 impl Gamepad {
-    /// A gamepad that is polled every 4 ms.
-    #[must_use]
-    pub fn new() -> Arc<Self> {
-        Self::with_poll_interval(DEFAULT_POLL_INTERVAL)
-    }
-
-    /// A gamepad that is polled this often; see [`HidOptions::poll_interval`].
-    #[must_use]
-    pub fn with_poll_interval(poll_interval: Duration) -> Arc<Self> {
-        let options = HidOptions {
-            poll_interval,
-            ..HidOptions::new(REPORT_DESCRIPTOR)
-        };
-        Self::ready_made(options, GamepadControls::default())
-    }
-
     /// Puts everything where it is said to be. No effect where it already is.
     pub fn set(&self, input: GamepadInput) {
         self.change(|controls| {

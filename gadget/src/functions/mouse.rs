@@ -1,11 +1,8 @@
 //! A mouse with three buttons and two wheels (HID 1.11, appendix B.2).
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use usbfs2_protocol::hid::PROTOCOL_MOUSE;
 
-use super::hid::{Controls, DEFAULT_POLL_INTERVAL, HidFunction, HidOptions};
+use super::hid::{Controls, HidFunction, ReadyMade};
 
 /// Buttons, motion, a wheel, a wheel to the side. The first three bytes are the boot protocol's.
 #[rustfmt::skip]
@@ -107,24 +104,12 @@ impl MouseControls {
     }
 }
 
+impl ReadyMade for MouseControls {
+    const REPORT_DESCRIPTOR: &'static [u8] = REPORT_DESCRIPTOR;
+    const BOOT_PROTOCOL: Option<u8> = Some(PROTOCOL_MOUSE);
+}
+
 impl Mouse {
-    /// A mouse that is polled every 4 ms.
-    #[must_use]
-    pub fn new() -> Arc<Self> {
-        Self::with_poll_interval(DEFAULT_POLL_INTERVAL)
-    }
-
-    /// A mouse that is polled this often; see [`HidOptions::poll_interval`].
-    #[must_use]
-    pub fn with_poll_interval(poll_interval: Duration) -> Arc<Self> {
-        let options = HidOptions {
-            boot_protocol: Some(PROTOCOL_MOUSE),
-            poll_interval,
-            ..HidOptions::new(REPORT_DESCRIPTOR)
-        };
-        Self::ready_made(options, MouseControls::default())
-    }
-
     /// Moves to the right and down, in steps; up to 127 of them go into a report.
     pub fn move_by(&self, x: i32, y: i32) {
         self.step(|[x, y]| [x, y, 0, 0], [x, y]);

@@ -1,9 +1,6 @@
 //! A tablet: a pointer that is at a place, as virtual machines have.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::hid::{Controls, DEFAULT_POLL_INTERVAL, HidFunction, HidOptions};
+use super::hid::{Controls, HidFunction, ReadyMade};
 use super::mouse::Button;
 
 #[rustfmt::skip]
@@ -81,23 +78,11 @@ impl TabletControls {
     }
 }
 
+impl ReadyMade for TabletControls {
+    const REPORT_DESCRIPTOR: &'static [u8] = REPORT_DESCRIPTOR;
+}
+
 impl Tablet {
-    /// A tablet that is polled every 4 ms.
-    #[must_use]
-    pub fn new() -> Arc<Self> {
-        Self::with_poll_interval(DEFAULT_POLL_INTERVAL)
-    }
-
-    /// A tablet that is polled this often; see [`HidOptions::poll_interval`].
-    #[must_use]
-    pub fn with_poll_interval(poll_interval: Duration) -> Arc<Self> {
-        let options = HidOptions {
-            poll_interval,
-            ..HidOptions::new(REPORT_DESCRIPTOR)
-        };
-        Self::ready_made(options, TabletControls::default())
-    }
-
     /// Moves to a place, from the left and from the top; beyond [`EDGE`] is the edge.
     pub fn move_to(&self, x: u16, y: u16) {
         self.change(|controls| {

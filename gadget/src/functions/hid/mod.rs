@@ -9,6 +9,7 @@ mod function;
 mod options;
 mod queue;
 mod raw;
+mod ready_made;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use usbfs2_protocol::hid::{IdleRate, Protocol, ReportDescriptor, ReportType};
 pub use self::error::{NoSuchReport, NotDrained};
 pub use self::options::{DEFAULT_POLL_INTERVAL, HidOptions};
 pub use self::raw::{Hid, RawReports};
+pub use self::ready_made::ReadyMade;
 use self::state::State;
 
 /// What a kind of device adds to a HID function: its controls, and what becomes of them.
