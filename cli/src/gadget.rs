@@ -1,6 +1,8 @@
 //! `usbfs2 gadget`.
 
 mod disk;
+mod hid;
+mod standard_input;
 
 use std::fs;
 use std::io::{self, IsTerminal, Read};
@@ -12,8 +14,8 @@ use anyhow::{Context, Result, bail};
 use usbfs2_gadget::functions::{ConsumerControl, Gamepad, Keyboard, Mouse, Tablet};
 use usbfs2_gadget::{DeviceIds, Function, Gadget, GadgetBuilder, GadgetfsOptions, Running, State};
 
+use self::hid::Obey;
 use crate::args::GadgetCommand;
-use crate::hid_gadget::{self, Obey};
 use crate::interrupt;
 use crate::output::note;
 
@@ -80,7 +82,7 @@ fn keyboard(text: Option<&Path>) -> Result<()> {
 /// A device that does what standard input says.
 fn obedient<D: Obey + Function>(product: u16, name: &str, device: Arc<D>) -> Result<()> {
     let gadget = builder(product, name).function(device.clone()).build()?;
-    hid_gadget::obey_standard_input(device);
+    standard_input::follow(D::LINES, move |line| hid::obey_line(&*device, line));
     attend(&gadget, |_, _| Ok(()))
 }
 

@@ -10,7 +10,6 @@ mod doctor;
 mod files;
 mod gadget;
 mod hid;
-mod hid_gadget;
 mod image;
 mod interrupt;
 mod list;

@@ -1,16 +1,14 @@
 //! `usbfs2 gadget disk`.
 
-use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use usbfs2_gadget::Function;
 use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions, ScriptedDisk};
 use usbfs2_gadget::scsi::{FileMedium, LogicalUnit, MediumError};
 
-use super::{attend, builder};
+use super::{attend, builder, standard_input};
 use crate::args::GadgetDiskArgs;
 use crate::output::note;
 
@@ -30,10 +28,11 @@ pub(super) fn run(args: &GadgetDiskArgs) -> Result<()> {
         .build()?;
     if args.removable {
         let read_only = args.read_only;
-        // Ends with the process: a read of standard input cannot be interrupted.
-        thread::Builder::new()
-            .name("media".into())
-            .spawn(move || change_media(&units, read_only))?;
+        standard_input::follow("eject [LUN], insert FILE [LUN]", move |line| {
+            let done = change_medium(&units, read_only, line)?;
+            note!("{done}");
+            Ok(())
+        });
     }
     attend(&gadget, |_, _| Ok(()))
 }
@@ -89,19 +88,7 @@ fn medium(image: &Path, read_only: bool) -> Result<FileMedium> {
     })
 }
 
-/// Ejects and inserts media as standard input says, until it ends.
-fn change_media(units: &[Arc<LogicalUnit>], read_only: bool) {
-    for line in io::stdin().lock().lines() {
-        let done = line
-            .map_err(anyhow::Error::from)
-            .and_then(|line| change_medium(units, read_only, &line));
-        match done {
-            Ok(done) => note!("{done}"),
-            Err(error) => note!("usbfs2: {error:#}"),
-        }
-    }
-}
-
+/// Ejects or inserts a medium as a line says, and tells what was done.
 fn change_medium(units: &[Arc<LogicalUnit>], read_only: bool, line: &str) -> Result<String> {
     let mut words = line.split_whitespace();
     let verb = words.next();

@@ -1,7 +1,5 @@
 //! `usbfs2 gadget mouse`, `tablet`, `gamepad` and `media-keys`: what lines of text say, the device does.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,10 +10,8 @@ use usbfs2_gadget::functions::mouse::Button;
 use usbfs2_gadget::functions::tablet::EDGE;
 use usbfs2_gadget::functions::{ConsumerControl, Gamepad, Mouse, Tablet};
 
-use crate::output::note;
-
 /// A device that does what a line says.
-pub(crate) trait Obey: Send + Sync + 'static {
+pub(super) trait Obey: Send + Sync + 'static {
     /// The lines it understands.
     const LINES: &'static str;
 
@@ -23,27 +19,8 @@ pub(crate) trait Obey: Send + Sync + 'static {
     fn obey(&self, words: &[&str]) -> Result<()>;
 }
 
-/// Has the device do what standard input says, line by line, in a thread of its own: the end of the input
-/// is not the end of the device.
-pub(crate) fn obey_standard_input<D: Obey>(device: Arc<D>) {
-    if io::stdin().is_terminal() {
-        note!("type lines such as: {}", D::LINES);
-    }
-    // Not joined: it may sit in a read for ever, and the process ends without it.
-    thread::spawn(move || {
-        for (number, line) in (1..).zip(io::stdin().lock().lines()) {
-            let done = line
-                .context("cannot read standard input")
-                .and_then(|line| obey_line(&*device, &line));
-            if let Err(error) = done {
-                note!("usbfs2: line {number}: {error:#}");
-            }
-        }
-    });
-}
-
 /// Does what a line says: an empty one nothing, `wait` on any device.
-fn obey_line<D: Obey>(device: &D, line: &str) -> Result<()> {
+pub(super) fn obey_line<D: Obey>(device: &D, line: &str) -> Result<()> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         [] => Ok(()),
