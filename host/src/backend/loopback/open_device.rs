@@ -7,6 +7,7 @@ use usbfs2_loopback::{BusDevice, BusError, Claim};
 use usbfs2_protocol::descriptor::{Endpoint, Interface};
 use usbfs2_protocol::{EndpointAddress, SetupPacket};
 
+use super::isochronous::BusIsochronous;
 use super::queue::{BusEndpoint, BusTransfers};
 use super::{ANSWER_TIMEOUT, transfer_error};
 use crate::backend::{Claimed, InFlight, IsochronousQueue, OpenDevice, Queue, Refused};
@@ -167,10 +168,11 @@ impl Claimed for ClaimedBusInterface {
         endpoint: &Endpoint,
         _: u32,
     ) -> Result<Box<dyn IsochronousQueue>, EndpointError> {
-        Err(EndpointError::NoIsochronous {
-            address: endpoint.address,
-            reason: "the in-process bus does not carry isochronous transfers yet",
-        })
+        let device = &self.device.device;
+        if !device.is_plugged() {
+            return Err(EndpointError::Disconnected);
+        }
+        Ok(Box::new(BusIsochronous::new(device, endpoint.address)))
     }
 
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {

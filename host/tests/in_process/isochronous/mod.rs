@@ -1,0 +1,7 @@
+//! Isochronous endpoints.
+
+mod ends;
+mod opening;
+mod packets;
+mod sound;
+mod waiting;
