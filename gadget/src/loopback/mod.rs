@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use usbfs2_loopback::{Bus, DeviceEvent, DevicePort, EndpointSpec, PortOptions, RespondError};
-use usbfs2_protocol::{SetupPacket, Speed};
+use usbfs2_protocol::{SetupPacket, Speed, TransferType};
 
 use crate::check::{self, DescriptorProblems, Target};
 use crate::controller::{Controller, Event};
@@ -132,7 +132,11 @@ impl Controller for LoopbackController {
         let spec = EndpointSpec {
             address: assigned.address,
             transfer_type: request.transfer_type,
-            max_packet_size: request.packet_size_at(speed),
+            max_packet_size: match request.transfer_type {
+                // With its additional transactions.
+                TransferType::Isochronous => *request.max_packet_size.at(speed),
+                _ => request.packet_size_at(speed),
+            },
             interval: *request.interval.at(speed),
         };
         self.port.enable(spec).map_err(|error| error.to_string())?;

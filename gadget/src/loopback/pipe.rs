@@ -62,6 +62,7 @@ impl LoopbackPipe {
             BusError::Cancelled if !state.is_enabled => EndpointError::Disabled,
             BusError::Cancelled => EndpointError::Cancelled,
             BusError::Overflow => EndpointError::Overflow,
+            BusError::Missed => EndpointError::Missed,
             other => EndpointError::Io(io::Error::other(other)),
         });
         let completion = Completion {

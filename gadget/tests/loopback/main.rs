@@ -5,5 +5,6 @@ mod control_requests;
 mod data;
 mod descriptors;
 mod echo;
+mod isochronous;
 mod lifecycle;
 mod misbehaving;
