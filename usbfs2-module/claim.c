@@ -301,6 +301,10 @@ static bool still_there(const struct usbfs2_pipe *pipe,
 	descriptor = usbfs2_find_endpoint(intf, pipe->address);
 	if (!descriptor)
 		return false;
+	if (usb_endpoint_xfer_isoc(descriptor) &&
+	    usbfs2_interval_bytes(pipe->dev->udev, descriptor) !=
+	    pipe->interval_bytes)
+		return false;
 	/* Not enabled when the device refused the setting or configuration. */
 	endpoint = container_of(descriptor, struct usb_host_endpoint, desc);
 	return endpoint->enabled && usb_endpoint_type(descriptor) == pipe->type &&

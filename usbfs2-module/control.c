@@ -118,6 +118,9 @@ static int clear_halt(struct usbfs2_device *dev, u8 address)
 	/* An open endpoint is recovered whole: its queue must be empty. */
 	mutex_lock(&dev->claim_mutex);
 	opener = usbfs2_device_endpoint(dev, address)->opener;
+	/* But an isochronous one has no halt: what is queued goes on. */
+	if (opener && opener->type == USB_ENDPOINT_XFER_ISOC)
+		opener = NULL;
 	if (opener)
 		kref_get(&opener->ref);
 	mutex_unlock(&dev->claim_mutex);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * usbfs2: bulk and interrupt endpoint files. A read or write is one transfer.
+ * usbfs2: the files of endpoints but the control pipes. A read or write is one
+ * transfer, or a packet for each iovec on an isochronous endpoint.
  */
 #include <linux/fadvise.h>
 #include <linux/module.h>
@@ -67,16 +68,17 @@ static int open_data(struct usbfs2_pipe *pipe, const struct usbfs2_node *node)
 		usbfs2_tree_sync_interface(intf);
 		return -ENODEV;
 	}
-	if (!usb_endpoint_xfer_bulk(descriptor) &&
-	    !usb_endpoint_xfer_int(descriptor))
-		return -EOPNOTSUPP;
-	if (!usb_endpoint_maxp(descriptor))
+	if (usb_endpoint_xfer_control(descriptor) ||
+	    !usb_endpoint_maxp(descriptor))
 		return -EOPNOTSUPP;
 
 	pipe->address = descriptor->bEndpointAddress;
 	pipe->type = usb_endpoint_type(descriptor);
 	pipe->interval = descriptor->bInterval;
 	pipe->max_packet = usb_endpoint_maxp(descriptor);
+	if (usb_endpoint_xfer_isoc(descriptor))
+		pipe->interval_bytes =
+			usbfs2_interval_bytes(node->dev->udev, descriptor);
 	pipe->endpoint = usbfs2_device_endpoint(node->dev, pipe->address);
 
 	ret = usbfs2_hold_claim(&pipe->hold, node->dev, intf, false, false);
@@ -137,26 +139,42 @@ static void fill_urb(struct urb *urb, const struct usbfs2_pipe *pipe,
 		urb->transfer_flags |= URB_ZERO_PACKET;
 }
 
+/* Bulk and interrupt. NULL: a read of nothing. */
+static struct usbfs2_request *one_transfer(struct usbfs2_pipe *pipe,
+					   size_t length, u64 flags)
+{
+	const bool in = pipe->address & USB_DIR_IN;
+	const u64 known = in ? 0 : USBFS2_ZERO_PACKET;
+	struct usbfs2_request *req;
+
+	if ((flags & ~known) || length > USBFS2_MAX_TRANSFER)
+		return ERR_PTR(-EINVAL);
+	if (in && !length)
+		return NULL;
+	req = usbfs2_request_new(pipe, in, length);
+	if (!IS_ERR(req))
+		fill_urb(req->urb, pipe, flags);
+	return req;
+}
+
 static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 {
 	struct usbfs2_pipe *pipe = iocb->ki_filp->private_data;
 	const u64 flags = iocb->ki_pos;
-	const u64 known = in ? 0 : USBFS2_ZERO_PACKET;
 	size_t length = iov_iter_count(iter);
 	struct usbfs2_request *req;
 	ssize_t ret;
 
 	if (in != !!(pipe->address & USB_DIR_IN))
 		return -EINVAL;
-	if ((flags & ~known) || length > USBFS2_MAX_TRANSFER)
-		return -EINVAL;
-	if (in && !length)
+	if (pipe->type == USB_ENDPOINT_XFER_ISOC)
+		req = usbfs2_packets_request(pipe, iter, flags);
+	else
+		req = one_transfer(pipe, length, flags);
+	if (!req)
 		return 0;
-
-	req = usbfs2_request_new(pipe, in, length);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
-	fill_urb(req->urb, pipe, flags);
 	ret = usbfs2_request_prepare(req, iocb, iter);
 	if (!ret)
 		ret = usbfs2_request_start(req);

@@ -22,6 +22,7 @@ struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev)
 	INIT_LIST_HEAD(&pipe->queue);
 	INIT_LIST_HEAD(&pipe->held);
 	INIT_LIST_HEAD(&pipe->finished);
+	INIT_LIST_HEAD(&pipe->unsent);
 	init_waitqueue_head(&pipe->drained);
 	INIT_WORK(&pipe->verdict, usbfs2_verdict_work);
 	INIT_WORK(&pipe->delivery, usbfs2_delivery_work);
@@ -103,14 +104,14 @@ void usbfs2_pipe_cancel(struct usbfs2_pipe *pipe, fl_owner_t owner)
 		if (req->cancelled || (owner && req->owner != owner))
 			continue;
 		req->cancelled = true;
-		usb_block_urb(req->urb);
+		usbfs2_request_block(req);
 		refcount_inc(&req->ref);
 		list_add_tail(&req->doomed, &doomed);
 	}
 	spin_unlock_irqrestore(&pipe->lock, flags);
 
 	list_for_each_entry_safe(req, next, &doomed, doomed) {
-		usb_unlink_urb(req->urb);
+		usbfs2_request_unlink(req);
 		usbfs2_request_put(req);
 	}
 }
@@ -184,6 +185,8 @@ int usbfs2_clear_halt(struct usbfs2_device *dev, u8 address)
 
 int usbfs2_pipe_recover(struct usbfs2_pipe *pipe)
 {
+	/* It has no halt, and so nothing to be stopped by. */
+	const bool isochronous = pipe->type == USB_ENDPOINT_XFER_ISOC;
 	unsigned long flags;
 	bool gone;
 	int ret;
@@ -199,9 +202,9 @@ int usbfs2_pipe_recover(struct usbfs2_pipe *pipe)
 
 	usbfs2_pipe_cancel(pipe, NULL);
 	ret = wait_event_interruptible(pipe->drained, is_idle(pipe));
-	if (!ret)
+	if (!ret && !isochronous)
 		ret = usbfs2_clear_halt(pipe->dev, pipe->address);
-	if (!ret)
+	if (!ret || isochronous)
 		usbfs2_pipe_forgive(pipe);
 	else
 		usbfs2_pipe_halt(pipe, USBFS2_STOPPED);

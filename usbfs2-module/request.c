@@ -9,7 +9,8 @@
  *
  * An accepted request is finished exactly once, by whoever gets its URB back:
  * the completion handler (perhaps by way of verdict.c), or the submitter when
- * usb_submit_urb refused it.
+ * usb_submit_urb refused it. Of an isochronous request, which may have several
+ * (stream.c), by whoever gets the last one back.
  *
  * Results reach the submitter in the order in which the controller gave the
  * URBs of the pipe back: a disk's status must not overtake its data. Most are
@@ -31,6 +32,7 @@ static void request_free(struct usbfs2_request *req)
 		usbfs2_user_pages_release(&req->user);
 	usbfs2_buffer_free(&req->buffer);
 	usb_free_urb(req->urb);
+	usbfs2_packets_free(req->packets);
 	usbfs2_pipe_put(req->pipe);
 	kfree(req);
 	atomic_long_dec(&usbfs2_live_requests);
@@ -58,11 +60,9 @@ static void urb_complete(struct urb *urb)
 	usbfs2_request_given_back(urb->context, urb->status);
 }
 
-struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in,
-					  size_t length)
+struct usbfs2_request *usbfs2_request_bare(struct usbfs2_pipe *pipe, bool in)
 {
 	struct usbfs2_request *req;
-	int ret = -ENOMEM;
 
 	req = kzalloc(sizeof(*req), GFP_KERNEL_ACCOUNT);
 	if (!req)
@@ -75,7 +75,18 @@ struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in,
 	req->pipe = pipe;
 	req->in = in;
 	req->owner = current->files;
+	return req;
+}
 
+struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in,
+					  size_t length)
+{
+	struct usbfs2_request *req;
+	int ret = -ENOMEM;
+
+	req = usbfs2_request_bare(pipe, in);
+	if (IS_ERR(req))
+		return req;
 	req->urb = usb_alloc_urb(0, GFP_KERNEL_ACCOUNT);
 	if (!req->urb)
 		goto put;
@@ -95,7 +106,9 @@ put:
 
 static void deliver(struct usbfs2_request *req)
 {
-	if (req->user.pages && req->result > 0)
+	if (req->user.pages && req->packets && req->result >= 0)
+		usbfs2_packets_fill(req);
+	else if (req->user.pages && req->result > 0)
 		usbfs2_user_pages_fill(&req->user, &req->buffer, req->result);
 	/*
 	 * Completing takes the kiocb off the list that cancel functions are
@@ -142,14 +155,23 @@ void usbfs2_delivery_work(struct work_struct *work)
 	usbfs2_pipe_put(pipe);
 }
 
+static size_t to_be_copied(const struct usbfs2_request *req)
+{
+	size_t bytes = req->in && req->result > 0 ? req->result : 0;
+
+	if (!req->user.pages)
+		return 0;
+	return req->packets ? bytes + req->packets->status_size : bytes;
+}
+
 void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result)
 {
-	const bool large = req->user.pages && result > USBFS2_ATOMIC_COPY;
 	struct usbfs2_pipe *pipe = req->pipe;
 	unsigned long flags;
-	bool start;
+	bool large, start;
 
 	req->result = result;
+	large = to_be_copied(req) > USBFS2_ATOMIC_COPY;
 	/*
 	 * No lock, although others change delivering: a controller gives the
 	 * URBs of an endpoint back one after the other, so what the handler of
@@ -174,12 +196,28 @@ void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result)
 		queue_work(usbfs2_workqueue, &pipe->delivery);
 }
 
+void usbfs2_request_block(struct usbfs2_request *req)
+{
+	if (req->packets)
+		usbfs2_stream_block(req);
+	else
+		usb_block_urb(req->urb);
+}
+
+void usbfs2_request_unlink(struct usbfs2_request *req)
+{
+	if (req->packets)
+		usbfs2_stream_unlink(req);
+	else
+		usb_unlink_urb(req->urb);
+}
+
 static void unlink_work(struct work_struct *work)
 {
 	struct usbfs2_request *req = container_of(work, struct usbfs2_request,
 						  unlink);
 
-	usb_unlink_urb(req->urb);
+	usbfs2_request_unlink(req);
 	usbfs2_request_put(req);
 }
 
@@ -198,7 +236,7 @@ static int cancel_kiocb(struct kiocb *iocb)
 	unlink = !req->cancelled;
 	if (unlink) {
 		req->cancelled = true;
-		usb_block_urb(req->urb);
+		usbfs2_request_block(req);
 		refcount_inc(&req->ref);
 	}
 	spin_unlock_irqrestore(&pipe->lock, flags);
@@ -216,19 +254,19 @@ static void cancel_and_wait(struct usbfs2_request *req)
 
 	spin_lock_irqsave(&pipe->lock, flags);
 	unlink = !req->cancelled;
-	req->cancelled = true;
+	if (unlink) {
+		req->cancelled = true;
+		usbfs2_request_block(req);
+	}
 	spin_unlock_irqrestore(&pipe->lock, flags);
 
 	if (unlink)
-		usb_unlink_urb(req->urb);
+		usbfs2_request_unlink(req);
 	wait_for_completion(&req->done);
 }
 
-/* What usb_submit_urb says, in the terms of this interface. */
-static int submit_error(const struct usbfs2_request *req, int error)
+int usbfs2_submit_error(const struct usbfs2_pipe *pipe, int error)
 {
-	const struct usbfs2_pipe *pipe = req->pipe;
-
 	if (pipe->dev->udev->state == USB_STATE_NOTATTACHED ||
 	    READ_ONCE(pipe->state) == USBFS2_GONE || READ_ONCE(pipe->unplugged))
 		return -ENODEV;
@@ -255,11 +293,15 @@ static int submit_error(const struct usbfs2_request *req, int error)
 int usbfs2_request_prepare(struct usbfs2_request *req, struct kiocb *iocb,
 			   struct iov_iter *iter)
 {
+	if (!req->in && req->packets && !usbfs2_packets_from_iter(req, iter))
+		return -EFAULT;
 	if (!req->in && !usbfs2_buffer_from_iter(&req->buffer, iter))
 		return -EFAULT;
 	if (iocb->ki_flags & IOCB_AIO_RW) {
 		req->iocb = iocb;
 		INIT_WORK(&req->unlink, unlink_work);
+		if (req->packets)
+			return usbfs2_packets_pin(req, iter);
 		return req->in ? usbfs2_user_pages_pin(&req->user, iter) : 0;
 	}
 	/* fcntl() may have set O_NONBLOCK behind ->open's back. */
@@ -280,6 +322,10 @@ int usbfs2_request_start(struct usbfs2_request *req)
 		req->iocb->private = req;
 		kiocb_set_cancel_fn(req->iocb, cancel_kiocb);
 	}
+	if (req->packets) {
+		usbfs2_stream_send(req);
+		return 0;
+	}
 	/*
 	 * From here on a kiocb left queued is not ours: it may be complete.
 	 * NOIO: a reset or suspend waits for this request, and freeing memory
@@ -287,7 +333,7 @@ int usbfs2_request_start(struct usbfs2_request *req)
 	 */
 	ret = usb_submit_urb(req->urb, GFP_NOIO);
 	if (ret)
-		usbfs2_request_finish(req, submit_error(req, ret));
+		usbfs2_request_finish(req, usbfs2_submit_error(req->pipe, ret));
 	return 0;
 }
 
@@ -304,7 +350,10 @@ ssize_t usbfs2_request_wait(struct usbfs2_request *req, struct kiocb *iocb,
 		cancel_and_wait(req);
 
 	ret = req->result;
-	if (ret > 0 && req->in &&
+	if (ret >= 0 && req->packets) {
+		if (!usbfs2_packets_to_user(req, iter))
+			ret = -EFAULT;
+	} else if (ret > 0 && req->in &&
 	    !usbfs2_buffer_to_iter(&req->buffer, ret, iter))
 		ret = -EFAULT;
 	/*

@@ -14,8 +14,11 @@
  *                   request, because a request's last steps may run after the
  *                   kiocb has dropped the last reference to the file.
  *   usbfs2_request  a transfer. Held by pipe->queue until its result is
- *                   delivered, by the submitter while it submits or waits, and
- *                   by whoever is cancelling it.
+ *                   delivered, by the submitter while it submits or waits, by
+ *                   whoever is cancelling it, and by whoever submits one of
+ *                   its URBs.
+ *   usbfs2_packets  what a request of an isochronous endpoint has besides: its
+ *                   URBs and the results of its packets. The request's.
  *
  * Lock order
  *
@@ -31,7 +34,8 @@
  * The data path takes pipe->lock and nothing else. Cancelling is usb_block_urb
  * before usb_unlink_urb: an URB that was not submitted yet then never is.
  * usb_unlink_urb may call the completion handler before it returns, so no lock
- * is held around it.
+ * is held around it; nor around usb_submit_urb, so that of an isochronous
+ * endpoint's submitters pipe->sending names the one at work.
  *
  * "P: x" below means: protected by x.
  */
@@ -306,6 +310,7 @@ struct usbfs2_pipe {
 	u8 type;			/* USB_ENDPOINT_XFER_* */
 	u8 interval;			/* bInterval */
 	u16 max_packet;
+	u32 interval_bytes;		/* a service interval's, isochronous */
 
 	spinlock_t lock;		/* the fields below */
 	enum usbfs2_pipe_state state;	/* P: lock */
@@ -318,6 +323,10 @@ struct usbfs2_pipe {
 	struct list_head held;		/* P: lock; awaiting the verdict */
 	struct list_head finished;	/* P: lock; awaiting their delivery */
 	bool delivering;		/* P: lock; somebody works on finished */
+	struct list_head unsent;	/* P: lock; see stream.c, as what follows */
+	unsigned int sent;		/* P: lock; URBs the controller has */
+	bool sending;			/* P: lock; somebody works on unsent */
+	bool room;			/* P: lock; another try is worth it */
 	wait_queue_head_t drained;
 	struct work_struct verdict;
 	struct work_struct delivery;
@@ -354,6 +363,54 @@ int usbfs2_pipe_recover(struct usbfs2_pipe *pipe);
 int usbfs2_clear_halt(struct usbfs2_device *dev, u8 address);
 /* Wait, interruptibly, for what owner submitted before the call. */
 int usbfs2_pipe_drain(struct usbfs2_pipe *pipe, fl_owner_t owner);
+
+/* ---- packets.c ---- */
+
+/* As many as iovecs in a call (UIO_MAXIOV). */
+#define USBFS2_MAX_PACKETS	1024
+
+struct usbfs2_packets {
+	struct list_head unsent;	/* P: pipe->lock; on pipe->unsent */
+	unsigned int next;		/* P: pipe->lock; URB to be submitted */
+	atomic_t not_back;		/* URBs whose result is not known */
+	unsigned int count;
+	void __user *status_to;		/* of whoever submits; NULL: not wanted */
+	size_t status_size;
+	struct usbfs2_status *statuses;	/* count and one more; behind urbs */
+	unsigned int urb_count;
+	struct urb *urbs[];
+};
+
+/* Bytes a service interval has room for. */
+u32 usbfs2_interval_bytes(const struct usb_device *udev,
+			  const struct usb_endpoint_descriptor *descriptor);
+/*
+ * A request with a packet for each of the caller's iovecs. flags is the offset
+ * of the operation. ERR_PTR: EINVAL, EMSGSIZE, ENOMEM.
+ */
+struct usbfs2_request *usbfs2_packets_request(struct usbfs2_pipe *pipe,
+					      const struct iov_iter *iter,
+					      u64 flags);
+void usbfs2_packets_free(struct usbfs2_packets *packets);
+bool usbfs2_packets_from_iter(struct usbfs2_request *req,
+			      struct iov_iter *from);
+/* For Linux AIO, after the former. */
+int usbfs2_packets_pin(struct usbfs2_request *req, const struct iov_iter *iter);
+/* All URBs are back: fills in the statuses and returns the result. */
+ssize_t usbfs2_packets_result(struct usbfs2_request *req);
+/* Gives the submitter its bytes and statuses: pinned, or in iter and mapped. */
+void usbfs2_packets_fill(struct usbfs2_request *req);
+bool usbfs2_packets_to_user(struct usbfs2_request *req, struct iov_iter *to);
+
+/* ---- stream.c ---- */
+
+/* Accepted: submits its URBs in their turn. */
+void usbfs2_stream_send(struct usbfs2_request *req);
+/* pipe->lock held. */
+void usbfs2_stream_block(struct usbfs2_request *req);
+/* No lock held. */
+void usbfs2_stream_unlink(struct usbfs2_request *req);
+void usbfs2_stream_given_back(struct urb *urb);
 
 /* ---- verdict.c ---- */
 
@@ -397,8 +454,20 @@ struct usbfs2_user_pages {
 	struct bio_vec few_pieces[USBFS2_FEW_PAGES];
 };
 
+/* A place in them. */
+struct usbfs2_user_place {
+	const struct bio_vec *piece;
+	size_t offset;
+};
+
 int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
 			  const struct iov_iter *iter);
+int usbfs2_user_pages_pin_at(struct usbfs2_user_pages *user,
+			     void __user *start, size_t length);
+/* Both go on from place, and move it on. */
+void usbfs2_user_pages_put(struct usbfs2_user_place *place, const void *from,
+			   size_t length);
+void usbfs2_user_pages_skip(struct usbfs2_user_place *place, size_t length);
 void usbfs2_user_pages_fill(struct usbfs2_user_pages *user,
 			    struct usbfs2_buffer *buffer, size_t length);
 void usbfs2_user_pages_release(struct usbfs2_user_pages *user);
@@ -417,7 +486,8 @@ struct usbfs2_request {
 	u64 number;			/* pipe->accepted when it was accepted */
 	fl_owner_t owner;
 	struct usbfs2_pipe *pipe;	/* referenced */
-	struct urb *urb;
+	struct urb *urb;		/* NULL: packets has them */
+	struct usbfs2_packets *packets;	/* isochronous endpoints' */
 	struct kiocb *iocb;		/* NULL: somebody waits for done */
 	ssize_t result;
 	struct completion done;
@@ -428,10 +498,18 @@ struct usbfs2_request {
 	struct usb_ctrlrequest setup;
 };
 
+/* ERR_PTR on failure. Without an URB. */
+struct usbfs2_request *usbfs2_request_bare(struct usbfs2_pipe *pipe, bool in);
 /* ERR_PTR on failure. The caller fills in what is special to the URB. */
 struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in,
 					  size_t length);
 void usbfs2_request_put(struct usbfs2_request *req);
+/* pipe->lock held: what was not submitted yet never is. */
+void usbfs2_request_block(struct usbfs2_request *req);
+/* No lock held; once, by whoever set cancelled, after the former. */
+void usbfs2_request_unlink(struct usbfs2_request *req);
+/* What usb_submit_urb says, in the terms of this interface. */
+int usbfs2_submit_error(const struct usbfs2_pipe *pipe, int error);
 /*
  * Copies what is to be written, or pins what is read into if that is Linux AIO.
  * No lock held: the caller's memory may fault, for as long as it likes.

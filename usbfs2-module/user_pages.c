@@ -28,32 +28,52 @@ struct ranges {
 	size_t skip;			/* of the first */
 };
 
+static void range_at_address(struct ranges *ranges, void __user *start,
+			     size_t length)
+{
+	ranges->one.iov_base = start;
+	ranges->one.iov_len = length;
+	ranges->iov = &ranges->one;
+	ranges->count = 1;
+	ranges->skip = 0;
+}
+
 static int ranges_of(const struct iov_iter *iter, struct ranges *ranges)
 {
-	ranges->skip = iter->iov_offset;
 	if (iter_is_ubuf(iter)) {
-		ranges->one.iov_base = iter->ubuf;
-		ranges->one.iov_len = iter->iov_offset + iter->count;
-		ranges->iov = &ranges->one;
-		ranges->count = 1;
+		range_at_address(ranges, iter->ubuf + iter->iov_offset,
+				 iter->count);
 		return 0;
 	}
 	if (!iter_is_iovec(iter))
 		return -EINVAL;
+	ranges->skip = iter->iov_offset;
 	ranges->iov = usbfs2_compat_iter_iov(iter);
 	ranges->count = iter->nr_segs;
 	return 0;
 }
 
-/* The part of a range that belongs to what is left of the transfer. */
-static size_t range_at(const struct ranges *ranges, unsigned long index,
-		       size_t left, unsigned long *start)
+/*
+ * Takes the next range of what is left of the transfer, and those that follow
+ * it without a gap: hundreds of packets may share a page. 0: there is none.
+ */
+static size_t take_range(struct ranges *ranges, size_t left,
+			 unsigned long *start)
 {
-	size_t skip = index ? 0 : ranges->skip;
-	const struct iovec *iov = &ranges->iov[index];
+	size_t length = 0, part;
+	unsigned long at;
 
-	*start = (unsigned long)iov->iov_base + skip;
-	return min(iov->iov_len - skip, left);
+	for (; ranges->count && length < left; ranges->iov++, ranges->count--) {
+		at = (unsigned long)ranges->iov->iov_base + ranges->skip;
+		part = min(ranges->iov->iov_len - ranges->skip, left - length);
+		if (part && length && at != *start + length)
+			break;
+		if (!length)
+			*start = at;
+		length += part;
+		ranges->skip = 0;
+	}
+	return length;
 }
 
 static size_t pages_in(unsigned long start, size_t length)
@@ -61,16 +81,14 @@ static size_t pages_in(unsigned long start, size_t length)
 	return DIV_ROUND_UP(offset_in_page(start) + length, PAGE_SIZE);
 }
 
-static size_t count_pages(const struct ranges *ranges, size_t length)
+static size_t count_pages(struct ranges ranges, size_t left)
 {
-	unsigned long index, start;
+	unsigned long start;
 	size_t part, pages = 0;
 
-	for (index = 0; length && index < ranges->count; index++) {
-		part = range_at(ranges, index, length, &start);
-		if (part)
-			pages += pages_in(start, part);
-		length -= part;
+	while ((part = take_range(&ranges, left, &start))) {
+		pages += pages_in(start, part);
+		left -= part;
 	}
 	return pages;
 }
@@ -109,18 +127,13 @@ static int pin_range(struct usbfs2_user_pages *user, unsigned long start,
 	return 0;
 }
 
-int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
-			  const struct iov_iter *iter)
+static int pin(struct usbfs2_user_pages *user, struct ranges ranges,
+	       size_t left)
 {
-	size_t left = iov_iter_count(iter), count, part;
-	unsigned long index, start;
-	struct ranges ranges;
+	size_t count = count_pages(ranges, left), part;
+	unsigned long start;
 	int ret;
 
-	ret = ranges_of(iter, &ranges);
-	if (ret)
-		return ret;
-	count = count_pages(&ranges, left);
 	if (!count)
 		return 0;
 	if (count <= ARRAY_SIZE(user->few_pages)) {
@@ -140,10 +153,8 @@ int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
 		user->may_sleep = is_vmalloc_addr(user->pages) ||
 				  is_vmalloc_addr(user->pieces);
 	}
-	for (index = 0; left && index < ranges.count; index++) {
-		part = range_at(&ranges, index, left, &start);
-		if (part)
-			ret = pin_range(user, start, part);
+	while ((part = take_range(&ranges, left, &start))) {
+		ret = pin_range(user, start, part);
 		if (ret)
 			return ret;
 		left -= part;
@@ -151,29 +162,68 @@ int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
 	return 0;
 }
 
+int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
+			  const struct iov_iter *iter)
+{
+	struct ranges ranges;
+	int ret;
+
+	ret = ranges_of(iter, &ranges);
+	return ret ?: pin(user, ranges, iov_iter_count(iter));
+}
+
+int usbfs2_user_pages_pin_at(struct usbfs2_user_pages *user,
+			     void __user *start, size_t length)
+{
+	struct ranges ranges;
+
+	range_at_address(&ranges, start, length);
+	return pin(user, ranges, length);
+}
+
+/* Up to length bytes of the piece at place. */
+static size_t take_piece(struct usbfs2_user_place *place, size_t length)
+{
+	size_t part = min(length, place->piece->bv_len - place->offset);
+
+	place->offset += part;
+	if (place->offset == place->piece->bv_len) {
+		place->piece++;
+		place->offset = 0;
+	}
+	return part;
+}
+
+void usbfs2_user_pages_put(struct usbfs2_user_place *place, const void *from,
+			   size_t length)
+{
+	size_t part;
+
+	for (; length; length -= part, from += part) {
+		const struct bio_vec *piece = place->piece;
+		size_t offset = piece->bv_offset + place->offset;
+
+		part = take_piece(place, length);
+		memcpy_to_page(piece->bv_page, offset, from, part);
+	}
+}
+
+void usbfs2_user_pages_skip(struct usbfs2_user_place *place, size_t length)
+{
+	while (length)
+		length -= take_piece(place, length);
+}
+
 void usbfs2_user_pages_fill(struct usbfs2_user_pages *user,
 			    struct usbfs2_buffer *buffer, size_t length)
 {
 	struct scatterlist *sg = usbfs2_buffer_pieces(buffer);
-	const struct bio_vec *piece = user->pieces;
-	size_t from = 0, to = 0, part;
+	struct usbfs2_user_place place = { .piece = user->pieces };
+	size_t part;
 
-	while (length) {
-		part = min3(length, (size_t)sg->length - from,
-			    (size_t)piece->bv_len - to);
-		memcpy_to_page(piece->bv_page, piece->bv_offset + to,
-			       sg_virt(sg) + from, part);
-		length -= part;
-		from += part;
-		to += part;
-		if (from == sg->length) {
-			sg = sg_next(sg);
-			from = 0;
-		}
-		if (to == piece->bv_len) {
-			piece++;
-			to = 0;
-		}
+	for (; length; sg = sg_next(sg), length -= part) {
+		part = min_t(size_t, length, sg->length);
+		usbfs2_user_pages_put(&place, sg_virt(sg), part);
 	}
 }
 

@@ -7,6 +7,12 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use packets::{
+    ISO_FRAME_SHIFT, ISO_START, ISO_STATUS, Status, read_packets, statuses_for, write_packets,
+};
+
+mod packets;
+
 /// `struct iocb` of linux/aio_abi.h on little-endian machines.
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -38,13 +44,15 @@ struct IoEvent {
     result2: i64,
 }
 
-/// IOCB_CMD_PREAD, IOCB_CMD_PWRITE and IOCB_CMD_FSYNC.
+/// IOCB_CMD_PREAD, IOCB_CMD_PWRITE, IOCB_CMD_FSYNC, IOCB_CMD_PREADV and IOCB_CMD_PWRITEV.
 #[derive(Debug, Clone, Copy)]
 #[repr(u16)]
 enum Command {
     Read = 0,
     Write = 1,
     Sync = 2,
+    ReadPackets = 7,
+    WritePackets = 8,
 }
 
 /// An operation's name, never given twice by one context.
@@ -60,6 +68,8 @@ pub struct Completed {
     pub result: io::Result<usize>,
     /// What was read or written.
     pub buffer: Vec<u8>,
+    /// Where asked for: one for each packet, and one for all.
+    pub statuses: Vec<Status>,
 }
 
 /// What the kernel may still touch for one operation.
@@ -67,6 +77,7 @@ pub struct Completed {
 struct Pending {
     iocb: Box<Iocb>,
     buffer: Vec<u8>,
+    statuses: Vec<Status>,
     _file: Arc<File>,
 }
 
@@ -133,26 +144,68 @@ impl Context {
         self.submit(Command::Sync, file, 0, Vec::new())
     }
 
+    /// Starts a read of isochronous packets, each of up to as many bytes as `lengths` says; `flags` are those
+    /// of the offset.
+    ///
+    /// # Errors
+    /// What io_submit says; the operation then never completes.
+    pub fn read_packets(
+        &mut self,
+        file: &Arc<File>,
+        flags: u64,
+        lengths: &[usize],
+    ) -> io::Result<Token> {
+        let buffer = vec![0; lengths.iter().sum()];
+        self.start(Command::ReadPackets, file, flags, buffer, Some(lengths))
+    }
+
+    /// Starts a write of isochronous packets of these lengths, which `bytes` is cut into.
+    ///
+    /// # Errors
+    /// What io_submit says; the operation then never completes.
+    pub fn write_packets(
+        &mut self,
+        file: &Arc<File>,
+        flags: u64,
+        bytes: Vec<u8>,
+        lengths: &[usize],
+    ) -> io::Result<Token> {
+        self.start(Command::WritePackets, file, flags, bytes, Some(lengths))
+    }
+
     fn submit(
         &mut self,
         command: Command,
         file: &Arc<File>,
         offset: u64,
-        mut buffer: Vec<u8>,
+        buffer: Vec<u8>,
     ) -> io::Result<Token> {
+        self.start(command, file, offset, buffer, None)
+    }
+
+    fn start(
+        &mut self,
+        command: Command,
+        file: &Arc<File>,
+        offset: u64,
+        mut buffer: Vec<u8>,
+        packets: Option<&[usize]>,
+    ) -> io::Result<Token> {
+        let mut statuses = statuses_for(offset, packets.unwrap_or_default());
+        let vectors = packets.map(|lengths| packets::vectors(&mut buffer, lengths, &mut statuses));
         let token = Token(self.next);
         self.next += 1;
         let mut iocb = Box::new(Iocb {
             data: token.0,
             opcode: command as u16,
             fildes: file.as_raw_fd().cast_unsigned(),
-            // An fsync has none, and a pointer is EINVAL there.
-            buffer: if buffer.is_empty() {
-                0
-            } else {
-                buffer.as_mut_ptr() as u64
+            buffer: match &vectors {
+                Some(vectors) => vectors.as_ptr() as u64,
+                // An fsync has none, and a pointer is EINVAL there.
+                None if buffer.is_empty() => 0,
+                None => buffer.as_mut_ptr() as u64,
             },
-            length: buffer.len() as u64,
+            length: vectors.as_ref().map_or(buffer.len(), Vec::len) as u64,
             offset: offset.cast_signed(),
             // The kernel takes its own reference to the eventfd when it accepts the operation.
             flags: self.signal.as_ref().map_or(0, |_| RESFD),
@@ -169,11 +222,13 @@ impl Context {
             Pending {
                 iocb,
                 buffer,
+                statuses,
                 _file: Arc::clone(file),
             },
         );
         // SAFETY: `pending` owns the iocb (boxed, so it does not move), the buffer and the file until `take`
-        // sees the completion or Drop has waited in io_destroy; `list` lives through the call.
+        // sees the completion or Drop has waited in io_destroy; `list` and `vectors` live through the call,
+        // which is as long as the kernel reads them.
         let accepted = check(unsafe {
             libc::syscall(
                 libc::SYS_io_submit,
@@ -275,6 +330,7 @@ impl Context {
             token,
             result,
             buffer: pending.buffer,
+            statuses: pending.statuses,
         })
     }
 }

@@ -136,6 +136,11 @@ fn controllers(command: &mut Command, controllers: &[Controller], machine: &Mach
     ]);
     socket(command, "qmp", &machine.monitor);
     command.args(["-device", "virtserialport,chardev=qmp,name=usbfs2.qmp"]);
+    // What a sound card that is plugged in plays. QEMU's mixer passes it on as it is.
+    command.args([
+        "-audiodev",
+        "wav,id=usbfs2,path=media/played.wav,out.frequency=48000,out.channels=2,out.format=s16",
+    ]);
     // So that a file the guest makes in the job's directory has a name here too.
     command.current_dir(&machine.job);
 }

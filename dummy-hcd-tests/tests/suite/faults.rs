@@ -85,8 +85,13 @@ pub(crate) struct Held(Child);
 impl Held {
     /// Starts it and waits until its reads are in flight.
     pub(crate) fn start(interface: &InterfaceFiles) -> Result<Self> {
+        Self::start_with(HOLD, interface)
+    }
+
+    /// The same with another `role` of this program's than [`HOLD`].
+    pub(crate) fn start_with(role: &str, interface: &InterfaceFiles) -> Result<Self> {
         let child = Command::new(env::current_exe()?)
-            .arg(HOLD)
+            .arg(role)
             .arg(interface.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -120,18 +125,25 @@ impl Held {
 
 /// The process that is killed: claims the interface, starts reads that wait for the device, says so, waits.
 pub(crate) fn hold(arguments: &[String]) -> ExitCode {
+    hold_until_killed(arguments, |interface| hold_transfers(&interface))
+}
+
+/// A process that uses the interface its arguments name and says what went wrong instead of being killed.
+pub(crate) fn hold_until_killed(
+    arguments: &[String],
+    run: impl FnOnce(InterfaceFiles) -> Result<()>,
+) -> ExitCode {
     let result = arguments
         .first()
         .context("no interface directory")
-        .and_then(|path| hold_transfers(path));
+        .and_then(|path| run(InterfaceFiles::at(path)));
     if let Err(error) = result {
         println!("{error:#}");
     }
     ExitCode::FAILURE
 }
 
-fn hold_transfers(interface: &str) -> Result<()> {
-    let interface = InterfaceFiles::at(interface);
+fn hold_transfers(interface: &InterfaceFiles) -> Result<()> {
     let _claim = interface.claim()?;
     let file = Arc::new(interface.open_in()?);
     let mut context = Context::new(DEPTH)?;

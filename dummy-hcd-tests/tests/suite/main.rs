@@ -51,6 +51,9 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         Some(runner::ONE) => runner::run_one(&arguments.next().unwrap_or_default(), kernel_tests()),
         Some(faults::HOLD) => faults::hold(&arguments.collect::<Vec<_>>()),
+        Some(controllers::isochronous_faults::HOLD) => {
+            controllers::isochronous_faults::hold(&arguments.collect::<Vec<_>>())
+        }
         Some(delegation::DRIVE) => delegation::drive(&arguments.collect::<Vec<_>>()),
         Some(hotplug::WATCH) => hotplug::watch(),
         Some(processes::EXEC) => processes::exec(&arguments.collect::<Vec<_>>()),

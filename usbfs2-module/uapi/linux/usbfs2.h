@@ -39,9 +39,25 @@
 #define USBFS2_ZERO_PACKET	_BITULL(0)
 
 /*
+ * Isochronous: each iovec of the operation is a packet, at most 1024 of them
+ * (UIO_MAXIOV), this one included:
+ *
+ * The last iovec is no packet but memory for a struct usbfs2_status for each,
+ * or for each and one more: that has the start frame for its length and how
+ * many packets have an error for its status. The kernel writes to it, whether
+ * the operation reads or writes, and only if that does not fail as a whole.
+ */
+#define USBFS2_ISO_STATUS	_BITULL(1)
+/*
+ * Start in this frame (microframe, where the controller counts those) instead
+ * of as soon as possible behind what is queued.
+ */
+#define USBFS2_ISO_START	_BITULL(2)
+#define USBFS2_ISO_FRAME(frame)	(((__u64)(frame) & 0x7fffffff) << 32)
+
+/*
  * The result of one part of an operation that carries several: bytes moved
- * and 0 or a negative errno. Reserved for isochronous and batched operations,
- * which this version refuses.
+ * and 0 or a negative errno.
  */
 struct usbfs2_status {
 	__s32 length;

@@ -48,7 +48,7 @@ impl Bench {
 
     /// Plugs a device of QEMU's `model` into `port` and waits until the kernel has configured it.
     pub(super) fn plug(&self, model: &str, port: &str) -> Result<Plugged<'_>> {
-        self.plug_with(model, port, json!({}), None)
+        self.plug_with(model, port, json!({}))
     }
 
     /// Plugs a disk with `content` for its medium in.
@@ -75,10 +75,20 @@ impl Bench {
 
     fn plug_medium(&self, port: &str, medium: Medium) -> Result<Plugged<'_>> {
         let drive = json!({ "drive": medium.node });
-        self.plug_with("usb-storage", port, drive, Some(medium))
+        self.add("usb-storage", port, drive, Some(medium))
     }
 
-    fn plug_with(
+    /// The same with `properties` of that model's.
+    pub(super) fn plug_with(
+        &self,
+        model: &str,
+        port: &str,
+        properties: Value,
+    ) -> Result<Plugged<'_>> {
+        self.add(model, port, properties, None)
+    }
+
+    fn add(
         &self,
         model: &str,
         port: &str,

@@ -9,9 +9,12 @@ mod bulk;
 mod halts;
 mod hub;
 mod in_flight;
+mod isochronous;
+pub(crate) mod isochronous_faults;
 mod keyboard;
 mod listing;
 mod pointers;
+mod speaker;
 mod storage;
 mod transfers;
 
@@ -100,11 +103,13 @@ fn cases(controller: Controller, host: KernelHost) -> Vec<(&'static str, Case)> 
     if of_files || controller == Controller::Xhci {
         cases.extend(halts::cases());
     }
-    // QEMU's hub runs at full speed, and EHCI leaves that to others.
+    // QEMU's hub and its sound card run at full speed, and EHCI leaves that to others.
     if controller != Controller::Ehci {
         cases.extend(hub::cases());
         if of_files {
             cases.extend(hub::cases_of_files());
+            cases.extend(isochronous::cases_of_files());
+            cases.extend(isochronous_faults::cases_of_files());
         }
     }
     cases
