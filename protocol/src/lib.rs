@@ -6,6 +6,7 @@
 //! | this one | [`EndpointAddress`], [`TransferType`], [`Speed`], [`SetupPacket`] | USB 2.0 chapters 5 and 9 |
 //! | [`standard`] | request, descriptor type, feature and class codes | USB 2.0 9.4, USB 3.2 9.4 |
 //! | [`descriptor`] | what a device says it is | USB 2.0 9.5, 9.6, USB 3.2 9.6 |
+//! | [`audio`] | what a sound card is, plays and is asked | UAC1, UAC2 |
 //! | [`hid`] | a keyboard's requests, reports and keys | HID 1.11, HID Usage Tables 1.5 |
 //! | [`bot`] | the wrappers around a disk's commands, data and status | Bulk-Only Transport 1.0 |
 //! | [`scsi`] | a disk's commands, their answers, sense | SPC-3, SBC-2 |
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod audio;
 pub mod bot;
 pub mod descriptor;
 pub mod hid;

@@ -1,5 +1,7 @@
 //! Endpoint descriptors.
 
+use std::fmt;
+
 use super::DescriptorError;
 use super::walk::{RawDescriptor, UnknownDescriptor};
 use crate::standard::descriptor_type;
@@ -56,10 +58,41 @@ impl Endpoint {
         }
     }
 
+    /// An isochronous endpoint of these types with one transaction a microframe and no other descriptors.
+    #[must_use]
+    pub const fn isochronous(
+        address: EndpointAddress,
+        synchronization: SynchronizationType,
+        usage: UsageType,
+        max_packet_size: u16,
+        interval: u8,
+    ) -> Self {
+        let mut endpoint = Self::new(
+            address,
+            TransferType::Isochronous,
+            max_packet_size,
+            interval,
+        );
+        endpoint.attributes |= synchronization.to_attributes() | usage.to_attributes();
+        endpoint
+    }
+
     /// How the endpoint moves data.
     #[must_use]
     pub const fn transfer_type(&self) -> TransferType {
         TransferType::from_attributes(self.attributes)
+    }
+
+    /// How an isochronous endpoint keeps time with the host.
+    #[must_use]
+    pub const fn synchronization_type(&self) -> SynchronizationType {
+        SynchronizationType::from_attributes(self.attributes)
+    }
+
+    /// What an isochronous endpoint is for.
+    #[must_use]
+    pub const fn usage_type(&self) -> UsageType {
+        UsageType::from_attributes(self.attributes)
     }
 
     /// The largest packet in bytes, 0 to 2047.
@@ -171,6 +204,92 @@ impl Endpoint {
     }
 }
 
+/// How an isochronous endpoint keeps time with the host (USB 2.0 5.12.4.1; bits 2 and 3 of `bmAttributes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SynchronizationType {
+    /// It says nothing about it.
+    None,
+    /// It has a clock of its own: a feedback endpoint says how much a sink takes.
+    Asynchronous,
+    /// It follows the data.
+    Adaptive,
+    /// It runs with start of frame.
+    Synchronous,
+}
+
+impl SynchronizationType {
+    /// The type bits 2 and 3 of `bmAttributes` say.
+    #[must_use]
+    pub const fn from_attributes(attributes: u8) -> Self {
+        match attributes >> 2 & 0x03 {
+            0 => Self::None,
+            1 => Self::Asynchronous,
+            2 => Self::Adaptive,
+            _ => Self::Synchronous,
+        }
+    }
+
+    /// Bits 2 and 3 of `bmAttributes`.
+    #[must_use]
+    pub const fn to_attributes(self) -> u8 {
+        (self as u8) << 2
+    }
+}
+
+impl fmt::Display for SynchronizationType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::None => "no synchronization",
+            Self::Asynchronous => "asynchronous",
+            Self::Adaptive => "adaptive",
+            Self::Synchronous => "synchronous",
+        })
+    }
+}
+
+/// What an isochronous endpoint is for (USB 2.0 9.6.6; bits 4 and 5 of `bmAttributes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UsageType {
+    /// Data.
+    Data,
+    /// How much data a sink takes.
+    Feedback,
+    /// Data, whose rate is also that of the sinks of the device.
+    ImplicitFeedback,
+    /// Not given out.
+    Reserved,
+}
+
+impl UsageType {
+    /// The type bits 4 and 5 of `bmAttributes` say.
+    #[must_use]
+    pub const fn from_attributes(attributes: u8) -> Self {
+        match attributes >> 4 & 0x03 {
+            0 => Self::Data,
+            1 => Self::Feedback,
+            2 => Self::ImplicitFeedback,
+            _ => Self::Reserved,
+        }
+    }
+
+    /// Bits 4 and 5 of `bmAttributes`.
+    #[must_use]
+    pub const fn to_attributes(self) -> u8 {
+        (self as u8) << 4
+    }
+}
+
+impl fmt::Display for UsageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Data => "data",
+            Self::Feedback => "feedback",
+            Self::ImplicitFeedback => "implicit feedback",
+            Self::Reserved => "reserved",
+        })
+    }
+}
+
 /// What SuperSpeed adds to an endpoint (USB 3.2 9.6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SuperSpeedCompanion {
@@ -258,6 +377,20 @@ mod tests {
                 microframes,
                 "{transfer_type} {interval} {speed}"
             );
+        }
+    }
+
+    #[test]
+    fn isochronous_attributes_are_three_fields() {
+        let address = EndpointAddress::try_from(0x81).unwrap();
+        for attributes in (0..=u8::MAX).filter(|attributes| attributes & 0xc3 == 1) {
+            let synchronization = SynchronizationType::from_attributes(attributes);
+            let usage = UsageType::from_attributes(attributes);
+            let endpoint = Endpoint::isochronous(address, synchronization, usage, 192, 1);
+            assert_eq!(endpoint.attributes, attributes);
+            assert_eq!(endpoint.transfer_type(), TransferType::Isochronous);
+            assert_eq!(endpoint.synchronization_type(), synchronization);
+            assert_eq!(endpoint.usage_type(), usage);
         }
     }
 

@@ -41,7 +41,7 @@ mod walk;
 pub use bos::{Bos, DeviceCapability};
 pub use configuration::Configuration;
 pub use device::{DeviceDescriptor, DeviceQualifier, Version};
-pub use endpoint::{Endpoint, SuperSpeedCompanion};
+pub use endpoint::{Endpoint, SuperSpeedCompanion, SynchronizationType, UsageType};
 pub use error::DescriptorError;
 pub use interface::{AlternateSetting, ClassDescriptor, Interface, InterfaceAssociation};
 pub use set::DescriptorSet;

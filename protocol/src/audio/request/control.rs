@@ -1,0 +1,432 @@
+//! Who is asked what: the setup packets of control requests.
+
+use super::super::{FeatureControl, Version};
+use super::Parameter;
+use crate::{Direction, EndpointAddress, Recipient, RequestKind, RequestType, SetupPacket};
+
+/// Request codes, `bRequest` (UAC1 A.9, UAC2 A.14).
+pub mod request_code {
+    /// Audio 1.0: write the value.
+    pub const SET_CUR: u8 = 0x01;
+    /// Audio 1.0: write the lowest value.
+    pub const SET_MIN: u8 = 0x02;
+    /// Audio 1.0: write the highest value.
+    pub const SET_MAX: u8 = 0x03;
+    /// Audio 1.0: write the step.
+    pub const SET_RES: u8 = 0x04;
+    /// Audio 1.0: write memory.
+    pub const SET_MEM: u8 = 0x05;
+    /// Audio 1.0: read the value.
+    pub const GET_CUR: u8 = 0x81;
+    /// Audio 1.0: read the lowest value.
+    pub const GET_MIN: u8 = 0x82;
+    /// Audio 1.0: read the highest value.
+    pub const GET_MAX: u8 = 0x83;
+    /// Audio 1.0: read the step.
+    pub const GET_RES: u8 = 0x84;
+    /// Audio 1.0: read memory.
+    pub const GET_MEM: u8 = 0x85;
+    /// Audio 1.0: read the status.
+    pub const GET_STAT: u8 = 0xff;
+    /// Audio 2.0: the value, read or written.
+    pub const CUR: u8 = 0x01;
+    /// Audio 2.0: the ranges of values.
+    pub const RANGE: u8 = 0x02;
+    /// Audio 2.0: memory, read or written.
+    pub const MEM: u8 = 0x03;
+}
+
+/// Control selectors, the high byte of `wValue` (UAC1 A.10, UAC2 A.17). Those of feature units are in
+/// [`FeatureControl`].
+pub mod selector {
+    /// Clock source: the frequency in Hz, four bytes.
+    pub const CLOCK_FREQUENCY: u8 = 0x01;
+    /// Clock source: whether the clock is valid, one byte.
+    pub const CLOCK_VALID: u8 = 0x02;
+    /// Clock selector: the input pin, from 1, one byte.
+    pub const CLOCK_SELECTOR: u8 = 0x01;
+    /// Clock multiplier: the numerator, two bytes.
+    pub const CLOCK_NUMERATOR: u8 = 0x01;
+    /// Clock multiplier: the denominator, two bytes.
+    pub const CLOCK_DENOMINATOR: u8 = 0x02;
+    /// Terminal: copy protection, one byte.
+    pub const TERMINAL_COPY_PROTECT: u8 = 0x01;
+    /// Audio 2.0 terminal: what is plugged in.
+    pub const TERMINAL_CONNECTOR: u8 = 0x02;
+    /// Audio 2.0 terminal: whether the signal is too large, one byte.
+    pub const TERMINAL_OVERLOAD: u8 = 0x03;
+    /// Mixer: how much of an input channel goes into an output channel, two bytes of 1/256 dB.
+    pub const MIXER: u8 = 0x01;
+    /// Selector unit in Audio 2.0: the input pin, from 1, one byte. Audio 1.0 has 0.
+    pub const SELECTOR: u8 = 0x01;
+    /// Audio 1.0 endpoint: the sampling frequency in Hz, three bytes.
+    pub const ENDPOINT_SAMPLING_FREQUENCY: u8 = 0x01;
+    /// Audio 1.0 endpoint: whether it follows pitch, one byte.
+    pub const UAC1_ENDPOINT_PITCH: u8 = 0x02;
+    /// Audio 2.0 endpoint: whether it follows pitch, one byte.
+    pub const ENDPOINT_PITCH: u8 = 0x01;
+    /// Audio 2.0 streaming interface: the alternate setting, one byte.
+    pub const ACTIVE_ALTERNATE_SETTING: u8 = 0x01;
+    /// Audio 2.0 streaming interface: which alternate settings are valid, a counted bitmap.
+    pub const VALID_ALTERNATE_SETTINGS: u8 = 0x02;
+}
+
+/// Which of a control's attributes is meant (UAC1 5.2.1, UAC2 5.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Attribute {
+    /// The value.
+    Current,
+    /// Audio 1.0: the lowest value.
+    Minimum,
+    /// Audio 1.0: the highest value.
+    Maximum,
+    /// Audio 1.0: the step.
+    Resolution,
+    /// Audio 2.0: all values there are; nobody can write it.
+    Range,
+    /// Memory of the entity.
+    Memory,
+}
+
+/// Who is asked (UAC1 5.2.1, UAC2 5.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// An entity behind a control interface; 0 is the interface itself.
+    Entity {
+        /// The interface.
+        interface: u8,
+        /// The entity.
+        id: u8,
+    },
+    /// An endpoint.
+    Endpoint(
+        /// Its address.
+        EndpointAddress,
+    ),
+}
+
+/// A request to read or write a control.
+///
+/// ```
+/// use usbfs2_protocol::audio::{ControlRequest, Decibel, FeatureControl, Parameter, Version};
+///
+/// // The volume of both channels together, unit 5 behind interface 0.
+/// let request = ControlRequest::feature(0, 5, FeatureControl::Volume, 0);
+/// let setup = request.get::<Decibel>().setup(Version::Uac1);
+/// assert_eq!(setup.map(|setup| setup.to_bytes()), Some([0xa1, 0x81, 0, 2, 0, 5, 2, 0]));
+/// assert_eq!(Decibel::parse(&[0x00, 0xfa]).unwrap().to_string(), "-6.0 dB");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ControlRequest {
+    /// Whether the control is read (IN) or written (OUT).
+    pub direction: Direction,
+    /// Which attribute.
+    pub attribute: Attribute,
+    /// Who is asked.
+    pub target: Target,
+    /// Which control, as [`selector`] has them.
+    pub selector: u8,
+    /// Which channel; 0 for all together and for controls that have none. Mixers have a number for each
+    /// crossing.
+    pub channel: u8,
+    /// Bytes that follow, or the most to answer with.
+    pub length: u16,
+}
+
+impl ControlRequest {
+    /// A control of an entity; [`get`](Self::get), [`set`](Self::set) or [`range`](Self::range) says what to do.
+    #[must_use]
+    pub const fn entity(interface: u8, id: u8, selector: u8, channel: u8) -> Self {
+        Self {
+            direction: Direction::In,
+            attribute: Attribute::Current,
+            target: Target::Entity { interface, id },
+            selector,
+            channel,
+            length: 0,
+        }
+    }
+
+    /// A control of a feature unit; channel 0 is all of them together.
+    #[must_use]
+    pub const fn feature(interface: u8, id: u8, control: FeatureControl, channel: u8) -> Self {
+        Self::entity(interface, id, control.selector(), channel)
+    }
+
+    /// A control of an endpoint.
+    #[must_use]
+    pub const fn endpoint(address: EndpointAddress, selector: u8) -> Self {
+        Self {
+            target: Target::Endpoint(address),
+            ..Self::entity(0, 0, selector, 0)
+        }
+    }
+
+    /// Audio 1.0: read the sampling frequency of an endpoint, three bytes.
+    #[must_use]
+    pub const fn get_sampling_frequency(address: EndpointAddress) -> Self {
+        let request = Self::endpoint(address, selector::ENDPOINT_SAMPLING_FREQUENCY);
+        Self {
+            length: 3,
+            ..request
+        }
+    }
+
+    /// Audio 1.0: write the sampling frequency of an endpoint, three bytes.
+    #[must_use]
+    pub const fn set_sampling_frequency(address: EndpointAddress) -> Self {
+        Self {
+            direction: Direction::Out,
+            ..Self::get_sampling_frequency(address)
+        }
+    }
+
+    /// Audio 2.0: the frequency of a clock source, four bytes.
+    #[must_use]
+    pub const fn clock_frequency(interface: u8, id: u8) -> Self {
+        Self::entity(interface, id, selector::CLOCK_FREQUENCY, 0)
+    }
+
+    /// Audio 2.0: whether a clock source is valid, one byte.
+    #[must_use]
+    pub const fn clock_valid(interface: u8, id: u8) -> Self {
+        Self::entity(interface, id, selector::CLOCK_VALID, 0)
+    }
+
+    /// Audio 2.0: the input pin of a clock selector, one byte.
+    #[must_use]
+    pub const fn clock_selector(interface: u8, id: u8) -> Self {
+        Self::entity(interface, id, selector::CLOCK_SELECTOR, 0)
+    }
+
+    /// The input pin of a selector unit, one byte.
+    #[must_use]
+    pub const fn selector_unit(version: Version, interface: u8, id: u8) -> Self {
+        let selector = match version {
+            Version::Uac1 => 0,
+            Version::Uac2 => selector::SELECTOR,
+        };
+        Self::entity(interface, id, selector, 0)
+    }
+
+    /// Reads a value of this type.
+    #[must_use]
+    pub const fn get<T: Parameter>(self) -> Self {
+        Self {
+            direction: Direction::In,
+            length: T::LENGTH,
+            ..self
+        }
+    }
+
+    /// Writes a value of this type.
+    #[must_use]
+    pub const fn set<T: Parameter>(self) -> Self {
+        Self {
+            direction: Direction::Out,
+            length: T::LENGTH,
+            ..self
+        }
+    }
+
+    /// Audio 2.0: reads this much of the ranges; see [`RangeBlock::length`](super::RangeBlock::length).
+    #[must_use]
+    pub const fn range(self, length: u16) -> Self {
+        Self {
+            direction: Direction::In,
+            attribute: Attribute::Range,
+            length,
+            ..self
+        }
+    }
+
+    /// The same of another attribute.
+    #[must_use]
+    pub const fn of(self, attribute: Attribute) -> Self {
+        Self { attribute, ..self }
+    }
+
+    /// The setup packet that sends the request; `None` where the version has no such request: Audio 1.0 has
+    /// no ranges, Audio 2.0 has nothing else for limits, and nobody writes a range.
+    #[must_use]
+    pub const fn setup(&self, version: Version) -> Option<SetupPacket> {
+        use request_code as code;
+        let request = match (version, self.attribute) {
+            (Version::Uac1, Attribute::Current) => code::SET_CUR | self.direction.bit(),
+            (Version::Uac1, Attribute::Minimum) => code::SET_MIN | self.direction.bit(),
+            (Version::Uac1, Attribute::Maximum) => code::SET_MAX | self.direction.bit(),
+            (Version::Uac1, Attribute::Resolution) => code::SET_RES | self.direction.bit(),
+            (Version::Uac1, Attribute::Memory) => code::SET_MEM | self.direction.bit(),
+            (Version::Uac2, Attribute::Current) => code::CUR,
+            (Version::Uac2, Attribute::Range) if matches!(self.direction, Direction::In) => {
+                code::RANGE
+            }
+            (Version::Uac2, Attribute::Memory) => code::MEM,
+            _ => return None,
+        };
+        let (recipient, index) = match self.target {
+            Target::Entity { interface, id } => {
+                (Recipient::Interface, u16::from_le_bytes([interface, id]))
+            }
+            Target::Endpoint(address) => (Recipient::Endpoint, address.to_byte() as u16),
+        };
+        Some(SetupPacket {
+            request_type: RequestType {
+                direction: self.direction,
+                kind: RequestKind::Class,
+                recipient,
+            },
+            request,
+            value: u16::from_le_bytes([self.channel, self.selector]),
+            index,
+            length: self.length,
+        })
+    }
+
+    /// The request a setup packet carries; `None` when it is not one of this version, and a device stalls.
+    #[must_use]
+    pub fn decode(version: Version, setup: &SetupPacket) -> Option<Self> {
+        use request_code as code;
+        if setup.request_type.kind != RequestKind::Class {
+            return None;
+        }
+        let direction = setup.direction();
+        let attribute = match version {
+            Version::Uac1 => {
+                // Bit 7 says the direction once more.
+                if setup.request & Direction::In.bit() != direction.bit() {
+                    return None;
+                }
+                match setup.request & 0x7f {
+                    code::SET_CUR => Attribute::Current,
+                    code::SET_MIN => Attribute::Minimum,
+                    code::SET_MAX => Attribute::Maximum,
+                    code::SET_RES => Attribute::Resolution,
+                    code::SET_MEM => Attribute::Memory,
+                    _ => return None,
+                }
+            }
+            Version::Uac2 => match (setup.request, direction) {
+                (code::CUR, _) => Attribute::Current,
+                (code::RANGE, Direction::In) => Attribute::Range,
+                (code::MEM, _) => Attribute::Memory,
+                _ => return None,
+            },
+        };
+        let [low, high] = setup.index.to_le_bytes();
+        let target = match setup.request_type.recipient {
+            Recipient::Interface => Target::Entity {
+                interface: low,
+                id: high,
+            },
+            Recipient::Endpoint => Target::Endpoint(setup.endpoint().filter(|_| high == 0)?),
+            _ => return None,
+        };
+        let [channel, selector] = setup.value.to_le_bytes();
+        Some(Self {
+            direction,
+            attribute,
+            target,
+            selector,
+            channel,
+            length: setup.length,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::Decibel;
+    use super::*;
+
+    #[test]
+    fn requests_have_the_bytes_of_section_5_2() {
+        use Version::{Uac1, Uac2};
+        let endpoint = EndpointAddress::try_from(0x01).unwrap();
+        let volume = ControlRequest::feature(0, 2, FeatureControl::Volume, 1);
+        let mute = ControlRequest::feature(0, 2, FeatureControl::Mute, 0);
+        let clock = ControlRequest::clock_frequency(1, 9);
+        let cases = [
+            (
+                Uac1,
+                volume.set::<Decibel>(),
+                [0x21, 0x01, 1, 2, 0, 2, 2, 0],
+            ),
+            (
+                Uac1,
+                volume.get::<Decibel>().of(Attribute::Minimum),
+                [0xa1, 0x82, 1, 2, 0, 2, 2, 0],
+            ),
+            (
+                Uac1,
+                volume.get::<Decibel>().of(Attribute::Resolution),
+                [0xa1, 0x84, 1, 2, 0, 2, 2, 0],
+            ),
+            (Uac1, mute.get::<bool>(), [0xa1, 0x81, 0, 1, 0, 2, 1, 0]),
+            (
+                Uac1,
+                ControlRequest::set_sampling_frequency(endpoint),
+                [0x22, 0x01, 0, 1, 1, 0, 3, 0],
+            ),
+            (
+                Uac1,
+                ControlRequest::selector_unit(Uac1, 0, 4).get::<u8>(),
+                [0xa1, 0x81, 0, 0, 0, 4, 1, 0],
+            ),
+            (Uac2, clock.set::<u32>(), [0x21, 0x01, 0, 1, 1, 9, 4, 0]),
+            (Uac2, clock.get::<u32>(), [0xa1, 0x01, 0, 1, 1, 9, 4, 0]),
+            (Uac2, clock.range(14), [0xa1, 0x02, 0, 1, 1, 9, 14, 0]),
+            (
+                Uac2,
+                ControlRequest::clock_valid(1, 9).get::<bool>(),
+                [0xa1, 0x01, 0, 2, 1, 9, 1, 0],
+            ),
+            (
+                Uac2,
+                ControlRequest::selector_unit(Uac2, 0, 4).set::<u8>(),
+                [0x21, 0x01, 0, 1, 0, 4, 1, 0],
+            ),
+            (Uac2, volume.range(8), [0xa1, 0x02, 1, 2, 0, 2, 8, 0]),
+        ];
+        for (version, request, bytes) in cases {
+            let setup = request.setup(version).unwrap();
+            assert_eq!(setup.to_bytes(), bytes, "{version} {request:?}");
+            assert_eq!(ControlRequest::decode(version, &setup), Some(request));
+        }
+    }
+
+    #[test]
+    fn a_version_has_no_requests_of_the_other() {
+        let volume = ControlRequest::feature(0, 2, FeatureControl::Volume, 1);
+        assert_eq!(volume.range(2).setup(Version::Uac1), None);
+        let minimum = volume.get::<Decibel>().of(Attribute::Minimum);
+        assert_eq!(minimum.setup(Version::Uac2), None);
+        let written_range = volume.set::<Decibel>().of(Attribute::Range);
+        assert_eq!(written_range.setup(Version::Uac2), None);
+        let cases = [
+            (Version::Uac1, [0xa1, 0x01, 0, 2, 0, 2, 2, 0]), // SET_CUR that reads
+            (Version::Uac1, [0xa1, 0xff, 0, 2, 0, 2, 2, 0]), // GET_STAT
+            (Version::Uac2, [0x21, 0x02, 0, 2, 0, 2, 2, 0]), // RANGE written
+            (Version::Uac2, [0x81, 0x06, 0, 2, 0, 2, 2, 0]), // GET_DESCRIPTOR
+            (Version::Uac2, [0xa2, 0x01, 0, 1, 0x71, 0, 4, 0]), // no endpoint
+            (Version::Uac2, [0xa0, 0x01, 0, 1, 0, 0, 4, 0]), // to the device
+        ];
+        for (version, bytes) in cases {
+            let setup = SetupPacket::from_bytes(bytes);
+            assert_eq!(ControlRequest::decode(version, &setup), None, "{bytes:x?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_decoded_request_encodes_to_the_setup_it_came_from(bytes: [u8; 8], uac2: bool) {
+            let version = if uac2 { Version::Uac2 } else { Version::Uac1 };
+            let setup = SetupPacket::from_bytes(bytes);
+            if let Some(request) = ControlRequest::decode(version, &setup) {
+                prop_assert_eq!(request.setup(version), Some(setup));
+            }
+        }
+    }
+}
