@@ -5,10 +5,10 @@ use usbfs2_protocol::{SetupPacket, Speed, TransferType};
 
 use crate::rig::{Rig, address, drain, outcome, pattern};
 
-const IN: u8 = 0x82;
-const OUT: u8 = 0x02;
+pub(crate) const IN: u8 = 0x82;
+pub(crate) const OUT: u8 = 0x02;
 /// Microframes from packet to packet: 2^(4 - 1).
-const INTERVAL: u64 = 8;
+pub(crate) const INTERVAL: u64 = 8;
 
 pub(crate) fn isochronous(byte: u8, max_packet_size: u16) -> EndpointSpec {
     EndpointSpec {
@@ -20,7 +20,7 @@ pub(crate) fn isochronous(byte: u8, max_packet_size: u16) -> EndpointSpec {
 }
 
 /// A rig with an IN and an OUT endpoint of 192 bytes a millisecond.
-fn rig() -> Rig {
+pub(crate) fn rig() -> Rig {
     let rig = Rig::new();
     for byte in [IN, OUT] {
         rig.port.enable(isochronous(byte, 192)).unwrap();
@@ -29,12 +29,12 @@ fn rig() -> Rig {
 }
 
 /// What became of a packet: its bytes, or why not.
-fn packets(done: &Completed) -> Vec<Result<u32, BusError>> {
+pub(crate) fn packets(done: &Completed) -> Vec<Result<u32, BusError>> {
     let outcome = |packet: &PacketOutcome| packet.status.map(|()| packet.actual_length);
     done.packets.iter().map(outcome).collect()
 }
 
-const MISSED: Result<u32, BusError> = Err(BusError::Missed);
+pub(crate) const MISSED: Result<u32, BusError> = Err(BusError::Missed);
 const CANCELLED: Result<u32, BusError> = Err(BusError::Cancelled);
 
 #[test]
