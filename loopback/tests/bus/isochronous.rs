@@ -148,6 +148,24 @@ fn all_of_it_late_is_told_at_once() {
 }
 
 #[test]
+fn one_that_is_late_as_a_whole_waits_for_its_turn_and_takes_no_place() {
+    let rig = rig();
+    let ask = || Transfer::isochronous_receive([1; 4]);
+    rig.host_submit(IN, ask());
+    rig.host_submit(IN, ask().start_microframe(0));
+    rig.host_submit(IN, ask());
+    rig.bus.step(4 * INTERVAL);
+    let starts: Vec<_> = drain(&rig.host)
+        .iter()
+        .map(|done| done.start_microframe.unwrap() / INTERVAL)
+        .collect();
+    assert_eq!(starts, [1, 0]);
+    rig.bus.step(4 * INTERVAL);
+    let done = rig.host.try_next().unwrap();
+    assert_eq!(done.start_microframe, Some(5 * INTERVAL));
+}
+
+#[test]
 fn a_packet_that_does_not_fit_its_slot_is_lost() {
     let rig = rig();
     rig.gadget_submit(IN, Transfer::send(pattern(100)));

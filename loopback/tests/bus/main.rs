@@ -6,6 +6,7 @@ mod errors;
 mod faults;
 mod firmware;
 mod interleavings;
+mod intervals;
 mod isochronous;
 mod packet_faults;
 mod ports;

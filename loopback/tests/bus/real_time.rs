@@ -141,12 +141,29 @@ fn a_task_sleeps_until_time_can_bring_it_something() {
     let wakes = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&wakes));
     let mut cx = Context::from_waker(&waker);
+    let wakes = || wakes.0.swap(0, Ordering::SeqCst);
     port.submit(&gadget, address(IN), Transfer::send(pattern(10)));
     port.submit(&gadget, address(OUT), Transfer::receive(10));
     assert!(gadget.poll_next(&mut cx).is_pending());
-    assert_eq!(wakes.0.load(Ordering::SeqCst), 0, "the host asks nothing");
-    ask(&device, &host, &[10]);
-    assert!(wakes.0.load(Ordering::SeqCst) > 0);
+    assert_eq!(wakes(), 0, "the host asks nothing");
+    ask(&device, &host, &[10; 80_000]);
+    assert!(wakes() > 0, "now it does");
+
+    // A task of the host.
+    let other = CompletionQueue::new(&bus);
+    assert!(other.poll_next(&mut cx).is_pending());
+    assert_eq!(wakes(), 0, "the intervals are not for it");
+    ask(&device, &other, &[10]);
+    assert!(wakes() > 0, "until it has a transfer");
+
+    // Another task of the device, with nothing queued.
+    let gadget = CompletionQueue::new(&bus);
+    assert!(gadget.poll_next(&mut cx).is_pending());
+    wakes();
+    assert!(gadget.poll_next(&mut cx).is_pending());
+    assert_eq!(wakes(), 0, "the intervals are not for it");
+    port.submit(&gadget, address(IN), Transfer::send(pattern(10)));
+    assert!(wakes() > 0, "until it has a packet");
 }
 
 /// Both ends on threads of their own, each keeping a queue: numbered packets arrive in order, none twice, and as
