@@ -82,7 +82,10 @@ impl<W: Write> Write for Lines<W> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.line.extend_from_slice(part);
             if part.ends_with(b"\n") {
-                self.to.write_all(&self.line)?;
+                // An empty line would set nothing apart among those of others.
+                if self.held() > 1 {
+                    self.to.write_all(&self.line)?;
+                }
                 self.begin();
             }
         }
@@ -169,7 +172,7 @@ mod tests {
     fn whole_lines_come_behind_the_label() {
         let text = written(
             Some("faults"),
-            &["test a ... ", "ok\ntest", " b", " ... ok\n", "end"],
+            &["\ntest a ... ", "ok\ntest", " b", " ... ok\n", "end"],
         );
         assert_eq!(
             text,
