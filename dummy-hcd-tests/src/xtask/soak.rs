@@ -1,11 +1,12 @@
 //! `cargo xtask soak`: a great many transfers over the module, and a look at what grew.
 
+use std::io;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::args::{SoakOptions, VmOptions};
-use crate::{cargo, progress, vm};
+use crate::{progress, test, vm};
 
 /// Far below what the emulated guest does on a busy machine; it only ends a soak that hangs.
 const TRANSFERS_PER_SECOND: u64 = 500;
@@ -14,7 +15,7 @@ const BOOT: Duration = Duration::from_secs(600);
 /// Runs the soak in a guest and returns its exit status. Its page goes to stdout.
 pub(crate) fn run(options: &SoakOptions) -> Result<u8> {
     progress::say("building the soak");
-    let program = cargo::build(
+    let program = test::build(
         &[
             "build",
             "--release",
@@ -36,5 +37,5 @@ pub(crate) fn run(options: &SoakOptions) -> Result<u8> {
         deadline: BOOT + Duration::from_secs(options.transfers / TRANSFERS_PER_SECOND),
         ..VmOptions::default()
     };
-    vm::run_with(&options, progress::stdout())
+    vm::run_with(&options, io::stdout())
 }
