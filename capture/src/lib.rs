@@ -6,9 +6,9 @@
 //! | the kernel's host controllers | [`Usbmon`] and [`Writer`] | Linux with usbmon, and root |
 //!
 //! Both give the packets of usbmon, link type 189 (LINKTYPE_USB_LINUX): one when the host submits a transfer
-//! and one when it ends, with the bytes that go out in the first and those that came in in the second, and each packet of an
-//! isochronous transfer described before them. Wireshark's
-//! dissectors for descriptors, HID and mass storage work on either.
+//! and one when it ends, with the bytes that go out in the first and those that came in in the second. Before those
+//! of an isochronous transfer each of its packets is described. Wireshark's dissectors for descriptors, HID and
+//! mass storage work on either.
 //!
 //! A test of a driver, on record:
 //!
