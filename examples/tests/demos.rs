@@ -43,6 +43,19 @@ through loopback: an in-process bus was given
 }
 
 #[test]
+fn isochronous_hears_every_word() {
+    let expected = "up to 64 bytes every 1ms\n\
+        heard: a\nheard: word\nheard: is\nheard: lost\nheard: that\nheard: nobody\nheard: was\nheard: there\n\
+        heard: to\nheard: hear\nheard: .\n";
+    assert_eq!(printed(env!("CARGO_BIN_EXE_isochronous"), &[]), expected);
+    let complaint = complaint(env!("CARGO_BIN_EXE_isochronous"), &["--loud"]);
+    assert!(
+        complaint.contains("`--loud` is not understood"),
+        "{complaint}"
+    );
+}
+
+#[test]
 fn disk_files_lists_and_prints_a_file() {
     let expected = "      36 README.TXT\nA file on a disk that is not there.\n";
     assert_eq!(

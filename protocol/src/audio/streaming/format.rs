@@ -147,14 +147,10 @@ impl Rates {
         }
         if rates.contains(&0) {
             rates.retain(|rate| *rate != 0);
-            let problem = AudioError::Rates {
+            problems.push(AudioError::Rates {
                 offset,
                 found: format!("{count}, one of which is 0 Hz"),
-            };
-            if rates.is_empty() {
-                return Err(problem);
-            }
-            problems.push(problem);
+            });
         }
         Ok(Self::Discrete(rates))
     }

@@ -1,0 +1,247 @@
+//! Clocks of Audio 2.0 at work: which rates they have, and having one run (UAC2 5.2.5.1).
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use usbfs2_host::Waiting;
+use usbfs2_protocol::audio::{ClockPath, ControlInterface, Entity};
+
+use crate::error::{ControlError, StreamError};
+use crate::format::Rates;
+use crate::requests::Requests;
+
+/// How often a clock that was set is asked whether it is valid: it may have to lock first.
+const VALIDITY_ATTEMPTS: usize = 10;
+
+/// A clock source that a terminal can run on, and the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Clock {
+    path: ClockPath,
+    /// What the multipliers on the way make of a rate: numerator and denominator.
+    ratio: (u64, u64),
+    /// Of the source.
+    rates: Rates,
+    can_set: bool,
+    can_check: bool,
+}
+
+impl Clock {
+    /// The rates that reach the terminal.
+    pub(crate) fn rates(&self) -> impl Iterator<Item = RangeInclusive<u32>> {
+        let (numerator, denominator) = self.ratio;
+        let scaled = move |rate: u32| {
+            u32::try_from(u64::from(rate) * numerator / denominator).unwrap_or(u32::MAX)
+        };
+        let ranges = self.rates.ranges().iter();
+        ranges.map(move |range| scaled(*range.start())..=scaled(*range.end()))
+    }
+
+    /// The source's rate that makes this one.
+    fn source_rate(&self, rate: u32) -> Option<u32> {
+        let (numerator, denominator) = self.ratio;
+        let scaled = u64::from(rate) * denominator;
+        let source = u32::try_from(scaled / numerator).ok()?;
+        (scaled % numerator == 0 && self.rates.contains(source)).then_some(source)
+    }
+}
+
+/// The clocks a terminal can run on, and what is wrong with others.
+pub(crate) async fn clocks_of(
+    waiting: Waiting,
+    control: &ControlInterface,
+    requests: &Requests,
+    terminal_clock: u8,
+) -> Result<(Vec<Clock>, Vec<String>), ControlError> {
+    let (mut clocks, mut wrong) = (Vec::new(), Vec::new());
+    for path in control.clock_paths(terminal_clock) {
+        let Some(Entity::ClockSource(source)) = control.entity(path.source) else {
+            continue;
+        };
+        let rates = match rates_of(waiting, requests, source.id).await {
+            Err(ControlError::Disconnected) => return Err(ControlError::Disconnected),
+            Err(error) => {
+                wrong.push(format!(
+                    "clock {} does not tell its rates: {error}",
+                    source.id
+                ));
+                continue;
+            }
+            Ok(rates) => rates,
+        };
+        let mut ratio = (1, 1);
+        for &multiplier in &path.multipliers {
+            // One that does not tell is taken for a wire, as Linux takes it.
+            let told = requests.multiplier(waiting, multiplier).await;
+            let (numerator, denominator) = told.unwrap_or((1, 1));
+            ratio = (
+                ratio.0 * u64::from(numerator),
+                ratio.1 * u64::from(denominator),
+            );
+            if ratio.0 > u64::from(u32::MAX) || ratio.1 > u64::from(u32::MAX) {
+                ratio = (1, 1);
+            }
+        }
+        clocks.push(Clock {
+            path,
+            ratio,
+            rates,
+            can_set: source.frequency_access().can_write(),
+            can_check: source.validity_access().can_read(),
+        });
+    }
+    Ok((clocks, wrong))
+}
+
+/// What the source says it can do; where it does not say, what it does.
+async fn rates_of(
+    waiting: Waiting,
+    requests: &Requests,
+    source: u8,
+) -> Result<Rates, ControlError> {
+    let ranges = requests.clock_ranges(waiting, source).await;
+    match ranges {
+        Ok(ranges) if !Rates::new(ranges.iter().cloned()).ranges().is_empty() => {
+            Ok(Rates::new(ranges))
+        }
+        Err(ControlError::Disconnected) => Err(ControlError::Disconnected),
+        Ok(_) | Err(_) => {
+            let rate = requests.clock_rate(waiting, source).await?;
+            Ok(Rates::new([rate..=rate]))
+        }
+    }
+}
+
+/// Clocks in use, and the rates they run at for streams that are open.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClockUses(Arc<Mutex<BTreeMap<u8, (u32, usize)>>>);
+
+/// A clock runs at a rate for as long as this is there.
+#[derive(Debug)]
+pub(crate) struct ClockLease {
+    uses: ClockUses,
+    source: u8,
+}
+
+impl ClockUses {
+    /// Leases the clock at this rate; the rate it runs at for others, where that is another.
+    fn lease(&self, source: u8, rate: u32) -> Result<ClockLease, u32> {
+        let mut uses = self.lock();
+        let (running, count) = uses.entry(source).or_insert((rate, 0));
+        if *running != rate {
+            return Err(*running);
+        }
+        *count += 1;
+        Ok(ClockLease {
+            uses: self.clone(),
+            source,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u8, (u32, usize)>> {
+        // Every change is whole before anything can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ClockLease {
+    fn drop(&mut self) {
+        let mut uses = self.uses.lock();
+        if let Some((_, count)) = uses.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                uses.remove(&self.source);
+            }
+        }
+    }
+}
+
+/// Has one of the clocks run at the rate: the one selected now, if it can, else the first that can.
+pub(crate) async fn run_at(
+    waiting: Waiting,
+    requests: &Requests,
+    uses: &ClockUses,
+    clocks: &[Clock],
+    rate: u32,
+) -> Result<ClockLease, StreamError> {
+    let mut pins = BTreeMap::new();
+    for &(selector, _) in clocks.iter().flat_map(|clock| &clock.path.selectors) {
+        if let Ok(pin) = requests.selected(waiting, selector).await {
+            pins.insert(selector, pin);
+        }
+    }
+    let is_selected = |clock: &&Clock| {
+        let mut selections = clock.path.selectors.iter();
+        selections.all(|(selector, pin)| pins.get(selector) == Some(pin))
+    };
+    let selected = clocks.iter().filter(is_selected);
+    let others = clocks.iter().filter(|clock| !is_selected(clock));
+    let mut reasons = Vec::new();
+    for clock in selected.chain(others) {
+        let source = clock.path.source;
+        let Some(source_rate) = clock.source_rate(rate) else {
+            reasons.push(format!("clock {source} has {}", clock.rates));
+            continue;
+        };
+        let lease = match uses.lease(source, source_rate) {
+            Ok(lease) => lease,
+            Err(running) => {
+                reasons.push(format!(
+                    "clock {source} runs at {running} Hz for another stream"
+                ));
+                continue;
+            }
+        };
+        match switch_to(waiting, requests, clock, &pins, source_rate).await {
+            Ok(()) => return Ok(lease),
+            Err(error @ StreamError::Control(ControlError::Disconnected)) => return Err(error),
+            Err(error) => reasons.push(format!("clock {source}: {error}")),
+        }
+    }
+    Err(StreamError::Clock(match reasons.is_empty() {
+        true => "the terminal names none".to_owned(),
+        false => reasons.join("; "),
+    }))
+}
+
+async fn switch_to(
+    waiting: Waiting,
+    requests: &Requests,
+    clock: &Clock,
+    pins: &BTreeMap<u8, u8>,
+    rate: u32,
+) -> Result<(), StreamError> {
+    let source = clock.path.source;
+    for &(selector, pin) in &clock.path.selectors {
+        if pins.get(&selector) != Some(&pin) {
+            requests.select(waiting, selector, pin).await?;
+        }
+    }
+    // A clock that is set to what it has may start anew, which another stream on it would hear.
+    if clock.can_set && requests.clock_rate(waiting, source).await.ok() != Some(rate) {
+        requests.set_clock_rate(waiting, source, rate).await?;
+    }
+    match requests.clock_rate(waiting, source).await {
+        Ok(actual) if actual != rate => {
+            return Err(StreamError::Rate {
+                asked: rate,
+                actual,
+            });
+        }
+        Err(ControlError::Disconnected) => return Err(ControlError::Disconnected.into()),
+        // What was set and cannot be read is believed.
+        Ok(_) | Err(_) => {}
+    }
+    if clock.can_check {
+        for _ in 0..VALIDITY_ATTEMPTS {
+            match requests.is_clock_valid(waiting, source).await {
+                Ok(false) => {}
+                Err(ControlError::Disconnected) => return Err(ControlError::Disconnected.into()),
+                Ok(true) | Err(_) => return Ok(()),
+            }
+        }
+        let why = "its signal is not valid: connect what drives it, or choose another".to_owned();
+        return Err(StreamError::Clock(why));
+    }
+    Ok(())
+}

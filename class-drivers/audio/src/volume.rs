@@ -1,0 +1,373 @@
+//! Volume and mute: feature units on the way of a stream (UAC1 4.3.2.5, UAC2 4.7.2.8).
+
+use usbfs2_host::{Direction, Waiting, block_on};
+use usbfs2_protocol::audio::{Access, Decibel, Entity, FeatureControl, FeatureUnit, SubRange};
+
+use crate::device::AudioDevice;
+use crate::error::ControlError;
+use crate::stream::AudioStream;
+
+/// The volume of a stream: of all channels together (channel 0, the master), or of each (from 1), or both.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    device: AudioDevice,
+    unit: u8,
+    channels: Vec<(u8, VolumeRange)>,
+}
+
+/// What a volume can be set to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VolumeRange {
+    /// The least. Below it there may be [silence](Decibel::SILENCE).
+    pub least: Decibel,
+    /// The most.
+    pub most: Decibel,
+    /// From one volume to the next, in 1/256 dB, 1 at least.
+    pub step: u16,
+    /// Whether it can be set at all.
+    pub can_set: bool,
+}
+
+impl VolumeRange {
+    fn new(raw: SubRange<Decibel>, access: Access) -> Self {
+        Self {
+            least: raw.minimum.min(raw.maximum),
+            most: raw.maximum.max(raw.minimum),
+            step: raw.resolution.0.unsigned_abs().max(1),
+            can_set: access.can_write(),
+        }
+    }
+
+    /// The volume nearest to this one that can be set. Silence stays silence.
+    #[must_use]
+    pub fn nearest(&self, volume: Decibel) -> Decibel {
+        if volume == Decibel::SILENCE {
+            return volume;
+        }
+        let (least, most) = (i32::from(self.least.0), i32::from(self.most.0));
+        let step = i32::from(self.step);
+        let wanted = i32::from(volume.0).clamp(least, most);
+        let below = least + (wanted - least) / step * step;
+        let above = (below + step).min(most);
+        let nearest = if above - wanted < wanted - below {
+            above
+        } else {
+            below
+        };
+        Decibel(i16::try_from(nearest).unwrap_or(self.most.0))
+    }
+}
+
+impl AudioDevice {
+    /// The volume of a stream; `None` where the device has none on the stream's way. Of several, the one nearest to
+    /// the stream.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub async fn volume(&self, stream: &AudioStream) -> Result<Option<Volume>, ControlError> {
+        self.volume_waiting(Waiting::Async, stream).await
+    }
+
+    /// [`volume`](Self::volume), blocking.
+    ///
+    /// # Errors
+    /// As [`volume`](Self::volume).
+    pub fn volume_blocking(&self, stream: &AudioStream) -> Result<Option<Volume>, ControlError> {
+        block_on(self.volume_waiting(Waiting::Blocking, stream))
+    }
+
+    async fn volume_waiting(
+        &self,
+        waiting: Waiting,
+        stream: &AudioStream,
+    ) -> Result<Option<Volume>, ControlError> {
+        for unit in self.feature_units(stream) {
+            let mut channels = Vec::new();
+            for (channel, access) in controlled(unit, FeatureControl::Volume) {
+                match self
+                    .requests()
+                    .volume_range(waiting, unit.id, channel)
+                    .await
+                {
+                    Ok(raw) => channels.push((channel, VolumeRange::new(raw, access))),
+                    Err(ControlError::Disconnected) => return Err(ControlError::Disconnected),
+                    // A control that is described and does not answer is none.
+                    Err(error) => {
+                        log::warn!("feature unit {}, channel {channel}: {error}", unit.id)
+                    }
+                }
+            }
+            if !channels.is_empty() {
+                let (device, unit) = (self.clone(), unit.id);
+                return Ok(Some(Volume {
+                    device,
+                    unit,
+                    channels,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The mute control of a stream; `None` where the device has none on the stream's way.
+    #[must_use]
+    pub fn mute(&self, stream: &AudioStream) -> Option<Mute> {
+        self.feature_units(stream).into_iter().find_map(|unit| {
+            let channels: Vec<_> = controlled(unit, FeatureControl::Mute).collect();
+            (!channels.is_empty()).then(|| Mute {
+                device: self.clone(),
+                unit: unit.id,
+                channels,
+            })
+        })
+    }
+
+    /// Feature units on the stream's way, the nearest to the stream first.
+    #[must_use]
+    pub fn feature_units(&self, stream: &AudioStream) -> Vec<&FeatureUnit> {
+        let topology = self.topology();
+        let entities = match stream.direction() {
+            Direction::Out => topology.downstream(stream.terminal()),
+            Direction::In => topology.upstream(stream.terminal()),
+        };
+        let features = entities.into_iter().filter_map(|entity| match entity {
+            Entity::FeatureUnit(unit) => Some(unit),
+            _ => None,
+        });
+        features.collect()
+    }
+}
+
+/// The channels whose control can be read, the master first.
+fn controlled(
+    unit: &FeatureUnit,
+    control: FeatureControl,
+) -> impl Iterator<Item = (u8, Access)> + use<'_> {
+    let channels = 0..=unit.channel_count();
+    let with_access = channels.map(move |channel| (channel, unit.access(control, channel)));
+    with_access.filter(|(_, access)| access.can_read())
+}
+
+impl Volume {
+    /// The feature unit.
+    #[must_use]
+    pub fn unit(&self) -> u8 {
+        self.unit
+    }
+
+    /// The channels that have a volume, and what it can be: 0 is the master of all.
+    pub fn channels(&self) -> impl Iterator<Item = (u8, VolumeRange)> {
+        self.channels.iter().copied()
+    }
+
+    /// The volume of a channel.
+    ///
+    /// # Errors
+    /// The channel has none, or the device does not answer.
+    pub async fn get(&self, waiting: Waiting, channel: u8) -> Result<Decibel, ControlError> {
+        self.range(channel)?;
+        let requests = self.device.requests();
+        requests.volume(waiting, self.unit, channel).await
+    }
+
+    /// [`get`](Self::get), blocking.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_blocking(&self, channel: u8) -> Result<Decibel, ControlError> {
+        block_on(self.get(Waiting::Blocking, channel))
+    }
+
+    /// Sets a channel to the volume nearest to this one that it can have. Returns that.
+    ///
+    /// # Errors
+    /// The channel has none or it cannot be set, or the device does not answer.
+    pub async fn set(
+        &self,
+        waiting: Waiting,
+        channel: u8,
+        volume: Decibel,
+    ) -> Result<Decibel, ControlError> {
+        let range = self.range(channel)?;
+        if !range.can_set {
+            return Err(ControlError::ReadOnly { control: "volume" });
+        }
+        let volume = range.nearest(volume);
+        let requests = self.device.requests();
+        let set = requests
+            .set_volume(waiting, self.unit, channel, volume)
+            .await;
+        set.map(|()| volume)
+    }
+
+    /// [`set`](Self::set), blocking.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn set_blocking(&self, channel: u8, volume: Decibel) -> Result<Decibel, ControlError> {
+        block_on(self.set(Waiting::Blocking, channel, volume))
+    }
+
+    /// Sets the stream's volume: the master's where that can be set, else every channel's. Returns what the
+    /// first of them got.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub async fn set_all(
+        &self,
+        waiting: Waiting,
+        volume: Decibel,
+    ) -> Result<Decibel, ControlError> {
+        let settable = self.channels().filter(|(_, range)| range.can_set);
+        let mut got = None;
+        for (channel, _) in settable {
+            let set = self.set(waiting, channel, volume).await?;
+            got.get_or_insert(set);
+            if channel == 0 {
+                break;
+            }
+        }
+        got.ok_or(ControlError::ReadOnly { control: "volume" })
+    }
+
+    /// [`set_all`](Self::set_all), blocking.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn set_all_blocking(&self, volume: Decibel) -> Result<Decibel, ControlError> {
+        block_on(self.set_all(Waiting::Blocking, volume))
+    }
+
+    fn range(&self, channel: u8) -> Result<VolumeRange, ControlError> {
+        let found = self.channels().find(|&(number, _)| number == channel);
+        found.map(|(_, range)| range).ok_or_else(|| {
+            let existing = self.channels().map(|(number, _)| number);
+            no_channel("volume", channel, existing)
+        })
+    }
+}
+
+/// The mute control of a stream: of all channels together (channel 0), or of each (from 1), or both.
+#[derive(Debug, Clone)]
+pub struct Mute {
+    device: AudioDevice,
+    unit: u8,
+    channels: Vec<(u8, Access)>,
+}
+
+impl Mute {
+    /// The feature unit.
+    #[must_use]
+    pub fn unit(&self) -> u8 {
+        self.unit
+    }
+
+    /// The channels that can be muted: 0 is all of them.
+    pub fn channels(&self) -> impl Iterator<Item = u8> {
+        self.channels.iter().map(|&(channel, _)| channel)
+    }
+
+    /// Whether a channel is muted.
+    ///
+    /// # Errors
+    /// The channel has no such control, or the device does not answer.
+    pub async fn get(&self, waiting: Waiting, channel: u8) -> Result<bool, ControlError> {
+        self.access(channel)?;
+        let requests = self.device.requests();
+        requests.is_muted(waiting, self.unit, channel).await
+    }
+
+    /// [`get`](Self::get), blocking.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_blocking(&self, channel: u8) -> Result<bool, ControlError> {
+        block_on(self.get(Waiting::Blocking, channel))
+    }
+
+    /// Mutes a channel, or ends that.
+    ///
+    /// # Errors
+    /// The channel has no such control or it cannot be set, or the device does not answer.
+    pub async fn set(
+        &self,
+        waiting: Waiting,
+        channel: u8,
+        is_muted: bool,
+    ) -> Result<(), ControlError> {
+        if !self.access(channel)?.can_write() {
+            return Err(ControlError::ReadOnly { control: "mute" });
+        }
+        let requests = self.device.requests();
+        requests
+            .set_mute(waiting, self.unit, channel, is_muted)
+            .await
+    }
+
+    /// [`set`](Self::set), blocking.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn set_blocking(&self, channel: u8, is_muted: bool) -> Result<(), ControlError> {
+        block_on(self.set(Waiting::Blocking, channel, is_muted))
+    }
+
+    fn access(&self, channel: u8) -> Result<Access, ControlError> {
+        let found = self.channels.iter().find(|&&(number, _)| number == channel);
+        found
+            .map(|&(_, access)| access)
+            .ok_or_else(|| no_channel("mute", channel, self.channels()))
+    }
+}
+
+fn no_channel(
+    control: &'static str,
+    channel: u8,
+    existing: impl Iterator<Item = u8>,
+) -> ControlError {
+    let existing: Vec<String> = existing.map(|number| number.to_string()).collect();
+    ControlError::NoSuchChannel {
+        control,
+        channel,
+        existing: existing.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn range(least: i16, most: i16, step: i16) -> VolumeRange {
+        let raw = SubRange {
+            minimum: Decibel(least),
+            maximum: Decibel(most),
+            resolution: Decibel(step),
+        };
+        VolumeRange::new(raw, Access::ReadWrite)
+    }
+
+    #[test]
+    fn volumes_are_put_on_the_nearest_step() {
+        let range = range(-60 * 256, 0, 256);
+        assert_eq!(range.nearest(Decibel(-300)), Decibel(-256));
+        assert_eq!(range.nearest(Decibel(-400)), Decibel(-512));
+        assert_eq!(range.nearest(Decibel(5_000)), Decibel(0));
+        assert_eq!(range.nearest(Decibel(-30_000)), Decibel(-60 * 256));
+        assert_eq!(range.nearest(Decibel::SILENCE), Decibel::SILENCE);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_device_says_the_nearest_volume_is_in_range(
+            least: i16, most: i16, step: i16, volume: i16,
+        ) {
+            let range = range(least, most, step);
+            let nearest = range.nearest(Decibel(volume));
+            prop_assert!(
+                (range.least..=range.most).contains(&nearest) || nearest == Decibel::SILENCE
+            );
+        }
+    }
+}

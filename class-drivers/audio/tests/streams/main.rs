@@ -1,0 +1,7 @@
+//! The driver against a sound card whose packets the tests move by hand, on the in-process bus.
+
+mod capture;
+mod device;
+mod feedback;
+mod playback;
+mod puppet;
