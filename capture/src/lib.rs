@@ -6,8 +6,9 @@
 //! | the kernel's host controllers | [`Usbmon`] and [`Writer`] | Linux with usbmon, and root |
 //!
 //! Both give the packets of usbmon, link type 189 (LINKTYPE_USB_LINUX): one when the host submits a transfer
-//! and one when it ends, with the bytes that go out in the first and those that came in in the second. Wireshark's
-//! dissectors for descriptors, HID and mass storage work on either.
+//! and one when it ends, with the bytes that go out in the first and those that came in in the second. Before those
+//! of an isochronous transfer each of its packets is described. Wireshark's dissectors for descriptors, HID and
+//! mass storage work on either.
 //!
 //! A test of a driver, on record:
 //!
@@ -32,11 +33,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod isochronous;
 mod kernel;
 mod recording;
 mod usbmon;
 mod writer;
 
+pub use isochronous::{IsochronousCounts, IsochronousDescriptor};
 pub use kernel::{Usbmon, UsbmonError};
 pub use recording::Recording;
 pub use usbmon::{Data, Event, Header, HeaderError};

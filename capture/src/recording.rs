@@ -1,11 +1,13 @@
 //! The in-process bus on record.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use usbfs2_loopback::{Bus, BusError, BusMonitor, Moment, Traffic};
+use usbfs2_loopback::{Bus, BusError, BusMonitor, Isochronous, Moment, Traffic};
 
+use crate::isochronous::{IsochronousCounts, IsochronousDescriptor};
 use crate::usbmon::{Data, Event, Header};
 use crate::writer::{Totals, Writer};
 
@@ -15,6 +17,7 @@ const BUS: u16 = 1;
 /// Linux's numbers of what usbmon says as a status.
 mod errno {
     pub(super) const ENOENT: i32 = -2;
+    pub(super) const EXDEV: i32 = -18;
     pub(super) const EINVAL: i32 = -22;
     pub(super) const EPIPE: i32 = -32;
     pub(super) const EPROTO: i32 = -71;
@@ -87,14 +90,14 @@ impl<W: Write> Tape<W> {
             return;
         };
         let (header, data) = packet(traffic);
-        if let Err(error) = writer.write(&header, data) {
+        if let Err(error) = writer.write(&header, &data) {
             self.failure = Some(error);
         }
     }
 }
 
 /// The packet usbmon would have made of it.
-fn packet<'a>(traffic: &Traffic<'a>) -> (Header, &'a [u8]) {
+fn packet<'a>(traffic: &Traffic<'a>) -> (Header, Cow<'a, [u8]>) {
     let (event, status, length, data, setup) = match traffic.moment {
         Moment::Submitted {
             setup,
@@ -108,6 +111,13 @@ fn packet<'a>(traffic: &Traffic<'a>) -> (Header, &'a [u8]) {
         } => (Event::Completion, number(status), length, data, None),
         // Moments to come are none that usbmon knows.
         _ => (Event::Error, errno::EINVAL, 0, &[][..], None),
+    };
+    let (counts, data) = match traffic.isochronous {
+        Some(isochronous) => {
+            let (counts, bytes) = described(isochronous, event, data);
+            (Some(counts), Cow::Owned(bytes))
+        }
+        None => (None, Cow::Borrowed(data)),
     };
     let absent = match event {
         Event::Submission if !traffic.sends => Data::TO_COME,
@@ -128,14 +138,59 @@ fn packet<'a>(traffic: &Traffic<'a>) -> (Header, &'a [u8]) {
         data: absent,
         captured: u32::try_from(data.len()).unwrap_or(u32::MAX),
         setup,
-        counts: [0; 8],
+        isochronous: counts,
     };
     (header, data)
+}
+
+/// The descriptors of a transfer's packets with its data behind them, and how many there are.
+fn described(
+    isochronous: Isochronous<'_>,
+    event: Event,
+    data: &[u8],
+) -> (IsochronousCounts, Vec<u8>) {
+    let most = IsochronousDescriptor::MOST as usize;
+    let packets = isochronous.packets;
+    let shown = &packets[..packets.len().min(most)];
+    let mut bytes = Vec::with_capacity(shown.len() * IsochronousDescriptor::LENGTH + data.len());
+    let (mut offset, mut end) = (0_u32, 0);
+    for packet in shown {
+        let length = match event {
+            Event::Submission => packet.length,
+            _ => packet.actual_length,
+        };
+        let status = number(packet.status);
+        let descriptor = IsochronousDescriptor {
+            status,
+            offset,
+            length,
+        };
+        bytes.extend(descriptor.to_bytes());
+        if length > 0 {
+            end = offset.saturating_add(length);
+        }
+        offset = offset.saturating_add(packet.length);
+    }
+    // Slots that nothing came into are not shown behind the last packet, nor are packets without a descriptor.
+    let end = usize::try_from(end).unwrap_or(usize::MAX);
+    bytes.extend(&data[..end.min(data.len())]);
+    let failed = packets.iter().filter(|packet| packet.status.is_err());
+    let errors = match event {
+        Event::Submission => 0,
+        _ => u32::try_from(failed.count()).unwrap_or(u32::MAX),
+    };
+    let descriptors = u32::try_from(shown.len()).unwrap_or(u32::MAX);
+    let counts = IsochronousCounts {
+        errors,
+        descriptors,
+    };
+    (counts, bytes)
 }
 
 fn number(status: Result<(), BusError>) -> i32 {
     match status {
         Ok(()) => 0,
+        Err(BusError::Missed) => errno::EXDEV,
         Err(BusError::Stall) => errno::EPIPE,
         Err(BusError::Overflow) => errno::EOVERFLOW,
         Err(BusError::Cancelled | BusError::NotEnabled) => errno::ENOENT,

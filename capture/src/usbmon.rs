@@ -6,6 +6,8 @@ use std::time::Duration;
 use thiserror::Error;
 use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, TransferType};
 
+use crate::isochronous::{IsochronousCounts, IsochronousDescriptor};
+
 /// What one packet tells of a transfer, as it stands before its data in a file of link type 189
 /// (LINKTYPE_USB_LINUX) and in what read(2) gives from /dev/usbmonN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +32,12 @@ pub struct Header {
     pub length: u32,
     /// Why there are no data, or that there are.
     pub data: Data,
-    /// Bytes of data after the header.
+    /// Bytes after the header: data, and before them the [`IsochronousDescriptor`]s of an isochronous transfer.
     pub captured: u32,
     /// The request, in the submission of a control transfer.
     pub setup: Option<SetupPacket>,
-    /// What the header has in place of a request where there is none: an isochronous transfer's error and
-    /// descriptor counts.
-    pub counts: [u8; 8],
+    /// Of an isochronous transfer.
+    pub isochronous: Option<IsochronousCounts>,
 }
 
 /// An end of a transfer's life.
@@ -124,7 +125,7 @@ impl Header {
             return Err(HeaderError::Time);
         };
         let has_setup = bytes[14] == 0;
-        let last: [u8; 8] = field(bytes, 40);
+        let is_isochronous = *transfer_type == TransferType::Isochronous && !has_setup;
         Ok(Self {
             id: u64::from_ne_bytes(field(bytes, 0)),
             event,
@@ -137,8 +138,12 @@ impl Header {
             length: u32::from_ne_bytes(field(bytes, 32)),
             data: NonZeroU8::new(bytes[15]).map_or(Data::Present, Data::Absent),
             captured: u32::from_ne_bytes(field(bytes, 36)),
-            setup: has_setup.then(|| SetupPacket::from_bytes(last)),
-            counts: if has_setup { [0; 8] } else { last },
+            setup: has_setup.then(|| SetupPacket::from_bytes(field(bytes, 40))),
+            isochronous: is_isochronous.then(|| IsochronousCounts {
+                errors: u32::from_ne_bytes(field(bytes, 40)),
+                // The kernel counts the transfer's packets here, and shows no more than these.
+                descriptors: u32::from_ne_bytes(field(bytes, 44)).min(IsochronousDescriptor::MOST),
+            }),
         })
     }
 
@@ -174,10 +179,12 @@ impl Header {
         put(28, &self.status.to_ne_bytes());
         put(32, &self.length.to_ne_bytes());
         put(36, &self.captured.to_ne_bytes());
-        put(
-            40,
-            &self.setup.map_or(self.counts, |setup| setup.to_bytes()),
-        );
+        if let Some(setup) = self.setup {
+            put(40, &setup.to_bytes());
+        } else if let Some(counts) = self.isochronous {
+            put(40, &counts.errors.to_ne_bytes());
+            put(44, &counts.descriptors.to_ne_bytes());
+        }
         bytes
     }
 
@@ -217,7 +224,7 @@ mod tests {
             data: Data::TO_COME,
             captured: 0,
             setup: Some(SetupPacket::get_descriptor(1, 0, 0, 18)),
-            counts: [0; 8],
+            isochronous: None,
         };
         let bytes = header.to_bytes();
         assert_eq!(bytes[8..12], [b'S', 2, 0x80, 5]);
@@ -225,6 +232,21 @@ mod tests {
         assert_eq!(bytes[24..28], 250_000_i32.to_ne_bytes());
         assert_eq!(bytes[40..], [0x80, 6, 0, 1, 0, 0, 18, 0]);
         assert_eq!(Header::parse(&bytes), Ok(header));
+    }
+
+    #[test]
+    fn an_isochronous_header_counts_the_descriptors_that_follow() {
+        let mut bytes = [0; Header::LENGTH];
+        (bytes[8], bytes[9], bytes[14]) = (b'C', 0, b'-');
+        bytes[40..44].copy_from_slice(&3_u32.to_ne_bytes());
+        bytes[44..].copy_from_slice(&200_u32.to_ne_bytes());
+        let header = Header::parse(&bytes).unwrap();
+        let counts = IsochronousCounts {
+            errors: 3,
+            descriptors: 128,
+        };
+        assert_eq!(header.isochronous, Some(counts));
+        assert_eq!(header.to_bytes()[44..], 128_u32.to_ne_bytes());
     }
 
     #[test]

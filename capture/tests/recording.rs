@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use pcap_file::pcapng::{Block, PcapNgReader};
-use usbfs2_capture::{Data, Event, Header, LONGEST, Recording};
+use usbfs2_capture::{Data, Event, Header, IsochronousDescriptor, LONGEST, Recording};
 use usbfs2_loopback::{
     Bus, CompletionQueue, DevicePort, EndpointSpec, PortOptions, Target, Transfer,
 };
@@ -110,6 +110,71 @@ fn data_stand_with_the_end_that_had_them() {
     let id = |at: usize| packets[at].0.id;
     assert_eq!((id(0), id(2)), (id(1), id(3)));
     assert_ne!(id(0), id(2));
+}
+
+#[test]
+fn isochronous_packets_stand_before_the_data() {
+    let (bus, file) = (Bus::with_manual_clock(), SharedFile::default());
+    let recording = Recording::start(&bus, file.clone(), LONGEST).unwrap();
+    let port = plug(&bus);
+    for byte in [0x83, 0x04] {
+        let endpoint = EndpointSpec {
+            address: address(byte),
+            transfer_type: TransferType::Isochronous,
+            max_packet_size: 192,
+            interval: 1,
+        };
+        port.enable(endpoint).unwrap();
+    }
+    let [host, device] = [CompletionQueue::new(&bus), CompletionQueue::new(&bus)];
+    let there = &bus.devices()[0];
+    for bytes in [&b"abc"[..], b"", b"overflow"] {
+        port.submit(&device, address(0x83), Transfer::send(bytes.to_vec()));
+    }
+    let target = Target::Endpoint(address(0x83));
+    there.submit(&host, target, Transfer::isochronous_receive([4; 5]));
+    let target = Target::Endpoint(address(0x04));
+    there.submit(
+        &host,
+        target,
+        Transfer::isochronous_send(b"hello".to_vec(), [2, 3]),
+    );
+    bus.step(5);
+    recording.finish().unwrap();
+
+    const XDEV: i32 = -18;
+    let packets = file.packets();
+    let mut seen = Vec::new();
+    for (header, bytes, _) in &packets {
+        assert_eq!(header.transfer_type, TransferType::Isochronous);
+        let counts = header.isochronous.unwrap();
+        let (descriptors, data) = IsochronousDescriptor::split(counts, bytes);
+        assert_eq!(descriptors.len(), counts.descriptors as usize);
+        let packets: Vec<_> = descriptors
+            .iter()
+            .map(|packet| (packet.status, packet.offset, packet.length))
+            .collect();
+        seen.push((header.event, header.length, counts.errors, packets, data));
+    }
+    let asked = (0..5).map(|place| (XDEV, 4 * place, 4)).collect();
+    let sent = vec![(XDEV, 0, 2), (XDEV, 2, 3)];
+    let missed = vec![(XDEV, 0, 0), (XDEV, 2, 0)];
+    let came = vec![
+        (0, 0, 3),
+        (0, 4, 0),
+        (-75, 8, 0),
+        (XDEV, 12, 0),
+        (XDEV, 16, 0),
+    ];
+    assert_eq!(
+        seen,
+        [
+            (Event::Submission, 20, 0, asked, &b""[..]),
+            (Event::Submission, 5, 0, sent, b"hello"),
+            (Event::Completion, 0, 2, missed, b""),
+            (Event::Completion, 3, 3, came, b"abc"),
+        ]
+    );
 }
 
 #[test]

@@ -352,13 +352,18 @@ impl<C: Controller> Device<C> {
             let saturated = |number| u8::try_from(number).unwrap_or(u8::MAX);
             InterfaceHandle::new(saturated(index), saturated(interface.number))
         });
-        self.workers[run].start(Endpoints {
+        let mut endpoints = Endpoints {
             speed: self.controller.speed(),
             endpoints,
             alternate_settings: settings,
             interface: interface.filter(|_| model.independent_interfaces),
             session: active.session.clone(),
+        };
+        let function = &self.gadget.functions[function];
+        guard(&self.status, function, "prepare", (), || {
+            function.prepare(&mut endpoints);
         });
+        self.workers[run].start(endpoints);
         Ok(())
     }
 

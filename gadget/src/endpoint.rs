@@ -108,6 +108,15 @@ impl Endpoints {
             .ok_or(EndpointError::Absent { index })
     }
 
+    /// The endpoint of this index, to use it before it is taken.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn get_mut(&mut self, index: usize) -> Result<&mut Endpoint, EndpointError> {
+        let endpoint = self.endpoints.get_mut(index).and_then(Option::as_mut);
+        endpoint.ok_or(EndpointError::Absent { index })
+    }
+
     /// The alternate setting the host selected for one of the function's interfaces.
     #[must_use]
     pub fn alternate_setting(&self, interface: InterfaceHandle) -> u8 {

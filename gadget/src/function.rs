@@ -33,6 +33,13 @@ pub trait Function: Send + Sync + 'static {
         ControlResponse::Stall
     }
 
+    /// Readies the endpoints of a run before the host may use them: called on endpoint 0's thread, before the request that
+    /// selects the configuration or the setting is acknowledged, and perhaps while the run before has yet to end. What an
+    /// isochronous OUT endpoint has submitted here takes the host's first packets, which nobody sends again.
+    fn prepare(&self, endpoints: &mut Endpoints) {
+        let _ = endpoints;
+    }
+
     /// Moves the function's data. Called after each SET_CONFIGURATION, and after each SET_INTERFACE of
     /// one of the function's interfaces, with the endpoints of the current alternate settings. A run
     /// whose endpoints are disabled again before it could start is left out.

@@ -31,8 +31,10 @@ impl Pipe {
                 .schedule
                 .complete(pending, Err(BusError::Protocol), wire.rings);
         };
-        let last = self.host.back().and_then(|last| last.course.as_ref());
-        let free = last.map(Course::end);
+        // Those that are late as a whole have no place on the schedule.
+        let mut courses = self.host.iter().rev().filter_map(|other| other.course);
+        let last = courses.find(|course| course.due().is_some());
+        let free = last.map(|course| course.end());
         let first = self.schedule.number_packets(packets.outcomes.len());
         let Some(course) = Course::plan(packets, service, wire.clock.now(), free, first) else {
             return self

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{progress, test};
+use crate::{cargo, progress};
 
 const PICTURE: &str = "docs/demo.svg";
 /// What a user types to see the same.
@@ -20,7 +20,7 @@ const TITLE_BAR: f64 = 30.0;
 /// Runs the demo and writes the picture.
 pub(crate) fn run() -> Result<u8> {
     progress::say("building the command");
-    let program = test::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
+    let program = cargo::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
     let output = Command::new(program)
         .arg("demo")
         .stdin(Stdio::null())
@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<u8> {
         .context("run the demo")?;
     ensure!(output.status.success(), "the demo: {}", output.status);
     let printed = String::from_utf8(output.stdout)?;
-    let workspace = test::workspace();
+    let workspace = cargo::workspace();
     let path = workspace.join(PICTURE);
     fs::write(&path, draw(&printed)?).with_context(|| format!("write {}", path.display()))?;
     progress::say(&format!("{} is new", path.display()));

@@ -1,12 +1,11 @@
 //! `cargo xtask soak`: a great many transfers over the module, and a look at what grew.
 
-use std::io;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::args::{SoakOptions, VmOptions};
-use crate::{progress, test, vm};
+use crate::{cargo, progress, vm};
 
 /// Far below what the emulated guest does on a busy machine; it only ends a soak that hangs.
 const TRANSFERS_PER_SECOND: u64 = 500;
@@ -15,7 +14,7 @@ const BOOT: Duration = Duration::from_secs(600);
 /// Runs the soak in a guest and returns its exit status. Its page goes to stdout.
 pub(crate) fn run(options: &SoakOptions) -> Result<u8> {
     progress::say("building the soak");
-    let program = test::build(
+    let program = cargo::build(
         &[
             "build",
             "--release",
@@ -37,5 +36,5 @@ pub(crate) fn run(options: &SoakOptions) -> Result<u8> {
         deadline: BOOT + Duration::from_secs(options.transfers / TRANSFERS_PER_SECOND),
         ..VmOptions::default()
     };
-    vm::run_with(&options, io::stdout())
+    vm::run_with(&options, progress::stdout())
 }

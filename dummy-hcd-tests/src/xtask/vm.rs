@@ -89,7 +89,7 @@ pub(crate) fn run_with(options: &VmOptions, sink: impl io::Write + Send + 'stati
     let readers = [
         console_port.copy_to(console.clone()),
         stdout.copy_to(sink),
-        stderr.copy_to(io::stderr()),
+        stderr.copy_to(progress::stderr()),
     ];
 
     let how = match accelerator {

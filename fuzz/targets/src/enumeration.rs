@@ -1,9 +1,12 @@
 //! The host library, with a device that says anything of itself.
 
-use usbfs2_host::{Bulk, Host, In, Interrupt, Out};
+use usbfs2_host::{
+    Buffer, Bulk, EndpointDirection, Host, In, Interface, Interrupt, IsochronousTransfer, Out,
+};
 use usbfs2_loopback::Bus;
 use usbfs2_protocol::Direction;
 
+use crate::HANG;
 use crate::puppet::{Lines, Puppet};
 use crate::script::Script;
 
@@ -52,13 +55,36 @@ pub(crate) fn enumeration(input: &[u8]) {
                     Direction::In => {
                         drop(claimed.endpoint::<Bulk, In>(address));
                         drop(claimed.endpoint::<Interrupt, In>(address));
+                        let receive = IsochronousTransfer::receive;
+                        packet::<In>(&claimed, address, |size| {
+                            receive(Buffer::with_capacity(size as usize), vec![size])
+                        });
                     }
                     Direction::Out => {
                         drop(claimed.endpoint::<Bulk, Out>(address));
                         drop(claimed.endpoint::<Interrupt, Out>(address));
+                        packet::<Out>(&claimed, address, |size| {
+                            IsochronousTransfer::send(vec![0; size as usize].into(), vec![size])
+                        });
                     }
                 }
             }
         }
     }
+}
+
+/// A packet as large as the endpoint says it takes ends, though the device never enables the endpoint.
+fn packet<D: EndpointDirection>(
+    claimed: &Interface,
+    address: u8,
+    transfer: impl FnOnce(u32) -> IsochronousTransfer,
+) {
+    let Ok(mut endpoint) = claimed.isochronous_endpoint::<D>(address) else {
+        return;
+    };
+    let _ = endpoint.service_interval();
+    let size = u32::try_from(endpoint.max_packet_size()).expect("a packet is not as long");
+    endpoint.submit(transfer(size));
+    let done = endpoint.wait(Some(HANG)).expect("it ends");
+    assert!(done.status.is_err());
 }

@@ -1,6 +1,6 @@
 //! Parsers of what came over a wire: no panic, and what parses writes itself back.
 
-use usbfs2_capture::Header;
+use usbfs2_capture::{Header, IsochronousDescriptor};
 use usbfs2_protocol::SetupPacket;
 use usbfs2_protocol::bot::{CommandBlockWrapper, CommandStatusWrapper};
 use usbfs2_protocol::descriptor::{
@@ -145,5 +145,15 @@ pub(crate) fn keyboard(bytes: &[u8]) {
 pub(crate) fn usbmon(bytes: &[u8]) {
     if let Ok(header) = Header::parse(bytes) {
         assert_eq!(Header::parse(&header.to_bytes()), Ok(header));
+        if let Some(counts) = header.isochronous {
+            let rest = &bytes[Header::LENGTH..];
+            let (descriptors, data) = IsochronousDescriptor::split(counts, rest);
+            let described = descriptors.len() * IsochronousDescriptor::LENGTH;
+            assert!(data.is_empty() || described + data.len() == rest.len());
+            for (descriptor, bytes) in descriptors.iter().zip(rest.chunks(16)) {
+                // The last four bytes are padding.
+                assert_eq!(descriptor.to_bytes()[..12], bytes[..12]);
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use usbfs2_protocol::descriptor::{SynchronizationType, UsageType};
 use usbfs2_protocol::{Direction, Speed, TransferType};
 
 /// A value for each speed a gadget can run at.
@@ -142,12 +143,15 @@ impl EndpointRequest {
         self
     }
 
-    /// How an isochronous endpoint keeps time, and what for: bits 2 to 5 of `bmAttributes`, the others left as they
-    /// are (USB 2.0 table 9-13).
+    /// How an isochronous endpoint keeps time, and what it is for: bits 2 to 5 of `bmAttributes` (USB 2.0 9.6.6).
     #[must_use]
     #[doc(alias = "bmAttributes")]
-    pub fn synchronization(mut self, attributes: u8) -> Self {
-        self.synchronization = attributes & 0x3c;
+    pub fn synchronization(
+        mut self,
+        synchronization: SynchronizationType,
+        usage: UsageType,
+    ) -> Self {
+        self.synchronization = synchronization.to_attributes() | usage.to_attributes();
         self
     }
 

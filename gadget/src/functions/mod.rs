@@ -1,5 +1,6 @@
 //! Functions ready to be put into a gadget.
 
+pub mod audio;
 pub mod consumer_control;
 pub mod gamepad;
 pub mod hid;
@@ -8,6 +9,7 @@ pub mod mass_storage;
 pub mod mouse;
 pub mod tablet;
 
+pub use self::audio::{Audio, AudioOptions};
 pub use self::consumer_control::ConsumerControl;
 pub use self::gamepad::Gamepad;
 pub use self::hid::Hid;

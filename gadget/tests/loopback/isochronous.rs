@@ -10,6 +10,8 @@ use usbfs2_gadget::{
 };
 use usbfs2_loopback::{Bus, BusDevice, BusError, Completed, CompletionQueue, Target, Transfer};
 
+use usbfs2_protocol::descriptor::{SynchronizationType, UsageType};
+
 use crate::echo::{IDS, PATIENCE, address, enumerate};
 
 /// What the run tells: that packets are queued, and the OUT packets as they come.
@@ -44,7 +46,11 @@ impl Function for Stream {
         interface.alternate_setting(InterfaceClass::VENDOR);
         for direction in [Direction::Out, Direction::In] {
             let request = EndpointRequest::isochronous(direction, 0, every);
-            interface.endpoint(request.max_packet_sizes(sizes).synchronization(0x05));
+            interface.endpoint(
+                request
+                    .max_packet_sizes(sizes)
+                    .synchronization(SynchronizationType::Asynchronous, UsageType::Data),
+            );
         }
     }
 

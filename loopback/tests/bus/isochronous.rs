@@ -5,10 +5,10 @@ use usbfs2_protocol::{SetupPacket, Speed, TransferType};
 
 use crate::rig::{Rig, address, drain, outcome, pattern};
 
-const IN: u8 = 0x82;
-const OUT: u8 = 0x02;
+pub(crate) const IN: u8 = 0x82;
+pub(crate) const OUT: u8 = 0x02;
 /// Microframes from packet to packet: 2^(4 - 1).
-const INTERVAL: u64 = 8;
+pub(crate) const INTERVAL: u64 = 8;
 
 pub(crate) fn isochronous(byte: u8, max_packet_size: u16) -> EndpointSpec {
     EndpointSpec {
@@ -20,7 +20,7 @@ pub(crate) fn isochronous(byte: u8, max_packet_size: u16) -> EndpointSpec {
 }
 
 /// A rig with an IN and an OUT endpoint of 192 bytes a millisecond.
-fn rig() -> Rig {
+pub(crate) fn rig() -> Rig {
     let rig = Rig::new();
     for byte in [IN, OUT] {
         rig.port.enable(isochronous(byte, 192)).unwrap();
@@ -29,12 +29,12 @@ fn rig() -> Rig {
 }
 
 /// What became of a packet: its bytes, or why not.
-fn packets(done: &Completed) -> Vec<Result<u32, BusError>> {
+pub(crate) fn packets(done: &Completed) -> Vec<Result<u32, BusError>> {
     let outcome = |packet: &PacketOutcome| packet.status.map(|()| packet.actual_length);
     done.packets.iter().map(outcome).collect()
 }
 
-const MISSED: Result<u32, BusError> = Err(BusError::Missed);
+pub(crate) const MISSED: Result<u32, BusError> = Err(BusError::Missed);
 const CANCELLED: Result<u32, BusError> = Err(BusError::Cancelled);
 
 #[test]
@@ -145,6 +145,24 @@ fn all_of_it_late_is_told_at_once() {
     );
     let done = rig.host.try_next().unwrap();
     assert_eq!((done.status, packets(&done)), (Ok(()), vec![MISSED; 2]));
+}
+
+#[test]
+fn one_that_is_late_as_a_whole_waits_for_its_turn_and_takes_no_place() {
+    let rig = rig();
+    let ask = || Transfer::isochronous_receive([1; 4]);
+    rig.host_submit(IN, ask());
+    rig.host_submit(IN, ask().start_microframe(0));
+    rig.host_submit(IN, ask());
+    rig.bus.step(4 * INTERVAL);
+    let starts: Vec<_> = drain(&rig.host)
+        .iter()
+        .map(|done| done.start_microframe.unwrap() / INTERVAL)
+        .collect();
+    assert_eq!(starts, [1, 0]);
+    rig.bus.step(4 * INTERVAL);
+    let done = rig.host.try_next().unwrap();
+    assert_eq!(done.start_microframe, Some(5 * INTERVAL));
 }
 
 #[test]

@@ -102,7 +102,7 @@ pub enum AudioError {
         found: &'static str,
     },
     /// Sound or a clock goes in a circle.
-    #[error("entities {} form a loop", list(entities))]
+    #[error("{} a loop", list(entities))]
     Loop {
         /// The entities, each fed by the next and the last by the first.
         entities: Vec<u8>,
@@ -210,5 +210,8 @@ pub enum AudioError {
 
 fn list(entities: &[u8]) -> String {
     let names: Vec<String> = entities.iter().map(u8::to_string).collect();
-    names.join(", ")
+    match &names[..] {
+        [one] => format!("entity {one} forms"),
+        several => format!("entities {} form", several.join(", ")),
+    }
 }

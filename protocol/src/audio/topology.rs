@@ -199,9 +199,10 @@ impl ControlInterface {
         );
     }
 
-    /// One loop for each edge that closes one, found depth first.
+    /// One loop for each entity at which one closes, found depth first. Listing every loop there is could take
+    /// as long as there are ways through the graph.
     fn find_loops(&self, next: impl Fn(&Entity) -> Vec<u8>, problems: &mut Vec<AudioError>) {
-        let mut done = BTreeSet::new();
+        let (mut done, mut closed) = (BTreeSet::new(), BTreeSet::new());
         for start in self.entities.iter().map(Entity::id) {
             // The way from `start` to where the search is, with what is left to try at each step.
             let mut way: Vec<(u8, Vec<u8>)> = Vec::new();
@@ -211,8 +212,10 @@ impl ControlInterface {
                     && !done.contains(&id)
                 {
                     if let Some(at) = way.iter().position(|(on_way, _)| *on_way == id) {
-                        let entities = way[at..].iter().map(|(id, _)| *id).collect();
-                        problems.push(AudioError::Loop { entities });
+                        if closed.insert(id) {
+                            let entities = way[at..].iter().map(|(id, _)| *id).collect();
+                            problems.push(AudioError::Loop { entities });
+                        }
                     } else {
                         let mut sources = self.entity(id).map(&next).unwrap_or_default();
                         sources.sort_unstable();

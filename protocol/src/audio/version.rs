@@ -19,7 +19,8 @@ impl Version {
     /// `bInterfaceProtocol` of Audio 3.0, which this crate does not speak.
     pub const PROTOCOL_UAC3: u8 = 0x30;
 
-    /// The version an audio interface follows.
+    /// The version an audio interface follows. What was never given out counts as Audio 1.0, as Linux has it:
+    /// QEMU's usb-audio says 4.
     ///
     /// # Errors
     /// The interface is not of the audio class, or follows Audio 3.0 or something later.
@@ -41,11 +42,11 @@ impl Version {
         })
     }
 
-    /// The version this `bInterfaceProtocol` says; `None` for Audio 3.0 and what is not given out.
+    /// The version this `bInterfaceProtocol` says; `None` for Audio 3.0 and later.
     #[must_use]
     pub const fn from_protocol(protocol: u8) -> Option<Self> {
         match protocol {
-            0x00 => Some(Self::Uac1),
+            0x00..0x20 => Some(Self::Uac1),
             0x20 => Some(Self::Uac2),
             _ => None,
         }

@@ -9,7 +9,7 @@ use dummy_hcd_tests::bench_row::{Event, Row, Spec};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::{BusSpeed, VmOptions};
-use crate::{progress, test, vm};
+use crate::{cargo, progress, vm};
 
 /// The program goes to memory before it starts: a page fault served over 9p waits for this machine, which moves the
 /// guest's clock.
@@ -65,7 +65,7 @@ pub(crate) fn profile(
 
 /// The guest's program on this machine.
 pub(crate) fn program() -> Result<PathBuf> {
-    Ok(test::build(
+    Ok(cargo::build(
         &["build", "--release", "-p", "usbfs2-bench"],
         "usbfs2-bench",
     )?
@@ -160,7 +160,11 @@ impl State {
                 self.measured.kernel = kernel;
                 self.planned = rows;
                 let bar = ProgressBar::new(rows.try_into()?);
-                bar.set_draw_target(ProgressDrawTarget::stderr());
+                bar.set_draw_target(if progress::is_labelled() {
+                    ProgressDrawTarget::hidden()
+                } else {
+                    ProgressDrawTarget::stderr()
+                });
                 bar.set_style(ProgressStyle::with_template(
                     "{bar:30} {pos}/{len} rows, {elapsed} {msg}",
                 )?);

@@ -14,7 +14,7 @@ use self::checks::SG3_UTILS;
 use self::outcome::Report;
 use self::page::Line;
 use crate::args::{ConformanceOptions, VmOptions};
-use crate::{apt, progress, test, vm};
+use crate::{apt, cargo, progress, vm};
 
 /// What the guest runs.
 pub(crate) const PACKAGES: &[&str] = &["libiscsi-bin", "sg3-utils"];
@@ -31,7 +31,7 @@ pub(crate) fn run(options: &ConformanceOptions) -> Result<u8> {
         Some(command) => command.clone(),
         None => {
             progress::say("building the command");
-            test::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?
+            cargo::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?
         }
     };
     let lines = page::judge(&measure(&options.kernel, &command)?);
@@ -102,7 +102,7 @@ fn measure(kernel: &str, command: &str) -> Result<Report> {
         ],
         ..VmOptions::default()
     };
-    let status = vm::run_with(&options, std::io::stdout())?;
+    let status = vm::run_with(&options, progress::stdout())?;
     ensure!(status == 0, "the guest's exit status is {status}");
     let report = results.join("report");
     let report = fs::read(&report).with_context(|| format!("read {}", report.display()))?;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::args::FuzzOptions;
+use crate::cargo::workspace;
 use crate::progress::{self, Step};
-use crate::test::workspace;
 use crate::{apt, cache};
 use figures::Figures;
 

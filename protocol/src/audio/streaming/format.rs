@@ -147,10 +147,14 @@ impl Rates {
         }
         if rates.contains(&0) {
             rates.retain(|rate| *rate != 0);
-            problems.push(AudioError::Rates {
+            let problem = AudioError::Rates {
                 offset,
                 found: format!("{count}, one of which is 0 Hz"),
-            });
+            };
+            if rates.is_empty() {
+                return Err(problem);
+            }
+            problems.push(problem);
         }
         Ok(Self::Discrete(rates))
     }

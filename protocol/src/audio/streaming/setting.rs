@@ -347,8 +347,10 @@ fn endpoints(
     };
     let feedback = others()
         .find(|other| other.usage_type() == UsageType::Feedback)
-        .or_else(|| others().find(|other| named != 0 && other.address.to_byte() == named));
-    if named != 0 && others().all(|other| other.address.to_byte() != named) {
+        .or_else(|| others().find(|other| named != 0 && other.address.to_byte() == named))
+        // Some devices leave out the direction.
+        .or_else(|| others().find(|other| named != 0 && other.address.number() == named));
+    if named != 0 && feedback.is_none() {
         problems.push(AudioError::MissingFeedback {
             data: data.endpoint.address,
             feedback: named,

@@ -1,0 +1,106 @@
+//! The guests of the tests.
+
+use std::io;
+
+use anyhow::{Result, ensure};
+
+use crate::args::{BusSpeed, Controller, DEFAULT_CPUS, TestOptions, VmOptions};
+use crate::{progress, vm};
+
+/// The tests of the suite that run in a guest of their own.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Their names begin with this; none: all that are in no other part.
+    pub(super) names: &'static str,
+    cpus: u8,
+    controllers: &'static [Controller],
+    speed: BusSpeed,
+    isochronous: bool,
+    icount: bool,
+}
+
+impl Part {
+    /// What to call it.
+    pub(super) fn name(&self) -> &'static str {
+        match self.names {
+            "" => "suite",
+            names => names.trim_end_matches(':'),
+        }
+    }
+
+    /// The part that a test is in.
+    pub(super) fn of(test: &str) -> &'static Self {
+        let part = PARTS.iter().find(|part| test.starts_with(part.names));
+        part.unwrap_or(&SAFE)
+    }
+}
+
+/// What also puts this project's gadgets on `dummy_hcd`; see [`DEFAULT_CPUS`].
+pub(super) const SAFE: Part = Part {
+    names: "",
+    cpus: DEFAULT_CPUS,
+    controllers: &[],
+    speed: BusSpeed::High,
+    isochronous: false,
+    icount: false,
+};
+/// The same where `dummy_hcd` runs at super speed.
+const SUPER_SPEED: Part = Part {
+    names: "super::",
+    speed: BusSpeed::Super,
+    ..SAFE
+};
+/// Where the module races against the kernel's own gadgets.
+const RACES: Part = Part {
+    names: "faults::",
+    cpus: RACING_CPUS,
+    ..SAFE
+};
+/// Where it drives controllers that are on a PCI bus and reach memory by themselves.
+const CONTROLLERS: Part = Part {
+    names: "controllers::",
+    cpus: RACING_CPUS,
+    controllers: &Controller::ALL,
+    ..SAFE
+};
+/// What needs isochronous transfers on `dummy_hcd`. Sound has deadlines: where time is counted in instructions,
+/// whoever meets them does so whatever else the machine does, and a run repeats.
+const AUDIO: Part = Part {
+    names: "audio::",
+    isochronous: true,
+    icount: true,
+    ..SAFE
+};
+const RACING_CPUS: u8 = 2;
+/// The ones with names of their own.
+pub(super) const PARTS: [Part; 4] = [RACES, CONTROLLERS, SUPER_SPEED, AUDIO];
+
+/// Runs a command in a guest as this part wants it, and fails unless the command succeeds.
+pub(super) fn run(
+    options: &TestOptions,
+    part: &Part,
+    command: Vec<String>,
+    sink: impl Fn() -> Box<dyn io::Write + Send>,
+) -> Result<()> {
+    let options = VmOptions {
+        kernel: options.kernel.clone(),
+        cpus: part.cpus,
+        controllers: part.controllers.to_vec(),
+        speed: part.speed,
+        isochronous: part.isochronous,
+        icount: part.icount,
+        command,
+        ..VmOptions::default()
+    };
+    let mut result = vm::run_with(&options, sink());
+    // The emulator is known to crash a kernel that patches itself at boot; nothing of ours has run then.
+    if let Err(error) = &result
+        && error.is::<vm::DiedWhileBooting>()
+    {
+        progress::say(&format!("{error}\ntrying once more"));
+        result = vm::run_with(&options, sink());
+    }
+    let status = result?;
+    ensure!(status == 0, "exit status {status}");
+    Ok(())
+}

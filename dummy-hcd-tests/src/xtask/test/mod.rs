@@ -1,0 +1,111 @@
+//! `cargo xtask test`: every test there is.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `guest.rs` | the guests that tests run in |
+//! | `suite.rs` | the suite in the VM, and which of its tests run in which guest |
+//! | `tours.rs` | checks that run a whole command |
+
+mod guest;
+mod suite;
+mod tours;
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use self::suite::Suite;
+use crate::args::{CheckModuleOptions, TestOptions};
+use crate::jobs::{self, Job};
+use crate::kernel::Kernel;
+use crate::tally::Tally;
+use crate::{apt, bench, cache, cargo, checkpatch, conformance, module, progress};
+
+/// What the tests in the VM run, besides what the VM itself needs. The guest installs nothing.
+const SUITE_PACKAGES: &[&str] = &[
+    "alsa-utils",
+    "dosfstools",
+    "e2fsprogs",
+    "fdisk",
+    "gcc",
+    "libc6-dev",
+    "make",
+    "mandoc",
+    "python3",
+    "sparse",
+    "tshark",
+];
+
+/// Runs everything, or what the filter selects of the suite in the VM; goes on after a failure, and
+/// returns the exit status.
+pub(crate) fn run(options: &TestOptions) -> Result<u8> {
+    apt::ensure_installed(SUITE_PACKAGES)?;
+    apt::ensure_installed(conformance::PACKAGES)?;
+    apt::ensure_installed(apt::VM_PACKAGES)?;
+    let tally = Tally::default();
+    let everything = options.filter.is_empty();
+    if everything {
+        progress::say("tests that need no kernel");
+        let (output, succeeded) = cargo::test(&["--workspace", "--no-fail-fast"])?;
+        tally.count("cargo test --workspace", &output, succeeded);
+        check_module(&tally, &cache::directory()?, &options.kernel)?;
+    }
+    progress::say("building the command");
+    let command = cargo::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
+    let suite = Suite::build(&command)?;
+    if everything {
+        run_in_guests(&tally, options, &suite, &command);
+    } else {
+        suite.run_selected(&tally, options);
+    }
+    Ok(tally.finish())
+}
+
+/// Runs what needs a kernel, several guests at a time.
+fn run_in_guests(tally: &Tally, options: &TestOptions, suite: &Suite, command: &str) {
+    let mut jobs = suite.jobs(tally, options);
+    jobs.push(Job::new("conformance", || {
+        let conforms = conformance::check(&options.kernel, command);
+        tally.check("SCSI conformance as in docs/scsi-conformance.md", conforms);
+    }));
+    jobs.push(Job::new("demo", || tours::demo(tally, options, command)));
+    jobs.push(Job::new("soak", || tours::soak(tally, options)));
+    jobs.push(Job::new("bench", || {
+        let measured = bench::check::run(&options.kernel);
+        tally.check("cargo xtask bench, a few rows", measured);
+    }));
+    jobs::run(jobs);
+}
+
+/// Builds and checks the module for each kernel of `options`, and returns the exit status.
+pub(crate) fn run_module_checks(options: &CheckModuleOptions) -> Result<u8> {
+    apt::ensure_installed(SUITE_PACKAGES)?;
+    apt::ensure_installed(apt::VM_PACKAGES)?;
+    let cache = cache::directory()?;
+    let tally = Tally::default();
+    for series in &options.kernel {
+        check_module(&tally, &cache, series)?;
+    }
+    tally.check(
+        "checkpatch --strict",
+        no_complaints(&checkpatch::run(&cache)?),
+    );
+    Ok(tally.finish())
+}
+
+fn check_module(tally: &Tally, cache: &Path, series: &str) -> Result<()> {
+    let kernel = Kernel::obtain(cache, series)?;
+    let what = format!(
+        "module for {}: W=1 and sparse without a complaint",
+        kernel.release()
+    );
+    let result =
+        module::complaints(cache, &kernel).and_then(|complaints| no_complaints(&complaints));
+    tally.check(&what, result);
+    Ok(())
+}
+
+fn no_complaints(complaints: &str) -> Result<()> {
+    ensure!(complaints.is_empty(), "{complaints}");
+    Ok(())
+}

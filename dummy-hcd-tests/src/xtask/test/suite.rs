@@ -1,0 +1,80 @@
+//! The suite in the VM: one program, whose tests run in several guests.
+
+use anyhow::Result;
+
+use super::guest::{self, PARTS, Part, SAFE};
+use crate::args::TestOptions;
+use crate::jobs::Job;
+use crate::tally::{Tally, Tee};
+use crate::{cargo, progress};
+
+/// The program, ready to be run.
+#[derive(Debug)]
+pub(super) struct Suite {
+    command: Vec<String>,
+}
+
+impl Suite {
+    /// Builds it, and what it runs besides the command.
+    pub(super) fn build(command: &str) -> Result<Self> {
+        progress::say("building the suite for the VM");
+        let arguments = [
+            "test",
+            "-p",
+            "dummy-hcd-tests",
+            "--test",
+            "suite",
+            "--no-run",
+        ];
+        let suite = cargo::build(&arguments, "suite")?;
+        let example = "composite_gadget";
+        let composite = cargo::build(
+            &["build", "-p", "usbfs2-examples", "--bin", example],
+            example,
+        )?;
+        let command = vec![
+            "env".to_owned(),
+            "USBFS2_WORLD=kernel".to_owned(),
+            format!("USBFS2_COMMAND={command}"),
+            format!("USBFS2_COMPOSITE={composite}"),
+            suite,
+        ];
+        Ok(Self { command })
+    }
+
+    /// Everything, the longest first.
+    pub(super) fn jobs<'a>(&'a self, tally: &'a Tally, options: &'a TestOptions) -> Vec<Job<'a>> {
+        let job = |part: &'static Part, arguments| {
+            Job::new(part.name(), move || {
+                self.run(tally, options, arguments, part);
+            })
+        };
+        let named = PARTS.iter();
+        let others = named.clone().flat_map(|part| ["--skip", part.names]);
+        let others = others.map(str::to_owned).collect();
+        let named = named.map(|part| job(part, vec![part.names.to_owned()]));
+        [job(&SAFE, others)].into_iter().chain(named).collect()
+    }
+
+    /// The tests that the filter selects.
+    pub(super) fn run_selected(&self, tally: &Tally, options: &TestOptions) {
+        let first = options.filter.first().map_or("", String::as_str);
+        self.run(tally, options, options.filter.clone(), Part::of(first));
+    }
+
+    /// Runs the tests that `arguments` select, in a guest of their own.
+    fn run(&self, tally: &Tally, options: &TestOptions, arguments: Vec<String>, part: &Part) {
+        let tee = Tee::default();
+        let command = [&self.command[..], &arguments].concat();
+        // A guest that dies fails its suite; the counts so far and the checks stay worth showing.
+        let succeeded = match guest::run(options, part, command, || Box::new(tee.clone())) {
+            Ok(()) => true,
+            Err(error) => {
+                progress::say(&format!("{error:#}"));
+                false
+            }
+        };
+        let what = format!("the suite in the VM ({})", part.name());
+        tally.count(&what, &tee.text(), succeeded);
+    }
+}

@@ -1,0 +1,69 @@
+//! Checks that run a whole command and look at what it does.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use dummy_hcd_tests::dissection::Dissection;
+
+use super::guest::{self, SAFE};
+use crate::args::{SOAK_TRANSFERS, SoakOptions, TestOptions};
+use crate::tally::Tally;
+use crate::{manuals, progress, soak};
+
+/// Makes the tour of `usbfs2 demo` in both worlds, on record in the first.
+pub(super) fn demo(tally: &Tally, options: &TestOptions, program: &str) {
+    match tempfile::tempdir() {
+        Ok(directory) => {
+            let capture = directory.path().join("demo.pcapng");
+            tally.check("usbfs2 demo", demo_in_process(program, &capture));
+            tally.check("tshark dissects the demo", dissects_the_tour(&capture));
+        }
+        Err(error) => tally.check("usbfs2 demo", Err(error.into())),
+    }
+    tally.check("manual pages without a warning", manuals::check(program));
+    let command = [program, "demo", "--kernel"].map(str::to_owned).to_vec();
+    let tour = guest::run(options, &SAFE, command, || Box::new(progress::stdout()));
+    tally.check("usbfs2 demo --kernel", tour);
+}
+
+fn demo_in_process(program: &str, capture: &Path) -> Result<()> {
+    let mut command = Command::new(program);
+    command.args(["demo", "--capture"]).arg(capture);
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().context("run the command")?;
+    progress::stdout().write_all(&output.stdout)?;
+    ensure!(output.status.success(), "{}", output.status);
+    Ok(())
+}
+
+/// A hundredth of what docs/soak.md tells of.
+pub(super) fn soak(tally: &Tally, options: &TestOptions) {
+    let options = SoakOptions {
+        kernel: options.kernel.clone(),
+        transfers: SOAK_TRANSFERS / 100,
+    };
+    let result = soak::run(&options).and_then(|status| {
+        ensure!(status == 0, "exit status {status}");
+        Ok(())
+    });
+    let what = format!("a soak of {} transfers", options.transfers);
+    tally.check(&what, result);
+}
+
+/// Whether Wireshark's dissectors know a capture of the tour for what it is: a keyboard with its reports and a
+/// disk with its commands, written and read.
+fn dissects_the_tour(capture: &Path) -> Result<()> {
+    let seen = Dissection::of(capture)?;
+    let complete = seen.device_descriptors >= 2
+        && seen.configurations >= 2
+        // A key down and up for each character of the README.
+        && seen.reports > 2 * 4000
+        && seen.reads > 0
+        && seen.writes > 0
+        && seen.statuses > 0;
+    ensure!(complete, "tshark saw only {seen:?}");
+    Ok(())
+}
