@@ -7,6 +7,7 @@
 //! - State machines with a peer that does anything: a device of this project whose host is the input, or a
 //!   driver of this project whose device is. Both meet on the in-process bus, and neither may panic or hang.
 
+mod audio;
 mod disk_device;
 mod enumeration;
 mod gadget_control;
@@ -24,7 +25,7 @@ use std::time::Duration;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, the state machines first.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 17] = [
     ("disk_device", disk_device::disk_device),
     ("scsi_target", scsi_target::scsi_target),
     ("storage_driver", storage_driver::storage_driver),
@@ -39,6 +40,8 @@ pub const TARGETS: [Target; 15] = [
     ("report_descriptor", hid_reports::report_descriptor),
     ("hid_reports", hid_reports::hid_reports),
     ("keyboard", parsers::keyboard),
+    ("audio_descriptors", audio::audio_descriptors),
+    ("audio_requests", audio::audio_requests),
     ("usbmon", parsers::usbmon),
 ];
 
