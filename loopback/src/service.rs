@@ -176,11 +176,7 @@ fn take(
         return Err(BusError::Overflow);
     }
     let mut device = device.ok_or(BusError::Missed)?;
-    let sent = &device.transfer.buffer;
-    let sent = match fault {
-        Some(PacketFault::Short { length }) => &sent[..length.min(sent.len())],
-        _ => sent,
-    };
+    let sent = shortened(&device.transfer.buffer, fault);
     let outcome = match host.slot_mut().get_mut(..sent.len()) {
         _ if fault == Some(PacketFault::Lost) => Err(BusError::Protocol),
         _ if fault == Some(PacketFault::Babble) => Err(BusError::Overflow),
@@ -207,11 +203,7 @@ fn give(
     wire: &mut Wire<'_>,
 ) -> Result<usize, BusError> {
     let mut device = device.ok_or(BusError::Missed)?;
-    let sent = host.slot();
-    let sent = match fault {
-        Some(PacketFault::Short { length }) => &sent[..length.min(sent.len())],
-        _ => sent,
-    };
+    let sent = shortened(host.slot(), fault);
     let fits = sent.len().min(device.room());
     let buffer = &mut device.transfer.buffer;
     buffer.extend_from_slice(&sent[..fits]);
@@ -227,6 +219,13 @@ fn give(
     let sent = sent.len();
     device.complete(status, wire.rings);
     Ok(sent)
+}
+
+fn shortened(packet: &[u8], fault: Option<PacketFault>) -> &[u8] {
+    match fault {
+        Some(PacketFault::Short { length }) => &packet[..length.min(packet.len())],
+        _ => packet,
+    }
 }
 
 fn corrupt(packet: &mut [u8], fault: Option<PacketFault>) {

@@ -12,6 +12,13 @@ fn inject(rig: &Rig, endpoint: u8, packet: u64, fault: PacketFault) {
         .unwrap();
 }
 
+/// Makes each of the first packets go wrong another way.
+fn inject_all(rig: &Rig, endpoint: u8, faults: &[PacketFault]) {
+    for (packet, fault) in (0..).zip(faults) {
+        inject(rig, endpoint, packet, *fault);
+    }
+}
+
 const CORRUPT: PacketFault = PacketFault::Corrupt {
     offset: 3,
     mask: 0x81,
@@ -27,9 +34,7 @@ fn packets_go_wrong_on_their_way_in() {
         PacketFault::Babble,
         PacketFault::Late,
     ];
-    for (packet, fault) in faults.into_iter().enumerate() {
-        inject(&rig, IN, packet as u64, fault);
-    }
+    inject_all(&rig, IN, &faults);
     for first in 0..5 {
         rig.gadget_submit(IN, Transfer::send(vec![first; 10]));
     }
@@ -69,9 +74,7 @@ fn packets_go_wrong_on_their_way_out() {
         PacketFault::Short { length: 2 },
         PacketFault::Late,
     ];
-    for (packet, fault) in faults.into_iter().enumerate() {
-        inject(&rig, OUT, packet as u64, fault);
-    }
+    inject_all(&rig, OUT, &faults);
     for _ in 0..3 {
         rig.gadget_submit(OUT, Transfer::receive(10));
     }

@@ -1,8 +1,8 @@
 //! Isochronous endpoints on the real clock: who serves, who is woken, and that nobody sleeps for ever.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
@@ -14,7 +14,7 @@ use usbfs2_loopback::{
 use usbfs2_protocol::Speed;
 
 use crate::isochronous::{IN, OUT, isochronous};
-use crate::rig::{address, pattern};
+use crate::rig::{Count, address, pattern};
 
 /// Stops a hang; nothing waits for it to pass.
 const LONG: Duration = Duration::from_secs(30);
@@ -123,15 +123,6 @@ fn a_task_that_polls_serves_them() {
     ask(&device, &host, &[10; 2]);
     let done = block_on(poll_fn(|cx| host.poll_next(cx)));
     assert_eq!(received(Some(done)), 10);
-}
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 #[test]

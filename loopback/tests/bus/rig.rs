@@ -1,5 +1,9 @@
 //! A bus on a manual clock with one device on it, its two bulk endpoints enabled.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
 use usbfs2_loopback::{
     Bus, BusDevice, BusError, Completed, CompletionQueue, DevicePort, EndpointSpec, PortOptions,
     Target, Transfer, TransferId,
@@ -114,6 +118,16 @@ impl Rig {
     /// Everything the device's transfers came to since the last look.
     pub(crate) fn gadget_outcomes(&self) -> Vec<Outcome> {
         drain(&self.gadget).iter().map(outcome).collect()
+    }
+}
+
+/// A waker that counts.
+#[derive(Default)]
+pub(crate) struct Count(pub(crate) AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

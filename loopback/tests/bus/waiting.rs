@@ -1,6 +1,6 @@
 //! Blocking and polling: who is woken, when, and never under the bus lock.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -12,19 +12,10 @@ use usbfs2_loopback::{
 };
 use usbfs2_protocol::Speed;
 
-use crate::rig::{Rig, address, bulk, outcome, pattern};
+use crate::rig::{Count, Rig, address, bulk, outcome, pattern};
 
 /// Stops a hang; nothing waits for it to pass.
 const LONG: Duration = Duration::from_secs(30);
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
 
 #[test]
 fn a_thread_that_waits_is_woken_by_the_other_end() {
