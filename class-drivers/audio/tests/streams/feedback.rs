@@ -1,9 +1,10 @@
 //! Asynchronous sinks: the device's clock rules, and neither side runs dry or over for as long as it is followed.
 
 use usbfs2_audio::{AudioFormat, FeedbackKind, Sample, StreamOptions};
+use usbfs2_protocol::descriptor::UsageType;
 
 use crate::playback::{Writer, numbers};
-use crate::puppet::{Ear, IMPLICIT, Mouth, Parts, Puppet};
+use crate::puppet::{Ear, Mouth, Parts, Puppet};
 
 const RATE: u32 = 48_000;
 
@@ -130,7 +131,7 @@ fn garbage_is_counted_and_playback_goes_on_at_the_nominal_rate() {
 fn what_the_device_records_paces_what_it_plays() {
     let mut parts = Parts::uac2().asynchronous();
     parts.has_feedback = false;
-    parts.source |= IMPLICIT;
+    parts.source = UsageType::ImplicitFeedback;
     for ppm in [500, -500] {
         let puppet = Puppet::plug(&parts);
         let card = puppet.open();

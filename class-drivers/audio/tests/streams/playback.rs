@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use usbfs2_audio::{AudioFormat, Playback, Sample, StreamError, StreamOptions};
+use usbfs2_audio::{
+    AudioFormat, Playback, Sample, StreamError, StreamOptions, SynchronizationType,
+};
 
-use crate::puppet::{ADAPTIVE, Ear, Parts, Puppet, SYNCHRONOUS};
+use crate::puppet::{Ear, Parts, Puppet};
 
 /// Frames that each bear their number, from 1: silence is 0.
 pub(crate) fn numbered(from: u32, count: u32) -> Vec<u8> {
@@ -48,9 +50,12 @@ fn stereo(rate: u32) -> AudioFormat {
 
 #[test]
 fn forty_four_one_is_nine_44s_and_a_45_and_no_frame_is_lost() {
-    for synchronisation in [ADAPTIVE, SYNCHRONOUS] {
+    for synchronization in [
+        SynchronizationType::Adaptive,
+        SynchronizationType::Synchronous,
+    ] {
         let parts = Parts {
-            synchronisation,
+            synchronization,
             ..Parts::uac1()
         };
         let puppet = Puppet::plug(&parts);

@@ -15,6 +15,7 @@ use usbfs2_gadget::{
 };
 use usbfs2_host::Host;
 use usbfs2_loopback::Bus;
+use usbfs2_protocol::descriptor::{SynchronizationType, UsageType};
 
 /// Long enough for anything that is to happen; it only stops hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,13 +26,6 @@ const CONTROL: InterfaceClass = InterfaceClass::new(1, 1, 0);
 const STREAMING: InterfaceClass = InterfaceClass::new(1, 2, 0);
 const CONTROL_2: InterfaceClass = InterfaceClass::new(1, 1, 0x20);
 const STREAMING_2: InterfaceClass = InterfaceClass::new(1, 2, 0x20);
-
-/// bmAttributes of endpoints, beyond the transfer type.
-pub(crate) const ASYNCHRONOUS: u8 = 0x04;
-pub(crate) const ADAPTIVE: u8 = 0x08;
-pub(crate) const SYNCHRONOUS: u8 = 0x0c;
-const FEEDBACK: u8 = 0x10;
-pub(crate) const IMPLICIT: u8 = 0x20;
 
 /// How a puppet is made.
 #[derive(Debug, Clone)]
@@ -45,10 +39,10 @@ pub(crate) struct Parts {
     pub(crate) bytes: u8,
     pub(crate) rates: Vec<u32>,
     /// Of the sink.
-    pub(crate) synchronisation: u8,
+    pub(crate) synchronization: SynchronizationType,
     pub(crate) has_feedback: bool,
     /// Of the source.
-    pub(crate) source: u8,
+    pub(crate) source: UsageType,
     pub(crate) packet_frames: u16,
     /// In place of the control interface's own descriptors.
     pub(crate) control: Option<Vec<Vec<u8>>>,
@@ -67,9 +61,9 @@ impl Parts {
             bits: 16,
             bytes: 2,
             rates: vec![44_100, 48_000],
-            synchronisation: ADAPTIVE,
+            synchronization: SynchronizationType::Adaptive,
             has_feedback: false,
-            source: ASYNCHRONOUS,
+            source: UsageType::Data,
             packet_frames: 50,
             control: None,
             streaming: None,
@@ -88,7 +82,7 @@ impl Parts {
     }
 
     pub(crate) fn asynchronous(mut self) -> Self {
-        self.synchronisation = ASYNCHRONOUS;
+        self.synchronization = SynchronizationType::Asynchronous;
         self.has_feedback = true;
         self
     }
@@ -153,7 +147,12 @@ impl Parts {
         vec![vec![7, 0x24, 1, terminal, 1, 1, 0], format]
     }
 
-    fn endpoint(&self, direction: Direction, attributes: u8) -> EndpointRequest {
+    fn endpoint(
+        &self,
+        direction: Direction,
+        synchronization: SynchronizationType,
+        usage: UsageType,
+    ) -> EndpointRequest {
         let bytes = self.packet_frames * self.frame_bytes();
         let request = EndpointRequest::isochronous(direction, bytes, MILLISECOND);
         let intervals = PerSpeed {
@@ -161,7 +160,9 @@ impl Parts {
             high: self.interval,
             super_speed: self.interval,
         };
-        let request = request.intervals(intervals).synchronization(attributes);
+        let request = request
+            .intervals(intervals)
+            .synchronization(synchronization, usage);
         if self.is_uac2 {
             return request.class_descriptor([8, 0x25, 1, 0, 0, 0, 0, 0]);
         }
@@ -173,7 +174,7 @@ impl Parts {
     fn feedback_endpoint(&self) -> EndpointRequest {
         if self.is_uac2 {
             let request = EndpointRequest::isochronous(Direction::In, 4, MILLISECOND);
-            return request.synchronization(FEEDBACK);
+            return request.synchronization(SynchronizationType::None, UsageType::Feedback);
         }
         EndpointRequest::isochronous(Direction::In, 3, MILLISECOND).audio_extension(5, None)
     }
@@ -229,12 +230,20 @@ impl Function for Card {
                 interface.class_descriptor(descriptor);
             }
             if direction == Direction::Out {
-                interface.endpoint(parts.endpoint(direction, parts.synchronisation));
+                interface.endpoint(parts.endpoint(
+                    direction,
+                    parts.synchronization,
+                    UsageType::Data,
+                ));
                 if parts.has_feedback {
                     interface.endpoint(parts.feedback_endpoint());
                 }
             } else {
-                interface.endpoint(parts.endpoint(direction, parts.source));
+                interface.endpoint(parts.endpoint(
+                    direction,
+                    SynchronizationType::Asynchronous,
+                    parts.source,
+                ));
             }
         }
     }
