@@ -396,6 +396,9 @@ bool usbfs2_packets_from_iter(struct usbfs2_request *req,
 			      struct iov_iter *from);
 /* For Linux AIO, after the former. */
 int usbfs2_packets_pin(struct usbfs2_request *req, const struct iov_iter *iter);
+
+/* ---- packet_results.c ---- */
+
 /* All URBs are back: fills in the statuses and returns the result. */
 ssize_t usbfs2_packets_result(struct usbfs2_request *req);
 /* Gives the submitter its bytes and statuses: pinned, or in iter and mapped. */

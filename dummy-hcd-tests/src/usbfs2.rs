@@ -103,6 +103,41 @@ impl InterfaceFiles {
             })
     }
 
+    /// The one isochronous endpoint of the current alternate setting in this direction.
+    ///
+    /// # Errors
+    /// When the descriptors cannot be read or tell of no such endpoint.
+    pub fn isochronous(&self, direction_in: bool) -> io::Result<PathBuf> {
+        let bytes = fs::read(self.path.join("../descriptors"))?;
+        let mut rest = bytes.as_slice();
+        while let [length @ 2..=u8::MAX, kind, ..] = *rest {
+            let (descriptor, after) = rest.split_at(rest.len().min(length.into()));
+            // An endpoint descriptor (USB 2.0 9.6.6): its address, and the transfer type in bmAttributes.
+            if let (5, [_, _, address, attributes, ..]) = (kind, descriptor)
+                && attributes & 3 == 1
+                && (address & 0x80 != 0) == direction_in
+            {
+                let path = self.path.join(format!("ep{address:02x}"));
+                if path.exists() {
+                    return Ok(path);
+                }
+            }
+            rest = after;
+        }
+        Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("no isochronous endpoint in {}", self.path.display()),
+        ))
+    }
+
+    /// Selects an alternate setting; needs the claim.
+    ///
+    /// # Errors
+    /// As the module says.
+    pub fn select(&self, alternate: u8) -> io::Result<()> {
+        fs::write(self.path.join("alternate"), alternate.to_string())
+    }
+
     /// Opens the IN endpoint.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Processes killed, cables pulled and operations cancelled, two hundred times each.
 
+mod packets;
+
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
@@ -22,7 +24,7 @@ const DEPTH: u32 = 32;
 pub(crate) const HOLD: &str = "--hold-transfers";
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
+    let transfers = vec![
         Test::long(
             "faults::kill_with_32_transfers_in_flight",
             kill_with_transfers_in_flight,
@@ -35,7 +37,8 @@ pub(crate) fn tests() -> Vec<Test> {
             "faults::io_cancel_races_completion",
             io_cancel_races_completion,
         ),
-    ]
+    ];
+    [transfers, packets::tests()].concat()
 }
 
 fn in_round(round: u32, result: Result<()>) -> Result<()> {

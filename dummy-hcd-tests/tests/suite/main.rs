@@ -27,6 +27,7 @@ mod kernel_functions;
 mod kernel_hid;
 mod many_devices;
 mod mount;
+mod packets;
 mod peers;
 mod power;
 mod processes;
@@ -51,9 +52,7 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         Some(runner::ONE) => runner::run_one(&arguments.next().unwrap_or_default(), kernel_tests()),
         Some(faults::HOLD) => faults::hold(&arguments.collect::<Vec<_>>()),
-        Some(controllers::isochronous_faults::HOLD) => {
-            controllers::isochronous_faults::hold(&arguments.collect::<Vec<_>>())
-        }
+        Some(packets::HOLD) => packets::hold(&arguments.collect::<Vec<_>>()),
         Some(delegation::DRIVE) => delegation::drive(&arguments.collect::<Vec<_>>()),
         Some(hotplug::WATCH) => hotplug::watch(),
         Some(processes::EXEC) => processes::exec(&arguments.collect::<Vec<_>>()),

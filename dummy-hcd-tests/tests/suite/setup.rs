@@ -54,6 +54,11 @@ impl Plugged {
     }
 }
 
+/// One function no driver knows.
+pub(crate) fn plug(function: KernelFunction) -> Result<Plugged> {
+    Plugged::plug(UNKNOWN_PRODUCT, function)
+}
+
 /// Data without end in both directions, each byte its offset in its packet modulo 63; no driver.
 pub(crate) fn source_sink() -> Result<Plugged> {
     Plugged::plug(UNKNOWN_PRODUCT, KernelFunction::source_sink(1, 4096, 16))
@@ -81,7 +86,8 @@ pub(crate) fn with_driver(function: KernelFunction, driver: &str) -> Result<Plug
     Ok(plugged)
 }
 
-fn with_usbtest(function: KernelFunction) -> Result<Plugged> {
+/// One function, bound to the kernel's `usbtest`.
+pub(crate) fn with_usbtest(function: KernelFunction) -> Result<Plugged> {
     modprobe("usbtest")?;
     let plugged = Plugged::plug(GADGET_ZERO, function)?;
     plugged.device.wait_driver(0, "usbtest")?;

@@ -54,6 +54,7 @@ const SUPER_SPEED: Part = Part {
 const RACES: Part = Part {
     names: "faults::",
     cpus: RACING_CPUS,
+    isochronous: true,
     ..SAFE
 };
 /// Where it drives controllers that are on a PCI bus and reach memory by themselves.

@@ -1,9 +1,10 @@
 //! Isochronous transfers, on a `dummy_hcd` that has them: `cargo xtask vm --isochronous --icount`.
 
 mod cards;
+mod packets;
 
 use crate::runner::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
-    cards::tests()
+    [cards::tests(), packets::tests()].concat()
 }

@@ -10,7 +10,7 @@ mod halts;
 mod hub;
 mod in_flight;
 mod isochronous;
-pub(crate) mod isochronous_faults;
+mod isochronous_faults;
 mod keyboard;
 mod listing;
 mod pointers;

@@ -1,11 +1,11 @@
 //! QEMU's sound card, USB Audio Class 1 at full speed: what is sent to it in isochronous packets is in a WAV
 //! file afterwards.
 
+use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::{env, io};
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::qmp::QmpError;
@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::Bench;
 use super::bench::Plugged;
+use crate::packets;
 
 /// Bytes of a millisecond: 48 frames of two 16-bit samples. Also the endpoint's packet size.
 pub(super) const PACKET: usize = 192;
@@ -84,14 +85,9 @@ impl<'a> Speaker<'a> {
 
     /// Selects the setting with the endpoint and opens that.
     pub(super) fn start(&self) -> Result<Arc<File>> {
-        self.select(1)?;
-        Ok(Arc::new(self.stream()?.open_out()?))
-    }
-
-    /// Selects an alternate setting of the stream.
-    pub(super) fn select(&self, alternate: u8) -> io::Result<()> {
-        let path = self.stream().map_err(io::Error::other)?;
-        fs::write(path.path().join("alternate"), alternate.to_string())
+        let stream = self.stream()?;
+        stream.select(1)?;
+        Ok(packets::open(&stream, false)?)
     }
 
     /// Pulls it out, and returns the samples it has played, without the silence before them.
