@@ -47,7 +47,6 @@ impl Playout {
             return frames;
         }
         self.samples.extend(&packet[..frames * self.channels]);
-        self.is_playing |= self.fill() >= self.target;
         0
     }
 
@@ -55,6 +54,8 @@ impl Playout {
     /// wait again. What there was is played.
     pub(super) fn play(&mut self, frames: usize, to: &mut VecDeque<i32>) -> bool {
         if !self.is_playing {
+            // From the next interval on, so that what stays is the target.
+            self.is_playing = self.fill() >= self.target;
             return true;
         }
         let wanted = frames * self.channels;
@@ -99,6 +100,8 @@ mod tests {
         assert!(playout.play(1, &mut played), "not begun is no underrun");
         assert!(played.is_empty());
         assert_eq!(playout.push(&[5, 6, 7, 8]), 0);
+        assert!(playout.play(3, &mut played), "it begins with the next");
+        assert!(played.is_empty());
         assert!(playout.play(3, &mut played));
         assert!(!playout.play(2, &mut played));
         assert_eq!(played, [1, 2, 3, 4, 5, 6, 7, 8]);
