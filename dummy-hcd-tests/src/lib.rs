@@ -9,10 +9,12 @@ pub mod composite;
 pub mod device;
 pub mod dissection;
 pub mod kernel_log;
+pub mod numbered_frames;
 pub mod qmp;
 pub mod random;
 pub mod sound;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod usbfs2;
+pub mod usbtest;
 pub mod wait;

@@ -2,9 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use dummy_hcd_tests::bench_row::{Direction, Spec};
+use dummy_hcd_tests::usbtest::UsbTest;
 
 use super::Transfers;
-use crate::sys::{UsbTest, Usbfs};
+use crate::sys::Usbfs;
 use crate::target::Target;
 
 /// "bulk write, queued" and "bulk read, queued".

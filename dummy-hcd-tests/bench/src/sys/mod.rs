@@ -2,7 +2,7 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `usbfs.rs` | usbfs's ioctls (`linux/usbdevice_fs.h`) and `usbtest`'s, which go through it |
+//! | `usbfs.rs` | usbfs's ioctls (`linux/usbdevice_fs.h`) |
 //! | `urbs.rs` | a queue of usbfs URBs on mapped memory |
 //! | `libusb.rs` | a queue of libusb transfers |
 //! | `marker.rs` | an instruction without effect that the profiler sees |
@@ -15,4 +15,4 @@ mod usbfs;
 pub(crate) use libusb::{LibusbDevice, LibusbKind, LibusbQueue};
 pub(crate) use marker::{window_begins, window_ends};
 pub(crate) use urbs::{UrbQueue, UrbType};
-pub(crate) use usbfs::{UsbTest, Usbfs};
+pub(crate) use usbfs::Usbfs;

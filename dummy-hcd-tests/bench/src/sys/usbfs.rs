@@ -3,8 +3,10 @@
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
+
+use dummy_hcd_tests::usbtest::{self, UsbTest};
 
 /// No limit, as every stack has it here: a timer would be one stack's cost only.
 const NO_TIMEOUT: c_uint = 0;
@@ -36,28 +38,6 @@ struct BulkTransfer {
     length: c_uint,
     timeout_ms: c_uint,
     data: *mut c_void,
-}
-
-/// `struct usbdevfs_ioctl`: an ioctl for the driver of an interface.
-#[repr(C)]
-struct DriverIoctl {
-    interface: c_int,
-    code: c_int,
-    data: *mut c_void,
-}
-
-/// `struct usbtest_param_64` of `drivers/usb/misc/usbtest.c`.
-#[repr(C)]
-#[derive(Debug, Default)]
-pub(crate) struct UsbTest {
-    pub(crate) number: u32,
-    pub(crate) iterations: u32,
-    pub(crate) length: u32,
-    pub(crate) vary: u32,
-    /// URBs in flight.
-    pub(crate) queue: u32,
-    pub(crate) seconds: i64,
-    pub(crate) microseconds: i64,
 }
 
 /// An open device.
@@ -140,23 +120,7 @@ impl Usbfs {
 
     /// Has `usbtest`, which must be bound to the interface, run one of its tests.
     pub(crate) fn usbtest(&self, interface: u8, test: &mut UsbTest) -> io::Result<()> {
-        let code = request(READ | WRITE, 100, size_of::<UsbTest>());
-        let mut call = DriverIoctl {
-            interface: c_int::from(interface),
-            // The driver compares the same 32 bits.
-            code: (u32::try_from(code).map_err(io::Error::other)?).cast_signed(),
-            data: (&raw mut *test).cast(),
-        };
-        // SAFETY: USBDEVFS_IOCTL copies the struct `data` points to, whose size is in `code`, in and out before
-        // it returns.
-        let result = unsafe {
-            libc::ioctl(
-                self.raw(),
-                request(READ | WRITE, 18, size_of::<DriverIoctl>()),
-                &raw mut call,
-            )
-        };
-        check(result).map(drop)
+        usbtest::run(self.fd.as_fd(), interface, test)
     }
 }
 
