@@ -3,6 +3,7 @@
 //!
 //! Nothing here uses the project's libraries, so that a test can tell the module's fault from theirs.
 
+pub mod alsa;
 pub mod bench_row;
 pub mod cable;
 pub mod composite;

@@ -11,6 +11,7 @@ use dummy_hcd_tests::composite::KernelGadget;
 use dummy_hcd_tests::{kernel_log, usbfs2};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::audio::{Duplex, SourceSink};
 use crate::controllers::{Bench, Case, Controller};
 use crate::scenarios::Scenario;
 use crate::world::{KernelHost, World};
@@ -33,6 +34,8 @@ enum Body {
     Scenario(KernelHost, Scenario),
     Controller(Controller, KernelHost, Case),
     CompositeScenario(KernelHost, Scenario),
+    Duplex(Duplex),
+    SourceSink(SourceSink),
 }
 
 impl Test {
@@ -76,6 +79,25 @@ impl Test {
         }
     }
 
+    /// Sound between the kernel's own ends.
+    pub(crate) fn duplex(name: String, case: Duplex) -> Self {
+        Self::isochronous(name, Body::Duplex(case))
+    }
+
+    /// `usbtest` on SourceSink.
+    pub(crate) fn source_sink(name: String, case: SourceSink) -> Self {
+        Self::isochronous(name, Body::SourceSink(case))
+    }
+
+    fn isochronous(name: String, body: Body) -> Self {
+        Self {
+            is_at_super_speed: name.starts_with("super_iso::"),
+            name: Cow::Owned(name),
+            body,
+            deadline: Duration::from_secs(300),
+        }
+    }
+
     /// The same test on a bus that runs at super speed.
     pub(crate) fn at_super_speed(self) -> Self {
         Self {
@@ -112,6 +134,8 @@ impl Test {
             Body::Kernel(run) => run(),
             Body::Scenario(host, run) => run(&World::Kernel(host)),
             Body::Controller(controller, host, run) => run(&Bench::new(controller, host)?),
+            Body::Duplex(case) => case.run(),
+            Body::SourceSink(case) => case.run(),
             Body::CompositeScenario(host, run) => run(&World::Composite(host)),
         }
     }

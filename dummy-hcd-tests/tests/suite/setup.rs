@@ -26,7 +26,11 @@ pub(crate) struct Plugged {
 
 impl Plugged {
     fn plug(ids: (u16, u16), function: KernelFunction) -> Result<Self> {
-        let gadget = KernelGadget::bind(BUS, ids, &[function])?;
+        Self::plug_at(ids, function, None)
+    }
+
+    fn plug_at(ids: (u16, u16), function: KernelFunction, max_speed: Option<&str>) -> Result<Self> {
+        let gadget = KernelGadget::bind_at(BUS, ids, &[function], max_speed)?;
         let device = SysfsDevice::wait(BUS)?;
         let files = DeviceFiles::wait(device.name())?;
         Ok(Self {
@@ -86,10 +90,30 @@ pub(crate) fn with_driver(function: KernelFunction, driver: &str) -> Result<Plug
     Ok(plugged)
 }
 
+/// The same at no more than `max_speed`, in udc's words: "high-speed".
+pub(crate) fn with_driver_at(
+    function: KernelFunction,
+    driver: &str,
+    max_speed: &str,
+) -> Result<Plugged> {
+    let plugged = Plugged::plug_at(UNKNOWN_PRODUCT, function, Some(max_speed))?;
+    plugged.device.wait_driver(0, driver)?;
+    Ok(plugged)
+}
+
 /// One function, bound to the kernel's `usbtest`.
 pub(crate) fn with_usbtest(function: KernelFunction) -> Result<Plugged> {
     modprobe("usbtest")?;
-    let plugged = Plugged::plug(GADGET_ZERO, function)?;
+    usbtest(function, None)
+}
+
+/// One function at no more than `max_speed`, bound to the kernel's `usbtest`, which is loaded.
+pub(crate) fn usbtest_at(function: KernelFunction, max_speed: &str) -> Result<Plugged> {
+    usbtest(function, Some(max_speed))
+}
+
+fn usbtest(function: KernelFunction, max_speed: Option<&str>) -> Result<Plugged> {
+    let plugged = Plugged::plug_at(GADGET_ZERO, function, max_speed)?;
     plugged.device.wait_driver(0, "usbtest")?;
     Ok(plugged)
 }

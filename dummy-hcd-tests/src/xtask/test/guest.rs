@@ -72,9 +72,15 @@ const AUDIO: Part = Part {
     icount: true,
     ..SAFE
 };
+/// The same where `dummy_hcd` runs at super speed.
+const SUPER_ISOCHRONOUS: Part = Part {
+    names: "super_iso::",
+    speed: BusSpeed::Super,
+    ..AUDIO
+};
 const RACING_CPUS: u8 = 2;
 /// The ones with names of their own.
-pub(super) const PARTS: [Part; 4] = [RACES, CONTROLLERS, SUPER_SPEED, AUDIO];
+pub(super) const PARTS: [Part; 5] = [RACES, CONTROLLERS, SUPER_SPEED, AUDIO, SUPER_ISOCHRONOUS];
 
 /// Runs a command in a guest as this part wants it, and fails unless the command succeeds.
 pub(super) fn run(

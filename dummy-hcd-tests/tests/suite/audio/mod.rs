@@ -1,10 +1,31 @@
 //! Isochronous transfers, on a `dummy_hcd` that has them: `cargo xtask vm --isochronous --icount`.
 
 mod cards;
+mod gadget;
 mod packets;
+mod streams;
+mod usbtest;
+
+pub(crate) use streams::Duplex;
+pub(crate) use usbtest::SourceSink;
 
 use crate::runner::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
-    [cards::tests(), packets::tests()].concat()
+    [
+        cards::tests(),
+        packets::tests(),
+        usbtest::tests(),
+        streams::tests(),
+        streams::at_super_speed(),
+    ]
+    .concat()
+}
+
+/// The part of the suite a test of this name belongs to: each has a guest of its own.
+fn named(speed: gadget::Speed, name: &str) -> String {
+    match speed {
+        gadget::Speed::Super => format!("super_iso::{name}"),
+        _ => format!("audio::{name}"),
+    }
 }
