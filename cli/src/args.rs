@@ -1,8 +1,14 @@
 //! The command line.
 
+mod audio;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use audio::{
+    AudioBits, AudioClock, AudioCommand, AudioFormatArgs, AudioInfoArgs, AudioMeterArgs,
+    AudioPlayArgs, AudioRecordArgs, AudioStreamArgs, GadgetAudioArgs,
+};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -30,6 +36,9 @@ pub(crate) enum Command {
     /// Disks and memory sticks (Bulk-Only Transport).
     #[command(subcommand)]
     Disk(DiskCommand),
+    /// Sound cards, headsets and microphones (needs the usbfs2 kernel module).
+    #[command(subcommand)]
+    Audio(AudioCommand),
     /// Be a device, on this machine's USB device controller (needs root).
     #[command(subcommand)]
     Gadget(GadgetCommand),
@@ -40,7 +49,7 @@ pub(crate) enum Command {
     Capture(CaptureArgs),
     /// Say what is missing on this machine and how to get it.
     Doctor(JsonArgs),
-    /// Make a tour: a keyboard types, a disk stores, the cable is pulled, nothing is lost.
+    /// Make a tour: a keyboard types, a disk stores, the cable is pulled, a voice is heard, nothing is lost.
     Demo(DemoArgs),
     /// Write the manual pages, of this command and of the kernel interface, where man looks for them.
     Man {
@@ -317,6 +326,8 @@ pub(crate) enum GadgetCommand {
     MediaKeys,
     /// Be a disk.
     Disk(GadgetDiskArgs),
+    /// Be a sound card with a speaker and a microphone (needs a controller with isochronous endpoints).
+    Audio(GadgetAudioArgs),
 }
 
 #[derive(Debug, Args)]
@@ -392,6 +403,9 @@ pub(crate) struct DemoArgs {
     /// A disk image with a FAT file system and 64 MiB of room, to use a copy of instead of a new one.
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Option<PathBuf>,
+    /// The sound to play and to record again, at most a minute of it; a synthetic voice by default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wav: Option<PathBuf>,
     /// Make it over the kernel module, gadgetfs and dummy_hcd: here where they are, else in a VM.
     #[arg(long)]
     pub(crate) kernel: bool,

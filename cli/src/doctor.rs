@@ -51,6 +51,7 @@ pub(crate) fn run(args: &JsonArgs) -> Result<()> {
         mount(),
         module(),
         native_aio(),
+        isochronous(),
         device_controller(),
         gadgetfs(),
         vm(),
@@ -161,6 +162,23 @@ fn native_aio() -> Finding {
         remedy: outcome.err().map(|_| {
             "needs CONFIG_AIO in the kernel, and room: as root, sysctl fs.aio-max-nr=1048576".into()
         }),
+    }
+}
+
+fn isochronous() -> Finding {
+    let present = mounts::usbfs2().is_ok_and(|mounts| !mounts.is_empty());
+    Finding {
+        purpose: Purpose::DriveDevices,
+        what: "isochronous transfers",
+        present,
+        detail: if present {
+            "through usbfs2; `usbfs2 audio` works"
+        } else {
+            "not through classic usbfs"
+        }
+        .into(),
+        remedy: (!present)
+            .then(|| "needed for `usbfs2 audio` alone: mount the usbfs2 file system".into()),
     }
 }
 

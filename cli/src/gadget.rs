@@ -1,5 +1,6 @@
 //! `usbfs2 gadget`.
 
+pub(crate) mod audio;
 mod disk;
 mod hid;
 mod standard_input;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: &GadgetCommand) -> Result<()> {
         GadgetCommand::Gamepad => obedient(0x0005, "Gamepad", Gamepad::new()),
         GadgetCommand::MediaKeys => obedient(0x0006, "Media keys", ConsumerControl::new()),
         GadgetCommand::Disk(args) => disk::run(args),
+        GadgetCommand::Audio(args) => audio::run(args),
     }
 }
 
@@ -88,9 +90,16 @@ fn obedient<D: Obey + Function>(product: u16, name: &str, device: Arc<D>) -> Res
 
 /// Runs a gadget until Ctrl-C, says what its state is, and calls `on_state` at each change with the state
 /// before and the one now.
-fn attend(
+fn attend(gadget: &Gadget, on_state: impl FnMut(Option<State>, State) -> Result<()>) -> Result<()> {
+    attend_with(gadget, GLANCE, on_state, || Ok(()))
+}
+
+/// [`attend`], with something to do at every glance.
+fn attend_with(
     gadget: &Gadget,
+    glance: Duration,
     mut on_state: impl FnMut(Option<State>, State) -> Result<()>,
+    mut on_glance: impl FnMut() -> Result<()>,
 ) -> Result<()> {
     interrupt::catch()?;
     let running: Running = gadget.start_gadgetfs(&GadgetfsOptions::default())?;
@@ -112,7 +121,8 @@ fn attend(
         if state == State::Stopped {
             bail!("the gadget stopped by itself");
         }
-        interrupt::wait(GLANCE);
+        on_glance()?;
+        interrupt::wait(glance);
     }
     running.stop();
     Ok(())

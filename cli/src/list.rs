@@ -5,7 +5,10 @@ use std::io;
 use anyhow::Result;
 use serde::Serialize;
 use usbfs2_host::{DeviceInfo, Host};
-use usbfs2_protocol::descriptor::{AlternateSetting, Configuration};
+use usbfs2_protocol::TransferType;
+use usbfs2_protocol::descriptor::{
+    AlternateSetting, Configuration, Endpoint, SynchronizationType, UsageType,
+};
 use usbfs2_protocol::standard::class;
 
 use crate::args::ListArgs;
@@ -104,22 +107,56 @@ fn print_setting(setting: &AlternateSetting, driver: Option<&str>) -> io::Result
         "    interface {} alternate {}: {} ({:02x}/{:02x}/{:02x}){driver}",
         setting.interface_number,
         setting.alternate_setting,
-        class::name(setting.class).unwrap_or("unknown class"),
+        class_in_words(setting),
         setting.class,
         setting.subclass,
         setting.protocol,
     )?;
     for endpoint in &setting.endpoints {
         say!(
-            "      endpoint {} {} {}, {} bytes a packet, interval {}",
+            "      endpoint {} {} {}, {}{} bytes a packet, interval {}{}",
             endpoint.address,
             endpoint.transfer_type(),
             endpoint.address.direction(),
+            transactions(endpoint),
             endpoint.max_packet_size(),
             endpoint.interval,
+            synchronization(endpoint),
         )?;
     }
     Ok(())
+}
+
+fn class_in_words(setting: &AlternateSetting) -> &'static str {
+    match (setting.class, setting.subclass) {
+        (class::AUDIO, 1) => "audio control",
+        (class::AUDIO, 2) => "audio streaming",
+        (class::AUDIO, 3) => "MIDI streaming",
+        (class, _) => class::name(class).unwrap_or("unknown class"),
+    }
+}
+
+/// `3 x ` where a microframe has several packets.
+fn transactions(endpoint: &Endpoint) -> String {
+    match endpoint.transactions_per_microframe() {
+        1 => String::new(),
+        n => format!("{n} x "),
+    }
+}
+
+/// What keeps an isochronous endpoint's clock and the host's together (USB 2.0 9.6.6).
+fn synchronization(endpoint: &Endpoint) -> String {
+    if endpoint.transfer_type() != TransferType::Isochronous {
+        return String::new();
+    }
+    let usage = UsageType::from_attributes(endpoint.attributes);
+    let synchronization = SynchronizationType::from_attributes(endpoint.attributes);
+    match (usage, synchronization) {
+        (UsageType::Data, SynchronizationType::None) => String::new(),
+        (UsageType::Data, synchronization) => format!(", {synchronization}"),
+        (UsageType::ImplicitFeedback, _) => format!(", {synchronization}, {usage}"),
+        (usage, _) => format!(", {usage}"),
+    }
 }
 
 /// A device for scripts.

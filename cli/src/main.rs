@@ -3,6 +3,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod audio;
 mod capture;
 mod demo;
 mod disk;
@@ -45,6 +46,7 @@ fn run(command: Command) -> Result<()> {
         Command::List(args) => list::run(&host()?, &args),
         Command::Hid(command) => hid::run(&host()?, &command),
         Command::Disk(command) => disk::run(&host()?, &command),
+        Command::Audio(command) => audio::run(&command),
         Command::Gadget(command) => gadget::run(&command),
         Command::Capture(args) => capture::run(&host()?, &args),
         Command::Doctor(args) => doctor::run(&args),

@@ -12,3 +12,12 @@ pub(crate) fn bytes(total: u64, what: &str) -> ProgressBar {
     }
     bar
 }
+
+/// A bar that counts the milliseconds of a sound.
+pub(crate) fn seconds(total: f64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new((total * 1000.0) as u64).with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{msg:>12} {wide_bar} {eta} left") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}

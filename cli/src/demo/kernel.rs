@@ -22,10 +22,14 @@ pub(crate) fn run_in_vm(args: &DemoArgs) -> Result<()> {
     let program = env::current_exe().context("cannot tell where this program is")?;
     let mut tour = Command::new("cargo");
     tour.current_dir(&workspace)
-        .args(["xtask", "vm", "--"])
+        .args(["xtask", "vm", "--isochronous", "--"])
         .arg(program)
         .args(["demo", "--kernel"]);
-    for (flag, file) in [("--text", &args.text), ("--image", &args.image)] {
+    for (flag, file) in [
+        ("--text", &args.text),
+        ("--image", &args.image),
+        ("--wav", &args.wav),
+    ] {
         if let Some(file) = file {
             // The VM shares this machine's files, but the program runs elsewhere in them.
             let file = fs::canonicalize(file)

@@ -1,5 +1,6 @@
 //! `usbfs2 demo`: the main job once, from the cable to the file system.
 
+mod audio;
 mod disk;
 mod files;
 mod kernel;
@@ -16,6 +17,7 @@ use usbfs2_capture::Recording;
 use crate::args::DemoArgs;
 use crate::interrupt;
 use crate::output::say;
+use audio::Sound;
 use disk::Medium;
 use keyboard::Text;
 use summary::Summary;
@@ -34,6 +36,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     // What is wrong with the user's files is said before anything is plugged in.
     let text = Text::new(args.text.as_deref())?;
     let medium = Medium::new(args.image.as_deref())?;
+    let sound = Sound::new(args.wav.as_deref())?;
     let world = if args.kernel {
         World::kernel()?
     } else {
@@ -55,6 +58,10 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     summary.add(keyboard::tour(&world, &text)?);
     say!()?;
     summary.add(disk::tour(&world, &medium)?);
+    say!()?;
+    if let Some(row) = audio::tour(&world, &sound)? {
+        summary.add(row);
+    }
     say!("\n{summary}")?;
     say!("Everything that was sent arrived.")?;
     if let Some((path, recording)) = recording {

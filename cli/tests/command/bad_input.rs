@@ -125,6 +125,90 @@ fn an_image_that_the_demo_cannot_use_is_refused() {
     }
 }
 
+/// A WAV file of these 16-bit samples, in mono at 8000 Hz.
+pub(crate) fn wav(samples: &[i16]) -> Vec<u8> {
+    let data: Vec<u8> = samples
+        .iter()
+        .flat_map(|sample| sample.to_le_bytes())
+        .collect();
+    let length = u32::try_from(data.len()).unwrap();
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + length).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data");
+    file.extend(length.to_le_bytes());
+    file.extend(data);
+    file
+}
+
+#[test]
+fn a_wav_file_that_cannot_be_used_is_refused_before_any_device_is_looked_for() {
+    let folder = open_folder();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let sound = wav(&[1000; 8000]);
+    let mut mp3_in_wav = sound.clone();
+    mp3_in_wav[20] = 0x55;
+    for (path, parts) in [
+        (file("empty", b""), &["it is empty"][..]),
+        (
+            file("song.flac", b"fLaC\0\0\0\x22\x10\0\x10\0"),
+            &["no WAV file", "ffmpeg -i FILE FILE.wav"],
+        ),
+        (
+            file("cut", &sound[..12_044]),
+            &[
+                "truncated: it has 0.75 s of sound and says it has 1.00 s",
+                "ffmpeg",
+            ],
+        ),
+        (file("header", &sound[..30]), &["truncated"]),
+        (file("nothing", &wav(&[])), &["no sound in it"]),
+        (
+            file("mp3", &mp3_in_wav),
+            &["compressed, in format 0x0055", "ffmpeg"],
+        ),
+        ("/nonexistent/sound".into(), &["cannot use", "No such file"]),
+        (
+            folder.path().to_str().unwrap().into(),
+            &["cannot use", "Is a directory"],
+        ),
+    ] {
+        for arguments in [
+            &["audio", "play", &path][..],
+            &["demo", "--wav", &path],
+            &["gadget", "audio", "--input", &path],
+        ] {
+            let complaint = usbfs2(arguments).complaint();
+            assert_says(&complaint, parts);
+            assert_says(&complaint, &[&path]);
+        }
+    }
+    let silent = file("silent", &wav(&[0; 800]));
+    let complaint = usbfs2(["demo", "--wav", &silent]).complaint();
+    assert_says(&complaint, &[&silent, "is silent", "nothing to hear"]);
+    let other_rate = file("sound", &sound);
+    let arguments = ["gadget", "audio", "--rate", "48000", "--input", &other_rate];
+    let complaint = usbfs2(arguments).complaint();
+    assert_says(
+        &complaint,
+        &["--input has 8000 Hz", "48000 Hz", "leave --rate out"],
+    );
+}
+
+#[test]
+fn a_sound_card_that_cannot_be_is_refused() {
+    for (arguments, part) in [
+        (["--channels", "40"], "use 1 to 32"),
+        (["--rate", "10"], "use 1000 to 768000"),
+    ] {
+        let complaint = usbfs2(["gadget", "audio"].iter().chain(&arguments)).complaint();
+        assert_says(&complaint, &[part]);
+    }
+}
+
 #[test]
 fn files_that_may_not_be_read_or_written_are_refused() {
     let folder = open_folder();

@@ -24,6 +24,8 @@ fn the_tour_types_the_readme_and_fills_a_new_disk() {
         "64.00 MiB copied out".into(),
         "read back equal, sha256 ".into(),
         "the medium itself holds the same".into(),
+        "a voice that says \"U S B\" played, 1.80 s at 48000 Hz".into(),
+        "each of 172800 samples as it was".into(),
     ] {
         assert!(
             printed.contains(&expected),
@@ -38,6 +40,9 @@ fn the_tour_types_the_readme_and_fills_a_new_disk() {
     };
     assert_eq!(row("keyboard")[3..], ["none"]);
     assert_eq!(row("disk")[3..], ["cable", "pulled", "while", "writing"]);
+    // Two words of a name.
+    let bytes: u64 = row("sound card")[3].parse().unwrap();
+    assert!(bytes >= 2 * 172_800 * 2, "{printed}");
     // Once out and once in.
     let bytes: u64 = row("disk")[2].parse().unwrap();
     assert!(bytes >= 2 * 64 * 1024 * 1024, "{printed}");

@@ -8,7 +8,7 @@ use crate::outcome::{open_folder, usbfs2};
 fn doctor_says_how_to_get_what_is_missing() {
     let findings: Value = serde_json::from_str(&usbfs2(["doctor", "--json"]).printed()).unwrap();
     let findings = findings.as_array().unwrap();
-    assert_eq!(findings.len(), 7);
+    assert_eq!(findings.len(), 8);
     let text = usbfs2(["doctor"]).printed();
     for finding in findings {
         let present = finding["present"].as_bool().unwrap();
@@ -48,6 +48,9 @@ fn a_device_that_is_not_there_is_named_or_no_usb_is() {
         &["disk", "verify", "nosuch", file],
         &["disk", "info", "nosuch", "--json"],
         &["hid", "monitor", "nosuch"],
+        &["audio", "info", "nosuch"],
+        &["audio", "record", file, "nosuch"],
+        &["audio", "meter", "nosuch"],
         &["hid", "send", "nosuch", "--leds", "caps"],
     ] {
         let complaint = usbfs2(arguments).complaint();

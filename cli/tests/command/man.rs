@@ -26,6 +26,8 @@ fn every_subcommand_has_a_page_with_its_options() {
         ("usbfs2-hid-monitor.1", "\\-\\-raw"),
         ("usbfs2-disk-read.1", "\\-\\-offset"),
         ("usbfs2-gadget-disk.1", "\\-\\-removable"),
+        ("usbfs2-audio-play.1", "\\-\\-resample"),
+        ("usbfs2-gadget-audio.1", "\\-\\-ppm"),
         ("usbfs2-capture.1", "\\-\\-snaplen"),
     ] {
         let text = page("man1", name);

@@ -1,0 +1,36 @@
+//! `usbfs2 audio`.
+
+mod channels;
+mod choice;
+mod device;
+mod feeder;
+mod info;
+mod level;
+mod meter;
+mod observer;
+mod play;
+mod plot;
+mod record;
+mod report;
+mod resample;
+mod sample;
+mod screen;
+mod trace;
+mod wav;
+
+use anyhow::Result;
+
+use crate::args::AudioCommand;
+pub(crate) use feeder::Source;
+pub(crate) use sample::round;
+pub(crate) use wav::{WavFormat, WavReader, WavWriter};
+
+/// Runs one of the audio commands.
+pub(crate) fn run(command: &AudioCommand) -> Result<()> {
+    match command {
+        AudioCommand::Info(args) => info::run(args),
+        AudioCommand::Play(args) => play::run(args),
+        AudioCommand::Record(args) => record::record(args),
+        AudioCommand::Meter(args) => record::meter(args),
+    }
+}
