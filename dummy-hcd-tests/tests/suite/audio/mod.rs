@@ -3,6 +3,7 @@
 mod cards;
 mod gadget;
 mod packets;
+mod source_sink;
 mod streams;
 mod usbtest;
 
@@ -15,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
     [
         cards::tests(),
         packets::tests(),
+        source_sink::tests(),
         usbtest::tests(),
         streams::tests(),
         streams::at_super_speed(),
