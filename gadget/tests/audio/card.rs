@@ -190,6 +190,13 @@ impl<'a> Player<'a> {
 
     /// A packet of so many frames.
     pub(crate) fn packet(&mut self, frames: usize) {
+        self.send(frames);
+        self.card.wait_for_packets(Stream::Speaker, self.packets);
+        self.hear_feedback();
+    }
+
+    /// A packet of so many frames, which the function deals with when it likes.
+    pub(crate) fn send(&mut self, frames: usize) {
         let mut bytes = Vec::new();
         for _ in 0..frames {
             for sample in numbered(self.next, self.channels, self.size) {
@@ -211,7 +218,9 @@ impl<'a> Player<'a> {
         let sent = self.data.try_next().expect("the interval has passed");
         assert_eq!(sent.packets[0].status, Ok(()));
         self.packets += 1;
-        self.card.wait_for_packets(Stream::Speaker, self.packets);
+    }
+
+    fn hear_feedback(&mut self) {
         while let Some(asked) = self.asked.try_next() {
             let PacketOutcome {
                 actual_length,
@@ -242,8 +251,14 @@ impl<'a> Player<'a> {
         self.next
     }
 
+    /// Ends the stream, and waits until all of it was heard.
     pub(crate) fn stop(self) {
         self.card.deselect(&self.setting);
+        let deadline = Instant::now() + PATIENCE;
+        while self.card.audio.format(Stream::Speaker).is_some() {
+            assert!(Instant::now() < deadline, "the stream did not end");
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -50,6 +50,31 @@ fn quick_restarts_leave_nothing_behind() {
 }
 
 #[test]
+fn what_was_sent_before_the_end_is_heard_however_late_the_function_is() {
+    const PACKETS: usize = 16;
+    for speaker_timing in [SpeakerTiming::Feedback, SpeakerTiming::Adaptive] {
+        let options = AudioOptions {
+            speaker_timing,
+            ..speaker_only(StreamOptions::stereo())
+        };
+        let card = Card::new(options, Speed::High);
+        for _ in 0..50 {
+            let mut player = Player::new(&card, SIZE, 48_000);
+            for _ in 0..PACKETS {
+                player.send(48);
+            }
+            let (stream, event) = (Stream::Speaker, card.next_event());
+            assert_eq!(event, started(stream, 2, SIZE, 48_000));
+            player.stop();
+            assert_eq!(card.next_event(), AudioEvent::Stopped { stream });
+            let samples = read_all(&card.audio, 2);
+            assert_eq!(samples.len(), PACKETS * 48 * 2);
+            assert_numbered(&samples, 0, 2, SIZE);
+        }
+    }
+}
+
+#[test]
 fn a_cable_pulled_mid_stream_ends_it_and_the_next_host_starts_afresh() {
     let card = Card::new(AudioOptions::default(), Speed::High);
     let mut player = Player::new(&card, SIZE, 48_000);

@@ -136,7 +136,7 @@ impl Run<'_> {
 
     /// One packet after the other.
     fn serve(&mut self) -> Result<(), EndpointError> {
-        self.give_feedback()?;
+        self.give_feedback();
         loop {
             let completion = self.data.wait(None).ok_or(EndpointError::Disabled)?;
             match &completion.status {
@@ -152,7 +152,7 @@ impl Run<'_> {
             let mut buffer = completion.buffer;
             buffer.clear();
             self.data.submit(buffer);
-            self.give_feedback()?;
+            self.give_feedback();
         }
     }
 
@@ -197,15 +197,17 @@ impl Run<'_> {
         self.audio.changed.notify_all();
     }
 
-    /// Keeps the feedback endpoint supplied with the rate that is wanted now.
-    fn give_feedback(&mut self) -> Result<(), EndpointError> {
+    /// Keeps the feedback endpoint supplied with the rate that is wanted now. When it is disabled, packets may still
+    /// wait to be heard: the end of those ends the stream.
+    fn give_feedback(&mut self) {
         let (Some(endpoint), Some(playout)) = (&mut self.feedback, &self.playout) else {
-            return Ok(());
+            return;
         };
         let mut buffer = Buffer::with_capacity(4);
         while let Some(completion) = endpoint.wait(Some(Duration::ZERO)) {
             if matches!(completion.status, Err(EndpointError::Disabled)) {
-                return Err(EndpointError::Disabled);
+                self.feedback = None;
+                return;
             }
             buffer = completion.buffer;
         }
@@ -219,7 +221,6 @@ impl Run<'_> {
             buffer.extend_from_slice(&feedback_packet(wanted, self.speed));
             endpoint.submit(buffer);
         }
-        Ok(())
     }
 }
 
