@@ -56,6 +56,27 @@ fn isochronous_hears_every_word() {
 }
 
 #[test]
+fn sound_card_repeats_what_it_hears() {
+    let printed = printed(env!("CARGO_BIN_EXE_sound_card"), &[]);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(
+        lines[..3],
+        [
+            "OUT: 2 channels, 16 bits, 48000 Hz",
+            "IN: 2 channels, 16 bits, 48000 Hz",
+            "volume -6.0 dB",
+        ]
+    );
+    assert!(lines[3].starts_with("played: "), "{printed}");
+    assert_eq!(lines[4], "all 24000 frames came back as they were");
+    let complaint = complaint(env!("CARGO_BIN_EXE_sound_card"), &["--loud"]);
+    assert!(
+        complaint.contains("`--loud` is not understood"),
+        "{complaint}"
+    );
+}
+
+#[test]
 fn disk_files_lists_and_prints_a_file() {
     let expected = "      36 README.TXT\nA file on a disk that is not there.\n";
     assert_eq!(

@@ -3,17 +3,21 @@
 use std::fs;
 use std::path::Path;
 
-const TUTORIALS: [&str; 3] = [
+const TUTORIALS: [&str; 4] = [
     "tutorial-host-driver.md",
     "tutorial-gadget.md",
     "tutorial-without-hardware.md",
+    "tutorial-audio.md",
 ];
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 8] = [
     "src/thermometer/mod.rs",
     "src/thermometer/device.rs",
     "src/thermometer/driver.rs",
     "rust/thermometer.rs",
     "tests/thermometer.rs",
+    "src/sound_card/card.rs",
+    "src/sound_card/player.rs",
+    "tests/sound_card.rs",
 ];
 
 fn read(path: &Path) -> String {
