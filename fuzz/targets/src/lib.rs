@@ -8,6 +8,7 @@
 //!   driver of this project whose device is. Both meet on the in-process bus, and neither may panic or hang.
 
 mod audio;
+mod audio_driver;
 mod disk_device;
 mod enumeration;
 mod gadget_control;
@@ -25,11 +26,12 @@ use std::time::Duration;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, the state machines first.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("disk_device", disk_device::disk_device),
     ("scsi_target", scsi_target::scsi_target),
     ("storage_driver", storage_driver::storage_driver),
     ("hid_driver", hid_driver::hid_driver),
+    ("audio_driver", audio_driver::audio_driver),
     ("enumeration", enumeration::enumeration),
     ("gadget_control", gadget_control::gadget_control),
     ("descriptors", parsers::descriptors),

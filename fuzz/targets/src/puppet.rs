@@ -74,8 +74,8 @@ fn play(port: &Arc<DevicePort>, lines: &Lines) {
             == (RequestKind::Standard, request::SET_CONFIGURATION);
         if configures && data.is_none() {
             for endpoint in &lines.endpoints {
-                port.enable(*endpoint)
-                    .expect("high speed has such endpoints");
+                // An error says that high speed has no such endpoint: then it says nothing.
+                let _ = port.enable(*endpoint);
             }
             data = Some(thread::spawn({
                 let (port, lines) = (Arc::clone(port), lines.clone());
