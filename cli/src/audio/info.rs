@@ -48,7 +48,7 @@ struct SettingFacts {
     rates: Vec<(u32, u32)>,
     #[serde(skip)]
     rates_in_words: String,
-    synchronisation: String,
+    synchronization: String,
     feedback: String,
     endpoint: u8,
     packet_bytes: usize,
@@ -82,12 +82,17 @@ struct EntityFacts {
 /// Prints what an audio device has.
 pub(super) fn run(args: &AudioInfoArgs) -> Result<()> {
     let device = device::open(args.device.as_deref())?;
-    let facts = Facts::of(&device)?;
+    print(&device, args)
+}
+
+/// Prints what an open device has.
+pub(super) fn print(device: &AudioDevice, args: &AudioInfoArgs) -> Result<()> {
+    let facts = Facts::of(device)?;
     if args.output.json {
         say!("{}", serde_json::to_string_pretty(&facts)?)?;
         return Ok(());
     }
-    say!("{}, {}", device::name(&device), facts.version)?;
+    say!("{}, {}", device::name(device), facts.version)?;
     for stream in &facts.streams {
         print_stream(stream)?;
     }
@@ -134,7 +139,7 @@ fn print_stream(stream: &StreamFacts) -> Result<()> {
             channels_in_words(usize::from(setting.channels)),
             format!("{} bits{spare}", setting.bits),
             setting.rates_in_words.clone(),
-            format!("{}{feedback}", setting.synchronisation),
+            format!("{}{feedback}", setting.synchronization),
             format!("{} bytes", setting.packet_bytes),
         ]);
     }
@@ -259,7 +264,7 @@ impl SettingFacts {
             bytes_per_sample: setting.sample.bytes(),
             rates: rates.map(|range| (*range.start(), *range.end())).collect(),
             rates_in_words: setting.rates.to_string(),
-            synchronisation: setting.synchronization.to_string(),
+            synchronization: setting.synchronization.to_string(),
             feedback: match setting.feedback {
                 FeedbackKind::None => "none".into(),
                 FeedbackKind::Explicit(address) => format!("feedback on {address}"),

@@ -15,6 +15,8 @@ mod report;
 mod resample;
 mod sample;
 mod screen;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod wav;
 

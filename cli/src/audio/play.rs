@@ -4,7 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use anyhow::Result;
-use usbfs2_audio::{AudioFormat, Playback, StreamOptions};
+use usbfs2_audio::{AudioDevice, AudioFormat, Playback, StreamOptions};
 
 use super::channels::ChannelMap;
 use super::choice;
@@ -29,13 +29,18 @@ pub(super) fn run(args: &AudioPlayArgs) -> Result<()> {
     let wav = WavReader::open(&args.file)?;
     interrupt::catch()?;
     let device = device::open(args.stream.device.as_deref())?;
-    let offers = device::offers(&device, Use::Play, args.stream.interface)?;
+    play_on(&device, wav, args)
+}
+
+/// Plays an open file on an open device.
+pub(super) fn play_on(device: &AudioDevice, wav: WavReader, args: &AudioPlayArgs) -> Result<()> {
+    let offers = device::offers(device, Use::Play, args.stream.interface)?;
     let choice = choice::to_play(&offers, wav.format(), args.resample)?;
-    let stream = device::stream(&device, Use::Play, choice.interface)?;
-    device::set_volume(&device, stream, args.stream.volume)?;
+    let stream = device::stream(device, Use::Play, choice.interface)?;
+    device::set_volume(device, stream, args.stream.volume)?;
     let format = choice.format;
     if !args.quiet {
-        note!("{}", announcement(&wav, format, &device::name(&device)));
+        note!("{}", announcement(&wav, format, &device::name(device)));
     }
     let total = total_frames(&wav, format, args.stream.duration);
     let source = Source::new(

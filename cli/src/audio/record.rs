@@ -25,7 +25,12 @@ const GLANCE: Duration = Duration::from_millis(50);
 pub(super) fn record(args: &AudioRecordArgs) -> Result<()> {
     interrupt::catch()?;
     let device = device::open(args.stream.device.as_deref())?;
-    let choice = choose(&device, &args.stream, &args.format, args.resample)?;
+    record_from(&device, args)
+}
+
+/// Records from an open device.
+pub(super) fn record_from(device: &AudioDevice, args: &AudioRecordArgs) -> Result<()> {
+    let choice = choose(device, &args.stream, &args.format, args.resample)?;
     let format = choice.format;
     let rate = args
         .format
@@ -33,7 +38,7 @@ pub(super) fn record(args: &AudioRecordArgs) -> Result<()> {
         .filter(|_| args.resample)
         .unwrap_or(format.rate);
     // The file is not made where there is nothing to put in it.
-    let mut capture = open(&device, &args.stream, choice)?;
+    let mut capture = open(device, &args.stream, choice)?;
     let mut file = WavWriter::create(
         &args.file,
         WavFormat {
@@ -45,7 +50,7 @@ pub(super) fn record(args: &AudioRecordArgs) -> Result<()> {
         },
     )?;
     if !args.quiet {
-        let from = device::name(&device);
+        let from = device::name(device);
         let converted = if rate == format.rate {
             String::new()
         } else {
@@ -86,18 +91,23 @@ pub(super) fn record(args: &AudioRecordArgs) -> Result<()> {
 
 /// Shows levels until Ctrl-C.
 pub(super) fn meter(args: &AudioMeterArgs) -> Result<()> {
-    /// Moments of a line, where nobody watches.
-    const MOMENTS_OF_A_LINE: u32 = 10;
     interrupt::catch()?;
     let device = device::open(args.stream.device.as_deref())?;
-    let choice = choose(&device, &args.stream, &args.format, false)?;
-    let mut capture = open(&device, &args.stream, choice)?;
+    meter_of(&device, args)
+}
+
+/// Shows the levels of an open device.
+pub(super) fn meter_of(device: &AudioDevice, args: &AudioMeterArgs) -> Result<()> {
+    /// Moments of a line, where nobody watches.
+    const MOMENTS_OF_A_LINE: u32 = 10;
+    let choice = choose(device, &args.stream, &args.format, false)?;
+    let mut capture = open(device, &args.stream, choice)?;
     let json = args.output.json;
     let total = frames(&args.stream, choice.format.rate);
     let mut observer = Observer::new("metered", choice.format, total, json);
     let prints = !observer.is_seen();
     if !json {
-        let from = device::name(&device);
+        let from = device::name(device);
         note!("Metering {from} at {}; Ctrl-C ends it.", choice.format);
     }
     let mut line = Line::default();
