@@ -32,6 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`functions::Audio`] is a sound card, [`functions::Disk`] a disk on an image.
+//!
 //! # A function of one's own
 //!
 //! Addresses are assigned when the gadget starts, from the endpoints the controller really has; the function

@@ -158,6 +158,30 @@ fn a_host_that_does_not_follow_runs_the_buffer_dry_once() {
     assert_numbered(&samples, 0, 2, SampleSize::Bits16);
 }
 
+/// Audio 1.0 hosts set the rate of an open stream.
+#[test]
+fn a_new_rate_counts_from_the_next_packet() {
+    let options = AudioOptions {
+        version: Version::Uac1,
+        rates: vec![96_000, 48_000],
+        ..speaker_only(StreamOptions::stereo())
+    };
+    let card = Card::new(options, Speed::High);
+    let mut player = Player::new(&card, SampleSize::Bits16, 48_000);
+    let setting = card.setting(Stream::Speaker, SampleSize::Bits16);
+    card.set_rate(&setting, 48_000).unwrap();
+    for _ in 0..100 {
+        player.interval();
+    }
+    // 8 ms at the new rate are held back, and nothing was lost.
+    assert_eq!(card.audio.fill(), 384);
+    player.stop();
+    let samples = read_all(&card.audio, 2);
+    assert_eq!(samples.len(), 4800 * 2);
+    assert_numbered(&samples, 0, 2, SampleSize::Bits16);
+    assert_eq!(card.audio.statistics(Stream::Speaker).xruns, 0);
+}
+
 #[test]
 fn who_does_not_read_loses_the_newest_and_is_told() {
     let options = AudioOptions {

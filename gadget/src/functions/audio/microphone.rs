@@ -56,7 +56,7 @@ impl Audio {
 
 impl Run<'_> {
     fn run(mut self, depth: usize) -> Result<(), EndpointError> {
-        let canceller = self.data.canceller();
+        let canceller = Some(self.data.canceller());
         let mut state = self.audio.lock();
         state.start(Stream::Microphone, self.format, canceller);
         drop(state);

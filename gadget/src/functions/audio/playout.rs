@@ -33,6 +33,11 @@ impl Playout {
         }
     }
 
+    /// Has another number of frames wait.
+    pub(super) fn set_target(&mut self, target: usize) {
+        self.target = target;
+    }
+
     /// Frames that wait.
     pub(super) fn fill(&self) -> usize {
         self.samples.len() / self.channels

@@ -116,7 +116,7 @@ impl Run<'_> {
         {
             let mut state = self.audio.lock();
             state.speaker.statistics.fill_range = None;
-            state.start(Stream::Speaker, self.format, self.data.canceller());
+            state.start(Stream::Speaker, self.format, None);
         }
         self.audio.changed.notify_all();
         let result = self.serve();
@@ -142,8 +142,6 @@ impl Run<'_> {
             match &completion.status {
                 Ok(()) => self.packet(&completion.buffer),
                 Err(EndpointError::Disabled) => return Err(EndpointError::Disabled),
-                // The rate has changed.
-                Err(EndpointError::Cancelled) => {}
                 Err(error) => {
                     log::debug!("a packet to the speaker: {error}");
                     self.audio.lock().speaker.statistics.lost_packets += 1;
@@ -173,7 +171,12 @@ impl Run<'_> {
         match &mut self.playout {
             None => played.extend(&self.samples),
             Some(playout) => {
-                self.clock.set_rate(state.speaker.rate);
+                let rate = state.speaker.rate;
+                if std::mem::replace(&mut self.format.rate, rate) != rate {
+                    // As Audio 1.0 hosts do once the stream is open.
+                    playout.set_target(self.audio.buffer_frames(rate));
+                    self.clock.set_rate(rate);
+                }
                 let dropped = playout.push(&self.samples);
                 let due = self.clock.tick(state.clock_error_ppm);
                 let is_fed = playout.play(due, &mut played);

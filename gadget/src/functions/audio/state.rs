@@ -34,7 +34,7 @@ pub(super) struct StreamState {
     pub(super) volume: Decibel,
     /// What the host has chosen, while the stream is on.
     pub(super) format: Option<StreamFormat>,
-    /// Takes back what is submitted, so that the stream's thread sees a change.
+    /// Takes back what is submitted, where it was made at a rate.
     pub(super) canceller: Option<Canceller>,
     /// An xrun goes on, or nothing was ever there to run out of.
     pub(super) is_starved: bool,
@@ -106,7 +106,7 @@ impl State {
         self.events.push_back(event);
     }
 
-    /// Sets the rate of a stream. Its thread sees that once what it has submitted is cancelled.
+    /// Sets the rate of a stream. What is to be cancelled then was made at the old one.
     pub(super) fn set_rate(&mut self, stream: Stream, rate: u32) -> Option<Canceller> {
         let one = self.stream_mut(stream);
         if one.rate == rate {
@@ -135,10 +135,15 @@ impl State {
     }
 
     /// A stream begins.
-    pub(super) fn start(&mut self, stream: Stream, format: StreamFormat, canceller: Canceller) {
+    pub(super) fn start(
+        &mut self,
+        stream: Stream,
+        format: StreamFormat,
+        canceller: Option<Canceller>,
+    ) {
         let one = self.stream_mut(stream);
         one.format = Some(format);
-        one.canceller = Some(canceller);
+        one.canceller = canceller;
         one.fill = 0;
         one.is_starved = stream == Stream::Microphone && one.ring.is_empty();
         self.tell(AudioEvent::Started { stream, format });
