@@ -1,5 +1,4 @@
-//! The words USB speaks, as values: what travels in control, bulk and interrupt transfers, and
-//! nothing about how it travels.
+//! The words USB speaks, as values: what travels in transfers, and nothing about how it travels.
 //!
 //! | module | what it holds | specification |
 //! |---|---|---|
