@@ -43,6 +43,25 @@ through loopback: an in-process bus was given
 }
 
 #[test]
+fn audio_play_is_heard_to_the_last_period() {
+    let printed = printed(env!("CARGO_BIN_EXE_audio_play"), &["--demo"]);
+    let expected = "\
+to the speaker: 2 channels, 16 bits, 48000 Hz
+volume: -12.0 dB
+played 48000 frames a second for a second
+";
+    assert!(printed.starts_with(expected), "{printed}");
+    // 220 Hz to 440 Hz: 317.4 periods, the last of which is in the card's buffer.
+    let periods = printed.strip_prefix(expected);
+    let periods = periods.and_then(|rest| rest.strip_prefix("heard ")?.strip_suffix(" periods\n"));
+    let periods: Option<u32> = periods.and_then(|periods| periods.parse().ok());
+    assert!(
+        periods.is_some_and(|it| (310..=318).contains(&it)),
+        "{printed}"
+    );
+}
+
+#[test]
 fn isochronous_hears_every_word() {
     let expected = "up to 64 bytes every 1ms\n\
         heard: a\nheard: word\nheard: is\nheard: lost\nheard: that\nheard: nobody\nheard: was\nheard: there\n\
@@ -161,6 +180,7 @@ fn examples_say_which_arguments_they_take() {
     for (program, arguments) in [
         (env!("CARGO_BIN_EXE_list"), &["--wrong"][..]),
         (env!("CARGO_BIN_EXE_composite_gadget"), &[]),
+        (env!("CARGO_BIN_EXE_audio_play"), &[]),
         (env!("CARGO_BIN_EXE_disk_read"), &[]),
         (env!("CARGO_BIN_EXE_hid_monitor"), &[]),
         (env!("CARGO_BIN_EXE_hotplug"), &["--wrong"]),

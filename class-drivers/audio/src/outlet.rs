@@ -97,10 +97,17 @@ impl Outlet {
         data: &[u8],
         deadline: Option<Instant>,
     ) -> Result<usize, TransferError> {
+        let few = data.len() / self.frame_bytes;
+        if few > 0 && self.ring.len() + few < self.wanted_frames() && few <= self.room() {
+            // The bus has nothing to do with this yet, and need not be asked for every frame.
+            return match self.failure {
+                None => Ok(self.ring.push(data, few)),
+                Some(error) => Err(error),
+            };
+        }
         loop {
             self.service()?;
-            let room = self.bound.saturating_sub(self.waiting_frames());
-            let frames = self.ring.push(data, room);
+            let frames = self.ring.push(data, self.room());
             if self.is_running || self.ring.len() >= self.prefill {
                 self.run();
             }
@@ -110,6 +117,19 @@ impl Outlet {
             if !self.wait(waiting, deadline).await {
                 return Ok(0);
             }
+        }
+    }
+
+    fn room(&self) -> usize {
+        self.bound.saturating_sub(self.waiting_frames())
+    }
+
+    /// Frames the ring must have before there is something to put on the bus.
+    fn wanted_frames(&mut self) -> usize {
+        if self.is_running {
+            self.planned_frames()
+        } else {
+            self.prefill
         }
     }
 

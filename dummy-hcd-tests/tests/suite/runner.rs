@@ -69,6 +69,18 @@ impl Test {
         }
     }
 
+    /// A scenario that needs isochronous transfers.
+    pub(crate) fn isochronous_scenario(name: &str, run: Scenario) -> Self {
+        let name = name.strip_prefix("audio::").unwrap_or(name);
+        Self {
+            deadline: Duration::from_secs(600),
+            ..Self::isochronous(
+                format!("audio::usbfs2::{name}"),
+                Body::Scenario(KernelHost::Usbfs2, run),
+            )
+        }
+    }
+
     /// A scenario whose gadget is in a composite, on FunctionFS.
     pub(crate) fn composite_scenario(host: KernelHost, name: &str, run: Scenario) -> Self {
         Self {

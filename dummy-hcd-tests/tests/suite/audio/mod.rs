@@ -11,9 +11,13 @@ pub(crate) use streams::Duplex;
 pub(crate) use usbtest::SourceSink;
 
 use crate::runner::Test;
+use crate::scenarios;
 
 pub(crate) fn tests() -> Vec<Test> {
+    let scenarios = scenarios::audio::scenarios().into_iter();
+    let scenarios = scenarios.map(|(name, run)| Test::isochronous_scenario(name, run));
     [
+        scenarios.collect(),
         cards::tests(),
         packets::tests(),
         source_sink::tests(),

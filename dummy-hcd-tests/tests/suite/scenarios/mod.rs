@@ -1,6 +1,7 @@
 //! Our host on our gadgets: written once, run on the in-process bus and, in the VM, over both of the
 //! kernel's ways to a device.
 
+pub(crate) mod audio;
 pub(crate) mod composite;
 pub(crate) mod disk;
 mod disk_faults;
@@ -43,7 +44,12 @@ pub(crate) fn at_every_speed() -> Vec<(&'static str, Scenario)> {
 
 /// The tests on the in-process bus: every scenario on a bus of its own, and those that nothing else can.
 pub(crate) fn on_loopback() -> Vec<Trial> {
-    let scenarios = [everywhere(), keyboard::scenarios_of_a_host_alone()].concat();
+    let scenarios = [
+        everywhere(),
+        keyboard::scenarios_of_a_host_alone(),
+        audio::scenarios(),
+    ]
+    .concat();
     let scenarios = scenarios
         .into_iter()
         .map(|(name, scenario)| trial(name, move || scenario(&World::Loopback(Bus::new()))));
