@@ -3,5 +3,6 @@
 mod capture;
 mod device;
 mod feedback;
+mod lying;
 mod playback;
 mod puppet;

@@ -237,3 +237,72 @@ fn unplugging_ends_the_stream_with_its_counts() {
     ));
     playback.stop().unwrap();
 }
+
+#[test]
+fn every_size_of_sample_and_any_number_of_channels_travels_whole() {
+    for (bits, bytes, channels) in [(16, 2, 1), (24, 3, 2), (24, 4, 6), (32, 4, 8), (20, 3, 3)] {
+        let parts = Parts {
+            bits,
+            bytes,
+            channels,
+            ..Parts::uac1()
+        };
+        let parts = Parts {
+            packet_frames: 30,
+            rates: vec![22_050],
+            ..parts
+        };
+        let puppet = Puppet::plug(&parts);
+        let card = puppet.open();
+        let sample = Sample::new(bits, bytes).unwrap();
+        let format = AudioFormat::new(22_050, channels, sample);
+        let mut playback = card
+            .play_blocking(format, StreamOptions::default())
+            .unwrap();
+        let mut ear = Ear::new(puppet.sink().data, 4);
+        let frame_bytes = usize::from(parts.frame_bytes());
+        let sound: Vec<u8> = (0..frame_bytes * 5_000)
+            .map(|at| (at % 251) as u8)
+            .collect();
+        let mut written = 0;
+        for _ in 0..200 {
+            let taken = playback
+                .write_timeout(&sound[written..], Duration::ZERO)
+                .unwrap();
+            written += taken * frame_bytes;
+            puppet.bus.step(8);
+            ear.listen();
+        }
+        assert!(ear.heard.len() > frame_bytes * 4_000);
+        assert!(ear.packets.iter().all(|packet| packet % frame_bytes == 0));
+        assert_eq!(ear.heard, sound[..ear.heard.len()]);
+    }
+}
+
+#[test]
+fn futures_play_on_any_executor() {
+    let puppet = Puppet::plug(&Parts::uac1());
+    let card = puppet.open();
+    let bus = puppet.bus.clone();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let stepping = std::thread::spawn(move || {
+        let on = std::sync::mpsc::TryRecvError::Empty;
+        while stopped.try_recv() == Err(on) {
+            bus.step(8);
+            std::thread::yield_now();
+        }
+    });
+    let frames = futures::executor::block_on(async {
+        let format = stereo(48_000);
+        let mut playback = card.play(format, StreamOptions::default()).await.unwrap();
+        let mut ear = Ear::new(puppet.sink().data, 5_000);
+        playback.write(&numbered(1, 20_000)).await.unwrap();
+        playback.drain().await.unwrap();
+        ear.listen();
+        numbers(&ear.heard)
+    });
+    drop(stop);
+    stepping.join().unwrap();
+    let sound: Vec<_> = frames.into_iter().filter(|&frame| frame != 0).collect();
+    assert!(sound.into_iter().eq(1..=20_000));
+}
