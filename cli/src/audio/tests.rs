@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use tempfile::TempDir;
@@ -83,15 +83,18 @@ impl World {
         }
     }
 
-    /// All that was played, once the stream is over.
+    /// All that was played, once the card has seen the end of the stream.
     fn heard(&self) -> Vec<i32> {
         let mut heard = Vec::new();
         let mut piece = vec![0; 9600];
+        let began = Instant::now();
         loop {
-            match self.card.read(&mut piece, Some(Duration::from_millis(100))) {
-                0 => return heard,
+            let is_over = self.card.format(Stream::Speaker).is_none();
+            match self.card.read(&mut piece, Some(Duration::from_millis(20))) {
+                0 if is_over => return heard,
                 frames => heard.extend(&piece[..2 * frames]),
             }
+            assert!(began.elapsed() < Duration::from_secs(60), "it plays on");
         }
     }
 }
