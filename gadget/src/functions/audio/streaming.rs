@@ -22,7 +22,7 @@ const PCM: u8 = 1;
 /// and 1 ms at high speed (UAC1 4.6.2.1).
 const REFRESH: u8 = 3;
 
-/// Frames the microphone or speaker holds, in service intervals; what Audio 1.0's bDelay says.
+/// Audio 1.0's bDelay, in milliseconds: the least there is, since what waits here is the caller's to choose.
 const DELAY: u8 = 1;
 
 impl AudioOptions {
@@ -128,7 +128,7 @@ impl AudioOptions {
                 super_speed: 4,
             });
         match self.version {
-            // Linux refuses one that names its purpose or another endpoint (UAC1 4.6.2.1).
+            // Older than usage types (UAC1 4.6.2.1). Linux refuses one that names another endpoint.
             Version::Uac1 => request.audio_extension(REFRESH, None),
             Version::Uac2 => {
                 request.synchronization(SynchronizationType::None, UsageType::Feedback)
