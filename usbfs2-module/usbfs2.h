@@ -289,7 +289,8 @@ int usbfs2_set_configuration(struct usbfs2_device *dev, unsigned int value);
  * PAUSED   recovery, a new alternate setting, suspend or a reset is under way:
  *          new operations complete with ECANCELED.
  * STOPPED  a stall, bus error or babble happened: new operations get the error
- *          that is still owed (error), then EPIPE, until recovery.
+ *          that is still owed (error), then EPIPE, until recovery. Never of an
+ *          isochronous pipe: a packet's error is its own.
  * GONE     unbound or unplugged, for good: ENODEV.
  */
 enum usbfs2_pipe_state {

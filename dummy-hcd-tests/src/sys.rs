@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use packets::{
-    ISO_FRAME_SHIFT, ISO_START, ISO_STATUS, Status, read_packets, statuses_for, write_packets,
+    ISO_FRAME_SHIFT, ISO_START, ISO_STATUS, Status, read_packets, statuses_for, vectors,
+    write_packets,
 };
 
 mod packets;
@@ -192,7 +193,7 @@ impl Context {
         packets: Option<&[usize]>,
     ) -> io::Result<Token> {
         let mut statuses = statuses_for(offset, packets.unwrap_or_default());
-        let vectors = packets.map(|lengths| packets::vectors(&mut buffer, lengths, &mut statuses));
+        let vectors = packets.map(|lengths| vectors(&mut buffer, lengths, &mut statuses));
         let token = Token(self.next);
         self.next += 1;
         let mut iocb = Box::new(Iocb {

@@ -47,11 +47,11 @@ pub fn statuses_for(flags: u64, lengths: &[usize]) -> Vec<Status> {
 
 /// An iovec for each packet, and one for the statuses if there are any. They are good for as long as neither
 /// `buffer` nor `statuses` is dropped or grows.
-pub(super) fn vectors(
-    buffer: &mut [u8],
-    lengths: &[usize],
-    statuses: &mut [Status],
-) -> Vec<libc::iovec> {
+///
+/// # Panics
+/// If the packets are not exactly as long as `buffer`.
+#[must_use]
+pub fn vectors(buffer: &mut [u8], lengths: &[usize], statuses: &mut [Status]) -> Vec<libc::iovec> {
     assert_eq!(lengths.iter().sum::<usize>(), buffer.len());
     let mut rest = buffer;
     let mut vectors = Vec::with_capacity(lengths.len() + 1);

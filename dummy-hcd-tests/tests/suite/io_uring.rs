@@ -1,7 +1,7 @@
 //! READ and WRITE by io_uring, whose workers run them to completion.
 
 #[allow(unsafe_code)]
-mod sys;
+pub(crate) mod sys;
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -12,6 +12,7 @@ use dummy_hcd_tests::sys::{
 };
 use dummy_hcd_tests::wait;
 
+use crate::io_uring::sys::Ring;
 use crate::packets::{Load, open, pattern};
 use crate::runner::Test;
 use crate::setup::{self, Plugged, expect_errno};
@@ -30,6 +31,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("audio::packets::one_at_a_time", one_at_a_time),
         Test::new("audio::packets::cancelled_in_the_middle", cancelled),
         Test::new("audio::packets::in_another_setting", deselected),
+        Test::new("audio::packets::by_io_uring", by_io_uring),
     ]
 }
 
@@ -347,5 +349,34 @@ fn deselected() -> Result<()> {
         let refused = load.run_one(&file);
         expect_errno("a packet in another setting", refused, libc::ENODEV)?;
     }
+    Ok(())
+}
+
+fn by_io_uring() -> Result<()> {
+    let plugged = source_sink(64, 0, 32)?;
+    let (_claim, file) = start(&plugged, true)?;
+    let mut ring = Ring::new(4)?;
+    ring.read_packets(&file, ISO_STATUS, &[64; 8])?;
+    let one = ring.wait()?;
+    ensure!(
+        one.result? == 8 * 64 && one.statuses[..8] == [Status::moved(64); 8],
+        "{:?}",
+        one.statuses
+    );
+    ensure!(one.buffer == pattern(64).repeat(8), "{:02x?}", one.buffer);
+    // It does not say where packets end.
+    let refused = ring.read_registered(&file, 64);
+    expect_errno("a registered buffer", refused, libc::EINVAL)?;
+    // A second, of which some milliseconds pass: they are delivered.
+    let token = ring.read_packets(&file, ISO_STATUS, &[64; 1000])?;
+    std::thread::sleep(Duration::from_millis(300));
+    ring.cancel(token)?;
+    let one = ring.wait()?;
+    let length = one.result.context("cancelled in the middle")?;
+    ensure!(
+        length > 0 && length < 64_000 && one.statuses[999].status == -libc::ECANCELED,
+        "{length} bytes, {:?}",
+        one.statuses
+    );
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 
+use dummy_hcd_tests::sys::{Status, statuses_for, vectors};
 use io_uring::{IoUring, opcode, squeue, types};
 
 /// Marks the completions of cancels, which are nobody's operation.
@@ -23,12 +24,16 @@ pub(crate) struct Completed {
     pub(crate) result: io::Result<usize>,
     /// What was read or written.
     pub(crate) buffer: Vec<u8>,
+    /// Of isochronous packets, where asked for.
+    pub(crate) statuses: Vec<Status>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Pending {
     buffer: Vec<u8>,
-    _file: Arc<File>,
+    statuses: Vec<Status>,
+    vectors: Vec<libc::iovec>,
+    _file: Option<Arc<File>>,
 }
 
 /// A ring. Dropping it cancels what is under way and waits for it.
@@ -61,6 +66,52 @@ impl Ring {
         })
     }
 
+    /// Starts a read of isochronous packets of these lengths; `flags` are those of the offset.
+    pub(crate) fn read_packets(
+        &mut self,
+        file: &Arc<File>,
+        flags: u64,
+        lengths: &[usize],
+    ) -> io::Result<Token> {
+        let token = Token(self.next);
+        self.next += 1;
+        let mut pending = Pending {
+            buffer: vec![0; lengths.iter().sum()],
+            statuses: statuses_for(flags, lengths),
+            vectors: Vec::new(),
+            _file: Some(Arc::clone(file)),
+        };
+        pending.vectors = vectors(&mut pending.buffer, lengths, &mut pending.statuses);
+        let fd = types::Fd(file.as_raw_fd());
+        let count = u32::try_from(pending.vectors.len()).map_err(io::Error::other)?;
+        let entry = opcode::Readv::new(fd, pending.vectors.as_ptr(), count).offset(flags);
+        // Owned by `pending` before the kernel knows of it.
+        self.pending.insert(token, pending);
+        self.submit(&entry.build().user_data(token.0))?;
+        Ok(token)
+    }
+
+    /// Reads up to `length` bytes into a registered buffer, and waits for it.
+    pub(crate) fn read_registered(&mut self, file: &Arc<File>, length: usize) -> io::Result<usize> {
+        let mut buffer = vec![0_u8; length];
+        let registered = libc::iovec {
+            iov_base: buffer.as_mut_ptr().cast(),
+            iov_len: length,
+        };
+        // SAFETY: `buffer` outlives the read, which `wait` waits for, and the registration, which ends below.
+        unsafe { self.ring.submitter().register_buffers(&[registered])? };
+        let length = u32::try_from(length).map_err(io::Error::other)?;
+        let token = Token(self.next);
+        self.next += 1;
+        self.pending.insert(token, Pending::default());
+        let fd = types::Fd(file.as_raw_fd());
+        let entry = opcode::ReadFixed::new(fd, buffer.as_mut_ptr(), length, 0);
+        self.submit(&entry.build().user_data(token.0))?;
+        let completed = self.wait();
+        self.ring.submitter().unregister_buffers()?;
+        completed?.result
+    }
+
     fn start(
         &mut self,
         file: &Arc<File>,
@@ -76,7 +127,8 @@ impl Ring {
             token,
             Pending {
                 buffer,
-                _file: Arc::clone(file),
+                _file: Some(Arc::clone(file)),
+                ..Pending::default()
             },
         );
         self.submit(&entry.user_data(token.0))?;
@@ -89,7 +141,8 @@ impl Ring {
     }
 
     fn submit(&mut self, entry: &squeue::Entry) -> io::Result<()> {
-        // SAFETY: `pending` owns the buffer (a Vec's, so it does not move) and the file of a read or write
+        // SAFETY: `pending` owns the buffers and iovecs (of Vecs, so they do not move) and the file of a read
+        // or write, or `read_registered` its buffer,
         // until `wait` takes its completion or Drop has waited for it; a cancel points nowhere.
         unsafe { self.ring.submission().push(entry) }.map_err(io::Error::other)?;
         self.ring.submit()?;
@@ -118,6 +171,7 @@ impl Ring {
                 result: usize::try_from(entry.result())
                     .map_err(|_| io::Error::from_raw_os_error(-entry.result())),
                 buffer: pending.buffer,
+                statuses: pending.statuses,
             });
         }
     }
