@@ -1,4 +1,4 @@
-//! Volume and mute: feature units on the way of a stream (UAC1 4.3.2.5, UAC2 4.7.2.8).
+//! Volume: feature units on the way of a stream (UAC1 4.3.2.5, UAC2 4.7.2.8).
 
 use usbfs2_host::{Direction, Waiting, block_on};
 use usbfs2_protocol::audio::{Access, Decibel, Entity, FeatureControl, FeatureUnit, SubRange};
@@ -109,19 +109,6 @@ impl AudioDevice {
         Ok(None)
     }
 
-    /// The mute control of a stream; `None` where the device has none on the stream's way.
-    #[must_use]
-    pub fn mute(&self, stream: &AudioStream) -> Option<Mute> {
-        self.feature_units(stream).into_iter().find_map(|unit| {
-            let channels: Vec<_> = controlled(unit, FeatureControl::Mute).collect();
-            (!channels.is_empty()).then(|| Mute {
-                device: self.clone(),
-                unit: unit.id,
-                channels,
-            })
-        })
-    }
-
     /// Feature units on the stream's way, the nearest to the stream first.
     #[must_use]
     pub fn feature_units(&self, stream: &AudioStream) -> Vec<&FeatureUnit> {
@@ -139,7 +126,7 @@ impl AudioDevice {
 }
 
 /// The channels whose control can be read, the master first.
-fn controlled(
+pub(crate) fn controlled(
     unit: &FeatureUnit,
     control: FeatureControl,
 ) -> impl Iterator<Item = (u8, Access)> + use<'_> {
@@ -247,80 +234,7 @@ impl Volume {
     }
 }
 
-/// The mute control of a stream: of all channels together (channel 0), or of each (from 1), or both.
-#[derive(Debug, Clone)]
-pub struct Mute {
-    device: AudioDevice,
-    unit: u8,
-    channels: Vec<(u8, Access)>,
-}
-
-impl Mute {
-    /// The feature unit.
-    #[must_use]
-    pub fn unit(&self) -> u8 {
-        self.unit
-    }
-
-    /// The channels that can be muted: 0 is all of them.
-    pub fn channels(&self) -> impl Iterator<Item = u8> {
-        self.channels.iter().map(|&(channel, _)| channel)
-    }
-
-    /// Whether a channel is muted.
-    ///
-    /// # Errors
-    /// The channel has no such control, or the device does not answer.
-    pub async fn get(&self, waiting: Waiting, channel: u8) -> Result<bool, ControlError> {
-        self.access(channel)?;
-        let requests = self.device.requests();
-        requests.is_muted(waiting, self.unit, channel).await
-    }
-
-    /// [`get`](Self::get), blocking.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn get_blocking(&self, channel: u8) -> Result<bool, ControlError> {
-        block_on(self.get(Waiting::Blocking, channel))
-    }
-
-    /// Mutes a channel, or ends that.
-    ///
-    /// # Errors
-    /// The channel has no such control or it cannot be set, or the device does not answer.
-    pub async fn set(
-        &self,
-        waiting: Waiting,
-        channel: u8,
-        is_muted: bool,
-    ) -> Result<(), ControlError> {
-        if !self.access(channel)?.can_write() {
-            return Err(ControlError::ReadOnly { control: "mute" });
-        }
-        let requests = self.device.requests();
-        requests
-            .set_mute(waiting, self.unit, channel, is_muted)
-            .await
-    }
-
-    /// [`set`](Self::set), blocking.
-    ///
-    /// # Errors
-    /// As [`set`](Self::set).
-    pub fn set_blocking(&self, channel: u8, is_muted: bool) -> Result<(), ControlError> {
-        block_on(self.set(Waiting::Blocking, channel, is_muted))
-    }
-
-    fn access(&self, channel: u8) -> Result<Access, ControlError> {
-        let found = self.channels.iter().find(|&&(number, _)| number == channel);
-        found
-            .map(|&(_, access)| access)
-            .ok_or_else(|| no_channel("mute", channel, self.channels()))
-    }
-}
-
-fn no_channel(
+pub(crate) fn no_channel(
     control: &'static str,
     channel: u8,
     existing: impl Iterator<Item = u8>,
