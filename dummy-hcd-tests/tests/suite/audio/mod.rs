@@ -1,6 +1,7 @@
 //! Isochronous transfers, on a `dummy_hcd` that has them: `cargo xtask vm --isochronous --icount`.
 
 mod cards;
+mod command;
 mod gadget;
 mod packets;
 mod source_sink;
@@ -19,6 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
     [
         scenarios.collect(),
         cards::tests(),
+        command::tests(),
         packets::tests(),
         source_sink::tests(),
         usbtest::tests(),
