@@ -241,7 +241,10 @@ impl Bus {
         if !self.shared.holds.load(Ordering::SeqCst) {
             return None;
         }
-        self.locked(|state, _| state.clock().instant(state.next_for(queue)?))
+        self.locked(|state, _| {
+            let next = state.promise(queue)?;
+            state.clock().instant(next)
+        })
     }
 }
 

@@ -11,7 +11,7 @@ const MICROFRAME: Duration = Duration::from_micros(125);
 /// How time passes.
 #[derive(Debug)]
 pub(crate) enum Clock {
-    /// By itself, since this instant.
+    /// By itself, since this instant, or a later one where it fell behind.
     Real(Instant),
     /// Only when told to: the microframes so far.
     Manual(u64),
@@ -35,6 +35,14 @@ impl Clock {
             }
             Self::Manual(now) => *now,
         }
+    }
+
+    /// Puts a real clock back to the beginning of `microframe`, which is past: it goes on from there.
+    pub(crate) fn fall_behind(&mut self, microframe: u64) {
+        let Self::Real(start) = self else { return };
+        let since = microframe.checked_mul(125).map(Duration::from_micros);
+        let later = since.and_then(|since| Instant::now().checked_sub(since));
+        *start = later.map_or(*start, |later| later.max(*start));
     }
 
     /// When a microframe begins. `None` for a manual clock, and for an instant past all telling.

@@ -117,8 +117,10 @@
 //! [`BusError::Missed`]; nothing is repeated, and nothing stops the endpoint.
 //!
 //! On the real clock whoever waits for or polls a completion serves the intervals that have begun, and sleeps
-//! until the next one that can bring it something. Whoever comes late serves all that passed, in order: only
-//! what was not queued by then is missed.
+//! until the next one that can bring it something. Whoever comes late serves all that passed, in order, as far as
+//! both ends have something queued. Where one of them runs out of it because nobody who waits was woken in time, the
+//! clock falls behind real time and goes on from there: a machine too busy to run anybody stretches time, and no
+//! packet is missed for it.
 //!
 //! ```
 //! use usbfs2_loopback::{

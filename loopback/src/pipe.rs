@@ -14,7 +14,11 @@ use crate::{BusError, Completed, EndpointSpec, TransferId};
 
 /// What an endpoint needs from the bus around it.
 pub(crate) struct Wire<'a> {
-    pub(crate) clock: &'a Clock,
+    pub(crate) clock: &'a mut Clock,
+    /// Counts how often somebody came to serve what is due.
+    pub(crate) visit: u64,
+    /// The microframe in which somebody was to come, where that is past.
+    pub(crate) expected: Option<u64>,
     pub(crate) timers: &'a mut Timers,
     pub(crate) rings: &'a mut Rings,
 }
@@ -80,6 +84,10 @@ pub(crate) struct Pipe {
     pub(crate) schedule: Schedule,
     /// When an isochronous transfer's next packet is due.
     pub(crate) timer: Option<(u64, Held)>,
+    /// The last service interval that was served.
+    pub(crate) served: Option<u64>,
+    /// The visit in which the last packet the device had queued was served.
+    pub(crate) drained: Option<u64>,
 }
 
 impl Pipe {

@@ -36,7 +36,9 @@ impl Pipe {
         let last = courses.find(|course| course.due().is_some());
         let free = last.map(|course| course.end());
         let first = self.schedule.number_packets(packets.outcomes.len());
-        let Some(course) = Course::plan(packets, service, wire.clock.now(), free, first) else {
+        // A clock that fell behind may have an interval before it that was served.
+        let now = self.served.max(Some(wire.clock.now())).unwrap_or(0);
+        let Some(course) = Course::plan(packets, service, now, free, first) else {
             return self
                 .schedule
                 .complete(pending, Err(BusError::InvalidRequest), wire.rings);
@@ -89,29 +91,50 @@ impl Pipe {
 
     /// Serves the intervals that have begun, up to the one in which another endpoint is due: that one is served
     /// first. `None` where the first transfer is not isochronous.
+    ///
+    /// The real clock falls behind where whoever was to look at it comes late and an end that had something queued
+    /// runs out of it: nobody has had the time to take completions and queue more.
     pub(crate) fn serve_intervals(&mut self, live: bool, wire: &mut Wire<'_>) -> Option<Flow> {
         let now = wire.clock.now();
         let limit = wire.timers.next().map_or(now, |other| other.min(now));
+        let mut served = None;
         loop {
-            let first = self.host.front()?;
+            let Some(first) = self.host.front() else {
+                if let Some((due, interval)) = served
+                    && due + interval <= now
+                    && is_late(interval, wire)
+                {
+                    wire.clock.fall_behind(due);
+                }
+                return None;
+            };
             let id = first.id;
-            match first.course?.due() {
-                None => {
-                    if let Some(ended) = self.host.pop_front() {
-                        self.schedule.complete(ended, Ok(()), wire.rings);
-                    }
+            let course = first.course?;
+            let Some(due) = course.due() else {
+                if let Some(ended) = self.host.pop_front() {
+                    self.schedule.complete(ended, Ok(()), wire.rings);
                 }
-                Some(due) if due > limit => {
-                    self.timer = Some((due, (id.port, id.address)));
-                    wire.timers.set(due, (id.port, id.address));
-                    return Some(Flow::Waits);
-                }
-                Some(due) => {
-                    if self.serve_packet(due, live, wire) == Flow::Unplugged {
-                        return Some(Flow::Unplugged);
-                    }
-                }
+                continue;
+            };
+            let ran_out = self.drained == Some(wire.visit)
+                && self.device.is_empty()
+                && is_late(course.interval, wire);
+            if due <= limit
+                && ran_out
+                && let Some(served) = self.served
+            {
+                wire.clock.fall_behind(served);
             }
+            if due > limit || ran_out {
+                self.timer = Some((due, (id.port, id.address)));
+                wire.timers.set(due, (id.port, id.address));
+                return Some(Flow::Waits);
+            }
+            if self.serve_packet(due, live, wire) == Flow::Unplugged {
+                return Some(Flow::Unplugged);
+            }
+            served = Some((due, course.interval));
+            self.served = Some(due);
         }
     }
 
@@ -126,6 +149,7 @@ impl Pipe {
             return Flow::Unplugged;
         }
         let to_host = host.id.address.direction() == Direction::In;
+        let had_some = !self.device.is_empty();
         let outcome = if !live || fault == Some(PacketFault::Late) {
             Err(BusError::Missed)
         } else if self.service.is_none() {
@@ -138,6 +162,9 @@ impl Pipe {
         } else {
             give(host, self.device.pop_front(), fault, due, wire)
         };
+        if had_some && self.device.is_empty() && wire.clock.is_real() {
+            self.drained = Some(wire.visit);
+        }
         host.packet_ended(outcome);
         let arrived = match fault {
             Some(PacketFault::Lost) => 0,
@@ -162,6 +189,12 @@ impl Pipe {
             .and_then(|first| first.course)
             .map(|course| course.last().max(due))
     }
+}
+
+/// Whether whoever was to come has missed a service interval.
+fn is_late(interval: u64, wire: &Wire<'_>) -> bool {
+    let expected = wire.expected;
+    expected.is_some_and(|expected| wire.clock.now().saturating_sub(expected) >= interval)
 }
 
 /// The host takes what the device sends. Returns the bytes that arrived.

@@ -25,6 +25,12 @@ const LAST_DEVICE: u8 = 127;
 #[derive(Debug)]
 pub(crate) struct State {
     clock: Clock,
+    /// Counts calls of [`serve_due`](Self::serve_due).
+    visits: u64,
+    /// The microframe the first of those who wait will look at the clock in.
+    promised: Option<u64>,
+    /// What was promised for this visit or before it.
+    expected: Option<u64>,
     timers: Timers,
     ports: BTreeMap<u8, Port>,
     watchers: Vec<Weak<Mailbox<WatchEvent>>>,
@@ -39,6 +45,9 @@ impl State {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
             clock,
+            visits: 0,
+            promised: None,
+            expected: None,
             timers: Timers::default(),
             ports: BTreeMap::new(),
             watchers: Vec::new(),
@@ -88,7 +97,9 @@ impl State {
         work: impl FnOnce(&mut Port, &mut Wire<'_>) -> R,
     ) -> Option<R> {
         let mut wire = Wire {
-            clock: &self.clock,
+            clock: &mut self.clock,
+            visit: self.visits,
+            expected: self.expected,
             timers: &mut self.timers,
             rings,
         };
@@ -117,17 +128,29 @@ impl State {
 
     /// Serves what the clock has let go.
     pub(crate) fn serve_due(&mut self, rings: &mut Rings) {
+        self.visits += 1;
+        self.expected = None;
         if self.timers.next().is_none() {
+            self.promised = None;
             return;
         }
         let now = self.clock.now();
-        while let Some((port, address)) = self.timers.take_due(now) {
+        self.expected = self.promised.take_if(|promised| *promised <= now);
+        // The clock may fall behind meanwhile.
+        while let Some((port, address)) = self.timers.take_due(self.clock.now()) {
             self.advance(port, address, rings);
         }
     }
 
+    /// The microframe something may come to `queue` in, which its taker will look at the clock in.
+    pub(crate) fn promise(&mut self, queue: &Arc<Mailbox<Completed>>) -> Option<u64> {
+        let next = self.next_for(queue)?;
+        self.promised = Some(self.promised.map_or(next, |promised| promised.min(next)));
+        Some(next)
+    }
+
     /// The microframe something may come to `queue` in, where only the clock holds it back.
-    pub(crate) fn next_for(&self, queue: &Arc<Mailbox<Completed>>) -> Option<u64> {
+    fn next_for(&self, queue: &Arc<Mailbox<Completed>>) -> Option<u64> {
         let mut earliest: Option<u64> = None;
         for (due, (port, address)) in self.timers.iter() {
             if earliest.is_some_and(|earliest| earliest <= due) {

@@ -85,6 +85,58 @@ fn a_late_look_finds_all_that_was_queued() {
     assert_eq!(done.buffer, (0..20).collect::<Vec<u8>>());
 }
 
+/// Nobody looks at the bus for 100 ms.
+fn nobody_comes() {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(100) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_clock_falls_behind_where_a_late_look_finds_the_device_out_of_packets() {
+    let (bus, port, device) = plugged(4);
+    let [host, gadget] = [CompletionQueue::new(&bus), CompletionQueue::new(&bus)];
+    for byte in 0..3 {
+        port.submit(&gadget, address(IN), Transfer::send(vec![byte]));
+    }
+    ask(&device, &host, &[1; 50]);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(gadget.poll_next(&mut cx).is_pending(), "it would be back");
+    nobody_comes();
+    assert!(host.try_next().is_none(), "50 ms of 100 have not passed");
+    assert_eq!(std::iter::from_fn(|| gadget.try_next()).count(), 3);
+    let done = host.wait(Some(LONG)).expect("they do after all");
+    assert_eq!((done.packets.len(), done.actual_length), (50, 3));
+}
+
+#[test]
+fn the_clock_falls_behind_where_a_late_look_finds_the_host_out_of_requests() {
+    let (bus, _port, device) = plugged(4);
+    let host = CompletionQueue::new(&bus);
+    let mut cx = Context::from_waker(Waker::noop());
+    ask(&device, &host, &[1; 3]);
+    let (begin, before) = (Instant::now(), bus.microframe());
+    assert!(host.poll_next(&mut cx).is_pending());
+    nobody_comes();
+    assert_eq!(host.try_next().expect("3 ms have passed").packets.len(), 3);
+    let passed = Duration::from_micros(125) * u32::try_from(bus.microframe() - before).unwrap();
+    assert!(
+        begin.elapsed() > passed + Duration::from_millis(90),
+        "100 have not"
+    );
+}
+
+#[test]
+fn a_look_that_nobody_waited_for_is_not_late() {
+    let (bus, port, device) = plugged(4);
+    let [host, gadget] = [CompletionQueue::new(&bus), CompletionQueue::new(&bus)];
+    port.submit(&gadget, address(IN), Transfer::send(vec![1]));
+    ask(&device, &host, &[1; 50]);
+    nobody_comes();
+    assert_eq!(received(host.try_next()), 1);
+}
+
 #[test]
 fn a_wait_that_began_first_is_told_of_a_transfer() {
     for waits_for_host in [true, false] {
