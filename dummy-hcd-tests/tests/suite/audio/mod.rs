@@ -15,7 +15,12 @@ use crate::runner::Test;
 use crate::scenarios;
 
 pub(crate) fn tests() -> Vec<Test> {
-    let scenarios = scenarios::audio::scenarios().into_iter();
+    let scenarios = [
+        scenarios::isochronous::scenarios(),
+        scenarios::audio::scenarios(),
+    ]
+    .concat()
+    .into_iter();
     let scenarios = scenarios.map(|(name, run)| Test::isochronous_scenario(name, run));
     [
         scenarios.collect(),

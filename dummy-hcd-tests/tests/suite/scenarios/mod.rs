@@ -7,6 +7,7 @@ pub(crate) mod disk;
 mod disk_faults;
 mod hid;
 mod identity;
+pub(crate) mod isochronous;
 pub(crate) mod keyboard;
 mod keyboard_faults;
 mod results;
@@ -48,6 +49,7 @@ pub(crate) fn on_loopback() -> Vec<Trial> {
         everywhere(),
         keyboard::scenarios_of_a_host_alone(),
         audio::scenarios(),
+        isochronous::scenarios(),
     ]
     .concat();
     let scenarios = scenarios
