@@ -41,8 +41,8 @@
 //! mounted, and the kernel's classic usbfs otherwise; [`Host::reason`] says which and why.
 //! [`Host::on`] takes a bus inside the process, where devices are values and no hardware, module or
 //! permission is needed. Code above this crate cannot tell them apart: error rules, the order of
-//! completions and the treatment of partial data are the same on all three, but for one thing: usbfs
-//! gives no data of a control transfer that met its deadline.
+//! completions and the treatment of partial data are the same on all three, but for two things: usbfs
+//! gives no data of a control transfer that met its deadline, and has no isochronous endpoints.
 //!
 //! # Queues
 //!
@@ -69,6 +69,14 @@
 //! }
 //! # Ok(()) }
 //! ```
+//!
+//! # Isochronous endpoints
+//!
+//! [`Interface::isochronous_endpoint`] gives a queue of another kind (USB 2.0 5.6): each service interval carries one
+//! packet, ready or not, and none is repeated. A request is a buffer and the lengths of its packets, so that one
+//! completion is worth milliseconds; it has a status for each packet ([`IsochronousPacket`]). There is no halt and
+//! nothing to recover: a missed or broken packet is told, and the stream goes on. usbfs2 and the in-process bus have
+//! such endpoints, usbfs has not ([`EndpointError::NoIsochronous`]).
 //!
 //! # Blocking and async
 //!
