@@ -62,6 +62,8 @@ words! {
         Storage = "storage",
         /// A report from the gadget's write to the driver's answer, on the kernel's `f_hid`.
         Hid = "hid",
+        /// A stream of 48 kHz stereo, 16 bits, from or to the kernel's `f_uac2`: a transfer is a millisecond of it.
+        Audio = "audio",
     }
 }
 
@@ -88,6 +90,8 @@ words! {
         UsbStorage = "usb-storage",
         /// The kernel's HID driver, by hidraw.
         Hidraw = "hidraw",
+        /// The kernel's audio driver, by its PCM's device file.
+        SndUsbAudio = "snd-usb-audio",
     }
 }
 
@@ -122,7 +126,7 @@ pub struct Spec {
     pub speed: Speed,
     /// Where to.
     pub direction: Direction,
-    /// Bytes of one transfer.
+    /// Bytes of one transfer; of a stream, what the host's end keeps ahead.
     pub bytes: u32,
     /// Transfers in flight.
     pub depth: u32,
@@ -173,7 +177,8 @@ pub struct Row {
     pub transfers_per_second: f64,
     /// System calls of the host's process, its threads included.
     pub syscalls_per_transfer: f64,
-    /// From the gadget's write to the host's answer; for `hid` alone.
+    /// From the gadget's write to the host's answer, or from one end's program to the other's; for `hid` and
+    /// `audio`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub median_ns: Option<u64>,
     /// The same, exceeded by one report in a hundred.

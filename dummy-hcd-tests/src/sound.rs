@@ -41,6 +41,13 @@ impl SoundCard {
         format!("hw:{},0", self.0)
     }
 
+    /// The device file of its first PCM, to play or to record.
+    #[must_use]
+    pub fn node(self, plays: bool) -> PathBuf {
+        let direction = if plays { 'p' } else { 'c' };
+        PathBuf::from(format!("/dev/snd/pcmC{}D0{direction}", self.0))
+    }
+
     /// What ALSA's programs call its controls: "hw:1".
     #[must_use]
     pub fn mixer(self) -> String {

@@ -12,8 +12,8 @@ use crate::plan;
 use crate::worker::{Finding, Job, Pass};
 
 /// Measures the rows `filters` select and prints each as it is done.
-pub(crate) fn run(filters: &[String], profile: bool) -> Result<()> {
-    let rows = plan::rows(filters);
+pub(crate) fn run(filters: &[String], profile: bool, isochronous: bool) -> Result<()> {
+    let rows = plan::rows(filters, isochronous);
     ensure!(
         !rows.is_empty(),
         "no row is selected by {}",
@@ -87,6 +87,7 @@ fn driver(spec: &Spec) -> Option<&'static str> {
         (Stack::Kernel, Case::Bulk | Case::Control) => Some("usbtest"),
         (Stack::UsbStorage, _) => Some("usb-storage"),
         (Stack::Hidraw, _) => Some("usbhid"),
+        (Stack::SndUsbAudio, _) => Some("snd-usb-audio"),
         _ => None,
     }
 }

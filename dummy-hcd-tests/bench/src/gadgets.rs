@@ -13,7 +13,7 @@ use dummy_hcd_tests::wait;
 use crate::target::Target;
 
 /// The one bus.
-const BUS: u8 = 0;
+pub(crate) const BUS: u8 = 0;
 
 /// The disk's size: small enough for the guest's memory, and a whole number of every request.
 pub(crate) const DISK_BYTES: u64 = 64 << 20;
@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Disk,
     /// `f_hid` as a boot keyboard.
     Keyboard,
+    /// `f_uac2` with 48 kHz stereo both ways, a packet each 125 us: with less often, no end could keep a millisecond.
+    Sound,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             Case::Interrupt => Self::Reports,
             Case::Storage => Self::Disk,
             Case::Hid => Self::Keyboard,
+            Case::Audio => Self::Sound,
         }
     }
 
@@ -63,6 +66,11 @@ impl Kind {
             Self::Keyboard => report_function(&BOOT_KEYBOARD)
                 .with("protocol", "1")
                 .with("subclass", "1"),
+            Self::Sound => KernelFunction::new("uac2")
+                .with("c_srate", "48000")
+                .with("p_srate", "48000")
+                .with("c_hs_bint", "1")
+                .with("p_hs_bint", "1"),
             Self::Disk => KernelFunction::mass_storage(image.as_ref(), false, false),
         }
     }

@@ -39,6 +39,9 @@ enum Action {
         /// Runs each row once, with marks for a profiler outside of the guest
         #[arg(long)]
         profile: bool,
+        /// Measures the rows that need a dummy_hcd with isochronous transfers, and no other
+        #[arg(long)]
+        isochronous: bool,
     },
     /// Measures one stack's rows, as the conductor says
     Work {
@@ -49,7 +52,11 @@ enum Action {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().action {
-        Action::Run { case, profile } => conductor::run(&case, profile),
+        Action::Run {
+            case,
+            profile,
+            isochronous,
+        } => conductor::run(&case, profile, isochronous),
         Action::Work { job } => work(&job),
     };
     match result {

@@ -43,11 +43,18 @@ const INTERRUPT_STACKS: &[Stack] = &[
 
 const STORAGE_STACKS: &[Stack] = &[Stack::UsbStorage, Stack::Usbfs2Host];
 
+/// The kernel's first: once unbound, it does not take the streams of a device again.
+const AUDIO_STACKS: &[Stack] = &[Stack::SndUsbAudio, Stack::Usbfs2Host];
+
+/// 1, 2 and 8 ms of 48 kHz stereo.
+const AUDIO_BYTES: &[u32] = &[192, 384, 1536];
+
 const HID_STACKS: &[Stack] = &[Stack::Hidraw, Stack::Usbfs2Host];
 
 /// One case's part of the plan.
 struct Part {
     case: Case,
+    speeds: &'static [Speed],
     stacks: &'static [Stack],
     directions: &'static [Direction],
     bytes: &'static [u32],
@@ -57,6 +64,7 @@ struct Part {
 const PARTS: &[Part] = &[
     Part {
         case: Case::Bulk,
+        speeds: Speed::ALL,
         stacks: BULK_STACKS,
         directions: Direction::ALL,
         bytes: &[512, 4096, 65536],
@@ -64,6 +72,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         case: Case::Control,
+        speeds: Speed::ALL,
         stacks: CONTROL_STACKS,
         directions: Direction::ALL,
         bytes: &[SMALL],
@@ -71,6 +80,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         case: Case::Interrupt,
+        speeds: Speed::ALL,
         stacks: INTERRUPT_STACKS,
         directions: Direction::ALL,
         bytes: &[SMALL],
@@ -78,6 +88,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         case: Case::Storage,
+        speeds: Speed::ALL,
         stacks: STORAGE_STACKS,
         directions: Direction::ALL,
         bytes: &[4096, 65536, 1 << 20],
@@ -85,18 +96,28 @@ const PARTS: &[Part] = &[
     },
     Part {
         case: Case::Hid,
+        speeds: Speed::ALL,
         stacks: HID_STACKS,
         directions: &[Direction::In],
         bytes: &[REPORT],
         depths: &[1],
     },
+    Part {
+        case: Case::Audio,
+        speeds: &[Speed::High],
+        stacks: AUDIO_STACKS,
+        directions: Direction::ALL,
+        bytes: AUDIO_BYTES,
+        depths: &[1],
+    },
 ];
 
-/// The rows any of `filters` selects, all when there is none.
-pub(crate) fn rows(filters: &[String]) -> Vec<Spec> {
+/// The rows any of `filters` selects, all when there is none: those on the `dummy_hcd` that carries isochronous
+/// transfers, or those on the kernel's own.
+pub(crate) fn rows(filters: &[String], isochronous: bool) -> Vec<Spec> {
     let mut rows = Vec::new();
     for part in PARTS {
-        for &speed in Speed::ALL {
+        for &speed in part.speeds {
             for &bytes in part.bytes {
                 for &depth in part.depths {
                     for &direction in part.directions {
@@ -114,6 +135,7 @@ pub(crate) fn rows(filters: &[String]) -> Vec<Spec> {
             }
         }
     }
+    rows.retain(|row| (row.case == Case::Audio) == isochronous);
     rows.retain(|row| filters.is_empty() || filters.iter().any(|filter| row.matches(filter)));
     rows
 }
@@ -149,14 +171,14 @@ mod tests {
 
     #[test]
     fn the_plan_is_what_the_issue_asks_for() {
-        let rows = rows(&[]);
+        let rows = [rows(&[], false), rows(&[], true)].concat();
         let count = |case| rows.iter().filter(|row| row.case == case).count();
         let counts = Case::ALL
             .iter()
             .map(|&case| count(case))
             .collect::<Vec<_>>();
         // Bulk: 3 sizes, 2 depths, 2 directions, 2 speeds, 8 stacks.
-        assert_eq!(counts, [192, 24, 32, 24, 4]);
+        assert_eq!(counts, [192, 24, 32, 24, 4, 12]);
         for (index, row) in rows.iter().enumerate() {
             assert!(!rows[index + 1..].contains(row), "{row} comes twice");
         }
@@ -164,7 +186,7 @@ mod tests {
 
     #[test]
     fn bulk_rows_of_one_size_share_one_gadget_configuration() {
-        for row in rows(&["bulk".to_owned()]) {
+        for row in rows(&["bulk".to_owned()], false) {
             let small = row.bytes == 512;
             assert_eq!(
                 Kind::of(&row),
@@ -175,7 +197,7 @@ mod tests {
 
     #[test]
     fn grouping_keeps_every_row() {
-        let rows = rows(&["storage".to_owned(), "bulk/super".to_owned()]);
+        let rows = rows(&["storage".to_owned(), "bulk/super".to_owned()], false);
         let grouped = by_gadget(&rows);
         let count: usize = grouped
             .iter()

@@ -60,7 +60,7 @@ const AT_LEAST: u64 = 96;
 /// A row that does not repeat is measured longer, this often.
 const ATTEMPTS: u32 = 4;
 
-/// Reports in a latency measurement.
+/// Reports, or milliseconds of sound, in a latency measurement.
 const REPORTS: usize = 1000;
 
 /// Runs `job` and tells each finding as it comes.
@@ -100,7 +100,7 @@ fn times(stack: &mut dyn Transfers, row: &Spec) -> Result<Finding> {
         count *= 2;
     };
     let latencies = match row.case {
-        Case::Hid => Some(median_and_p99(stack.latencies(REPORTS)?)),
+        Case::Hid | Case::Audio => Some(median_and_p99(stack.latencies(REPORTS)?)),
         _ => None,
     };
     #[expect(

@@ -143,7 +143,7 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) plot: Option<PathBuf>,
 
-    /// Rewrite the tables of docs/benchmarks.md and its plot, from a full run
+    /// Rewrite the tables of docs/benchmarks.md and its plot, from a full run; with --case audio that part alone
     #[arg(long)]
     pub(crate) document: bool,
 

@@ -10,6 +10,7 @@
 //! | `host.rs` | this project's `host` crate on the module |
 //! | `hidraw.rs` | the kernel's HID driver |
 //! | `disk.rs` | disks: the kernel's driver and ours |
+//! | `sound.rs` | streams of sound: the kernel's driver and ours |
 //! | `reports.rs` | `hid`: the kernel's driver and ours |
 
 mod disk;
@@ -20,6 +21,7 @@ mod kernel;
 mod libusb;
 mod nusb;
 mod reports;
+mod sound;
 mod usbfs;
 
 use std::fs::File;
@@ -36,9 +38,10 @@ pub(crate) trait Transfers {
     /// Moves `count` transfers, a multiple of the depth, and returns when all are complete.
     fn run(&mut self, count: u64) -> Result<()>;
 
-    /// Nanoseconds from the gadget's write to the answer, for `count` reports; `hid` alone.
+    /// Nanoseconds from the gadget's write to the answer, for `count` reports, or from one end of a stream to the
+    /// other; `hid` and `audio` alone.
     fn latencies(&mut self, _count: usize) -> Result<Vec<u64>> {
-        bail!("only hid has latencies")
+        bail!("only hid and audio have latencies")
     }
 }
 
@@ -65,6 +68,11 @@ pub(crate) fn open(spec: &Spec, target: &Target) -> Result<Box<dyn Transfers>> {
             Stack::Usbfs2Host => reports::ours(spec, target),
             _ => not_there(spec),
         },
+        Case::Audio => match spec.stack {
+            Stack::SndUsbAudio => sound::kernel(spec),
+            Stack::Usbfs2Host => sound::ours(spec, target),
+            _ => not_there(spec),
+        },
     }
 }
 
@@ -76,7 +84,7 @@ fn bulk(spec: &Spec, target: &Target) -> Result<Box<dyn Transfers>> {
         Stack::Nusb | Stack::NusbZerocopy => nusb::bulk(spec, target),
         Stack::Usbfs2File => file::endpoint(spec, target),
         Stack::Usbfs2Host => host::bulk(spec, target),
-        Stack::UsbStorage | Stack::Hidraw => not_there(spec),
+        Stack::UsbStorage | Stack::Hidraw | Stack::SndUsbAudio => not_there(spec),
     }
 }
 
@@ -100,7 +108,7 @@ fn interrupt(spec: &Spec, target: &Target) -> Result<Box<dyn Transfers>> {
         Stack::Usbfs2File => file::endpoint(spec, target),
         Stack::Usbfs2Host => host::interrupt(spec, target),
         Stack::Hidraw => hidraw::open(spec, target),
-        Stack::Kernel | Stack::UsbStorage => not_there(spec),
+        Stack::Kernel | Stack::UsbStorage | Stack::SndUsbAudio => not_there(spec),
     }
 }
 

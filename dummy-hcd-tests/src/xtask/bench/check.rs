@@ -13,6 +13,7 @@ const FILTERS: &[&str] = &[
     "interrupt/high/out",
     "storage/super/in/4096",
     "hid/high",
+    "audio/384",
 ];
 
 const ALWAYS: &[&str] = &[
@@ -27,7 +28,7 @@ const ALWAYS: &[&str] = &[
     "syscalls_per_transfer",
 ];
 
-const OF_HID: &[&str] = &["median_ns", "p99_ns"];
+const WITH_LATENCY: &[&str] = &["median_ns", "p99_ns"];
 
 /// Fails unless every stack answers, every row repeats, and the JSON is what the documentation says.
 pub(crate) fn run(kernel: &str) -> Result<()> {
@@ -65,8 +66,8 @@ fn well_formed(row: &Value) -> Result<()> {
     word("speed")?.parse::<Speed>()?;
     word("direction")?.parse::<Direction>()?;
     let mut expected = ALWAYS.to_vec();
-    if case == Case::Hid {
-        expected.extend(OF_HID);
+    if matches!(case, Case::Hid | Case::Audio) {
+        expected.extend(WITH_LATENCY);
     }
     expected.sort_unstable();
     let mut keys = object.keys().map(String::as_str).collect::<Vec<_>>();

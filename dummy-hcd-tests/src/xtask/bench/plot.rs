@@ -30,7 +30,7 @@ fn colour(stack: Stack) -> RGBColor {
         Stack::NusbZerocopy => RGBColor(62, 146, 92),
         Stack::Usbfs2File => RGBColor(244, 164, 96),
         Stack::Usbfs2Host => RGBColor(214, 84, 38),
-        Stack::UsbStorage | Stack::Hidraw => RGBColor(104, 110, 122),
+        Stack::UsbStorage | Stack::Hidraw | Stack::SndUsbAudio => RGBColor(104, 110, 122),
     }
 }
 

@@ -7,6 +7,9 @@ use dummy_hcd_tests::bench_row::{Case, Direction, Row, Stack};
 /// What the others are compared with.
 pub(crate) const OURS: Stack = Stack::Usbfs2Host;
 
+/// Bytes of a millisecond of 48 kHz stereo, 16 bits.
+const AUDIO_BYTES: u32 = 192;
+
 /// One table: the rows of a case that differ in what its columns say, and in the stack.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -100,6 +103,8 @@ fn block_title(row: &Row) -> String {
         (Case::Storage, Direction::In) => format!("{case}, {speed} speed, read"),
         (Case::Storage, Direction::Out) => format!("{case}, {speed} speed, write"),
         (Case::Hid, _) => format!("{case}, {speed} speed, a keyboard's report"),
+        (Case::Audio, Direction::In) => format!("{case}, a second of 48 kHz stereo recorded"),
+        (Case::Audio, Direction::Out) => format!("{case}, a second of 48 kHz stereo played"),
         (Case::Control | Case::Interrupt, _) => format!("{case}, {}", size(spec.bytes)),
     }
 }
@@ -112,6 +117,7 @@ fn column_title(row: &Row) -> String {
         Case::Storage => format!("{} in sequence", size(spec.bytes)),
         Case::Control | Case::Interrupt => format!("{} speed, {}", spec.speed, spec.direction),
         Case::Hid => size(spec.bytes),
+        Case::Audio => format!("{} ms kept", spec.bytes / AUDIO_BYTES),
     }
 }
 
@@ -119,7 +125,8 @@ fn column_title(row: &Row) -> String {
 pub(crate) fn text(rows: &[Row]) -> String {
     let mut text = String::from(
         "A transfer's cost in instructions of the whole system, in brackets how many times the cost by usbfs2-host\n\
-         (above 1.00 ours is cheaper), then its system calls.\n",
+         (above 1.00 ours is cheaper), then its system calls. Of a stream: millions of instructions and system calls\n\
+         for a second of it, and from program to program the median latency in frames (and that of 99 in 100).\n",
     );
     for block in blocks(rows) {
         let table = render(&block);
@@ -132,13 +139,16 @@ pub(crate) fn text(rows: &[Row]) -> String {
 pub(crate) fn render(block: &Block) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
-    let latencies = block
-        .columns
-        .iter()
-        .flat_map(|column| &column.rows)
-        .any(|row| row.median_ns.is_some());
+    let rows = || block.columns.iter().flat_map(|column| &column.rows);
+    let streams = rows().any(|row| row.spec.case == Case::Audio);
+    let latencies = !streams && rows().any(|row| row.median_ns.is_some());
     let mut header = vec!["stack".to_owned()];
-    header.extend(block.columns.iter().map(|column| column.title.clone()));
+    for column in &block.columns {
+        header.push(column.title.clone());
+        if streams {
+            header.push("late by, in frames".to_owned());
+        }
+    }
     if latencies {
         header.extend(["median latency".to_owned(), "99 of 100 within".to_owned()]);
     }
@@ -147,6 +157,10 @@ pub(crate) fn render(block: &Block) -> Table {
         let mut cells = vec![Cell::new(stack)];
         for column in &block.columns {
             cells.push(Cell::new(cell(column, stack)).set_alignment(CellAlignment::Right));
+            if streams {
+                let late = column.row(stack).map_or(String::new(), frames_late);
+                cells.push(Cell::new(late).set_alignment(CellAlignment::Right));
+            }
         }
         if latencies {
             let row = block.columns.iter().find_map(|column| column.row(stack));
@@ -162,6 +176,12 @@ pub(crate) fn render(block: &Block) -> Table {
     table
 }
 
+/// The median, and what one frame in a hundred exceeds.
+fn frames_late(row: &Row) -> String {
+    let frames = |ns: Option<u64>| ns.map_or(0, |ns| (ns * 48).div_ceil(1_000_000));
+    format!("{} ({})", frames(row.median_ns), frames(row.p99_ns))
+}
+
 fn cell(column: &Column, stack: Stack) -> String {
     let Some(row) = column.row(stack) else {
         return String::new();
@@ -169,6 +189,11 @@ fn cell(column: &Column, stack: Stack) -> String {
     let ratio = column
         .ratio(stack)
         .map_or(String::new(), |ratio| format!(" ({ratio:.2})"));
+    if row.spec.case == Case::Audio {
+        // A transfer is a millisecond: these are thousands a second, and calls in one.
+        let (thousands, calls) = (row.ns_per_transfer, row.syscalls_per_transfer * 1000.0);
+        return format!("{:.2} M{ratio} {calls:.0}", thousands / 1000.0);
+    }
     format!(
         "{:.0}{ratio} {:.1}",
         row.ns_per_transfer, row.syscalls_per_transfer
@@ -227,6 +252,17 @@ mod tests {
     fn without_ours_there_is_no_ratio() {
         let rows = [row(Stack::Nusb, 4096, 1, 20.4)];
         assert_eq!(cell(&blocks(&rows)[0].columns[0], Stack::Nusb), "20 2.0");
+    }
+
+    #[test]
+    fn a_stream_is_told_by_the_second_and_its_latency_in_frames() {
+        let mut stream = row(OURS, 384, 1, 12_345.0);
+        stream.spec.case = Case::Audio;
+        (stream.median_ns, stream.p99_ns) = (Some(1_000_000), Some(2_000_001));
+        let text = text(&[stream]);
+        for expected in ["12.35 M (1.00) 2000", "48 (97)", "2 ms kept", "recorded"] {
+            assert!(text.contains(expected), "{text}");
+        }
     }
 
     #[test]
