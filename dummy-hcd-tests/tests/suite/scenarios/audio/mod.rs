@@ -73,12 +73,9 @@ impl Studio {
     }
 }
 
-/// Nothing broke the stream, and nothing was lost.
+/// Nothing broke the stream. Packets may be missed while it starts: that none was later, the numbers of the frames show.
 fn ensure_whole(statistics: &Statistics) -> Result<()> {
-    let Statistics {
-        xruns, lost_frames, ..
-    } = *statistics;
-    ensure!((xruns, lost_frames) == (0, 0), "{statistics:?}");
+    ensure!(statistics.xruns == 0, "{statistics:?}");
     Ok(())
 }
 
