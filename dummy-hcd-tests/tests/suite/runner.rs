@@ -11,7 +11,7 @@ use dummy_hcd_tests::composite::KernelGadget;
 use dummy_hcd_tests::{kernel_log, usbfs2};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::audio::{Duplex, SourceSink};
+use crate::audio::{Duplex, OurHost, SourceSink};
 use crate::controllers::{Bench, Case, Controller};
 use crate::scenarios::Scenario;
 use crate::world::{KernelHost, World};
@@ -36,6 +36,7 @@ enum Body {
     CompositeScenario(KernelHost, Scenario),
     Duplex(Duplex),
     SourceSink(SourceSink),
+    OurHost(OurHost),
 }
 
 impl Test {
@@ -101,6 +102,11 @@ impl Test {
         Self::isochronous(name, Body::SourceSink(case))
     }
 
+    /// Our class driver on the kernel's audio functions.
+    pub(crate) fn our_host(name: String, case: OurHost) -> Self {
+        Self::isochronous(name, Body::OurHost(case))
+    }
+
     fn isochronous(name: String, body: Body) -> Self {
         Self {
             is_at_super_speed: name.starts_with("super_iso::"),
@@ -148,6 +154,7 @@ impl Test {
             Body::Controller(controller, host, run) => run(&Bench::new(controller, host)?),
             Body::Duplex(case) => case.run(),
             Body::SourceSink(case) => case.run(),
+            Body::OurHost(case) => case.run(),
             Body::CompositeScenario(host, run) => run(&World::Composite(host)),
         }
     }

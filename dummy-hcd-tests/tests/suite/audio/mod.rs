@@ -3,11 +3,15 @@
 mod cards;
 mod command;
 mod gadget;
+mod our_gadget;
+mod our_host;
 mod packets;
+mod recording;
 mod source_sink;
 mod streams;
 mod usbtest;
 
+pub(crate) use our_host::OurHost;
 pub(crate) use streams::Duplex;
 pub(crate) use usbtest::SourceSink;
 
@@ -31,6 +35,8 @@ pub(crate) fn tests() -> Vec<Test> {
         usbtest::tests(),
         streams::tests(),
         streams::at_super_speed(),
+        our_host::tests(),
+        our_gadget::tests(),
     ]
     .concat()
 }

@@ -1,21 +1,16 @@
 //! The kernel at both ends: `snd-usb-audio` on `f_uac1` and `f_uac2`, both ways at once, frame by frame.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use dummy_hcd_tests::alsa::{self, Stream};
-use dummy_hcd_tests::numbered_frames::{self, FRAME, Listener};
 use dummy_hcd_tests::sound::SoundCard;
 
 use super::gadget::{Function, Speed};
+use super::recording::{Length, Recording};
 use crate::runner::Test;
-
-/// What is recorded besides, and played besides that, for what is silent before the other end begins and goes
-/// unheard.
-const SPARE_SECONDS: u32 = 2;
 
 const RATES: [u32; 3] = [44_100, 48_000, 96_000];
 
@@ -96,14 +91,15 @@ impl Duplex {
         let gadget = SoundCard::wait_gadget(crate::setup::BUS)?;
         let directory = tempfile::tempdir_in("/dev/shm")?;
         let played = directory.path().join("played");
-        let frames = self.rate * (self.seconds + 2 * SPARE_SECONDS);
-        fs::write(&played, numbered_frames::signal(1..=frames))?;
+        let length = Length::new(self.rate, self.seconds);
+        fs::write(&played, length.signal())?;
         let start = |end: First| -> Result<(Stream, Recording)> {
             let card = match end {
                 First::Host => host,
                 First::Gadget => gadget,
             };
-            let recording = self.record(card, directory.path().join(format!("{end:?}")))?;
+            let file = directory.path().join(format!("{end:?}"));
+            let recording = Recording::start(card, length, file)?;
             let mut player = Stream::play(card, self.rate, &played)?;
             player.wait_running()?;
             Ok((player, recording))
@@ -122,46 +118,4 @@ impl Duplex {
         }
         Ok(())
     }
-
-    fn record(self, card: SoundCard, file: PathBuf) -> Result<Recording> {
-        let frames = u64::from(self.rate * (self.seconds + SPARE_SECONDS));
-        let mut stream = Stream::record(card, self.rate, frames, &file)?;
-        stream.wait_running()?;
-        Ok(Recording {
-            stream,
-            file,
-            frames: u64::from(self.rate * self.seconds),
-        })
-    }
-}
-
-/// A program that records a signal.
-struct Recording {
-    stream: Stream,
-    file: PathBuf,
-    /// What it must hear.
-    frames: u64,
-}
-
-impl Recording {
-    /// Waits for its end and hears it.
-    fn check(self) -> Result<()> {
-        let said = self.stream.finish();
-        let heard = hear(&self.file);
-        said.with_context(|| format!("what was heard: {heard:?}"))?;
-        let heard = heard?;
-        ensure!(
-            heard.frames >= self.frames,
-            "{heard:?}, which is less than {} frames",
-            self.frames
-        );
-        Ok(())
-    }
-}
-
-fn hear(file: &Path) -> Result<numbered_frames::Heard> {
-    let bytes = fs::read(file)?;
-    let mut listener = Listener::default();
-    listener.hear(&bytes[..bytes.len() / FRAME * FRAME])?;
-    Ok(listener.finish()?)
 }

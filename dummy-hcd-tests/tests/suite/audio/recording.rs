@@ -1,0 +1,77 @@
+//! How long a signal must be heard without a break, and `arecord` hearing it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use dummy_hcd_tests::alsa::Stream;
+use dummy_hcd_tests::numbered_frames::{self, FRAME, Heard, Listener};
+use dummy_hcd_tests::sound::SoundCard;
+
+/// What is recorded besides, and played besides that, for what is silent before the other end begins and goes
+/// unheard.
+const SPARE_SECONDS: u32 = 2;
+
+/// A length of sound.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Length {
+    rate: u32,
+    seconds: u32,
+}
+
+impl Length {
+    /// `seconds` must be without a break.
+    pub(crate) fn new(rate: u32, seconds: u32) -> Self {
+        Self { rate, seconds }
+    }
+
+    /// What to play.
+    pub(crate) fn signal(self) -> Vec<u8> {
+        let frames = self.rate * (self.seconds + 2 * SPARE_SECONDS);
+        numbered_frames::signal(1..=frames)
+    }
+
+    /// Frames to record.
+    pub(crate) fn recorded(self) -> u64 {
+        u64::from(self.rate * (self.seconds + SPARE_SECONDS))
+    }
+
+    /// Fails unless that much was heard.
+    pub(crate) fn suffices(self, heard: Heard) -> Result<()> {
+        let frames = u64::from(self.rate * self.seconds);
+        ensure!(heard.frames >= frames, "{heard:?} is less than {frames}");
+        Ok(())
+    }
+}
+
+/// An `arecord` that records a signal.
+pub(crate) struct Recording {
+    stream: Stream,
+    file: PathBuf,
+    length: Length,
+}
+
+impl Recording {
+    /// Starts it.
+    pub(crate) fn start(card: SoundCard, length: Length, file: PathBuf) -> Result<Self> {
+        let mut stream = Stream::record(card, length.rate, length.recorded(), &file)?;
+        stream.wait_running()?;
+        Ok(Self {
+            stream,
+            file,
+            length,
+        })
+    }
+
+    /// Waits for its end and hears what it has.
+    pub(crate) fn check(self) -> Result<()> {
+        let said = self.stream.finish();
+        let heard = fs::read(&self.file).map(|bytes| {
+            let mut listener = Listener::default();
+            listener.hear(&bytes[..bytes.len() / FRAME * FRAME])?;
+            listener.finish()
+        })?;
+        said.with_context(|| format!("what was heard: {heard:?}"))?;
+        self.length.suffices(heard?)
+    }
+}
