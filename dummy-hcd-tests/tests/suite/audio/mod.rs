@@ -1,5 +1,6 @@
 //! Isochronous transfers, on a `dummy_hcd` that has them: `cargo xtask vm --isochronous --icount`.
 
+mod breaks;
 mod cards;
 mod command;
 mod gadget;
@@ -35,6 +36,7 @@ pub(crate) fn tests() -> Vec<Test> {
         usbtest::tests(),
         streams::tests(),
         streams::at_super_speed(),
+        breaks::tests(),
         our_host::tests(),
         our_gadget::tests(),
     ]

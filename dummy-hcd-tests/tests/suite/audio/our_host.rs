@@ -61,14 +61,15 @@ impl OurHost {
         let length = Length::new(self.rate, 10);
         let played = directory.path().join("played");
         fs::write(&played, length.signal())?;
-        let recorder = Recording::start(gadget, length, directory.path().join("recorded"))?;
+        let mut recorder = Recording::start(gadget, length, directory.path().join("recorded"))?;
         let _player = Stream::play(gadget, self.rate, &played)?;
 
         let is_over = AtomicBool::new(false);
         let (playing, recorded, heard) = thread::scope(|scope| {
             let playing = scope.spawn(|| self.play(&card, &is_over));
             let recorded = scope.spawn(|| self.record(&card, length));
-            let heard = recorder.check();
+            let heard = recorder.wait_while(|| !playing.is_finished());
+            let heard = heard.and_then(|()| recorder.check());
             is_over.store(true, Ordering::Relaxed);
             (playing.join(), recorded.join(), heard)
         });
@@ -90,8 +91,9 @@ impl OurHost {
         let mut next = 1;
         while !is_over.load(Ordering::Relaxed) {
             let signal = numbered_frames::signal(next..=next + piece - 1);
-            playback.write_timeout(&signal, DEADLINE)?;
-            next += piece;
+            let written = playback.write_timeout(&signal, DEADLINE)?;
+            ensure!(written > 0, "no room came for {} s", DEADLINE.as_secs());
+            next += u32::try_from(written)?;
         }
         Ok(playback.stop()?)
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::alsa::Stream;
@@ -61,6 +63,15 @@ impl Recording {
             file,
             length,
         })
+    }
+
+    /// Waits for its end, or that of whoever plays.
+    pub(crate) fn wait_while(&mut self, is_played: impl Fn() -> bool) -> Result<()> {
+        while self.stream.status()?.is_none() {
+            ensure!(is_played(), "nobody plays any more");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Waits for its end and hears what it has.
