@@ -29,8 +29,7 @@ pub(super) fn tests() -> Vec<Test> {
     [
         (Function::Uac2, Speed::High, 48_000),
         (Function::Uac2, Speed::Full, 44_100),
-        (Function::Uac1, Speed::High, 96_000),
-        (Function::Uac1, Speed::Full, 48_000),
+        (Function::Uac1, Speed::High, 48_000),
     ]
     .map(|(function, speed, rate)| {
         let name = format!(
@@ -75,8 +74,9 @@ impl OurHost {
         });
         let playing = playing.map_err(|_| anyhow::anyhow!("the player panicked"))?;
         let recorded = recorded.map_err(|_| anyhow::anyhow!("the recorder panicked"))?;
+        let playing = playing.context("play")?;
         heard.with_context(|| format!("what the gadget heard of {playing:?}"))?;
-        without_fault(playing.context("play")?)?;
+        without_fault(playing)?;
         without_fault(recorded.context("record")?)
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::alsa::Stream;
@@ -13,6 +13,12 @@ use dummy_hcd_tests::sound::SoundCard;
 /// What is recorded besides, and played besides that, for what is silent before the other end begins and goes
 /// unheard.
 const SPARE_SECONDS: u32 = 2;
+
+/// How long the end that was started first is left alone: longer than the buffers of its programs.
+pub(crate) const HEAD_START: Duration = Duration::from_secs(1);
+
+/// What programs and cards have in their buffers, and the time it takes to start and end a program.
+const BUFFER: Duration = Duration::from_millis(1000);
 
 /// A length of sound.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +44,10 @@ impl Length {
         u64::from(self.rate * (self.seconds + SPARE_SECONDS))
     }
 
+    fn recorded_time(self) -> Duration {
+        Duration::from_secs((self.seconds + SPARE_SECONDS).into())
+    }
+
     /// Fails unless that much was heard.
     pub(crate) fn suffices(self, heard: Heard) -> Result<()> {
         let frames = u64::from(self.rate * self.seconds);
@@ -51,6 +61,7 @@ pub(crate) struct Recording {
     stream: Stream,
     file: PathBuf,
     length: Length,
+    since: Instant,
 }
 
 impl Recording {
@@ -62,6 +73,7 @@ impl Recording {
             stream,
             file,
             length,
+            since: Instant::now(),
         })
     }
 
@@ -83,6 +95,13 @@ impl Recording {
             listener.finish()
         })?;
         said.with_context(|| format!("what was heard: {heard:?}"))?;
-        self.length.suffices(heard?)
+        self.length.suffices(heard?)?;
+        // A bus that is slow loses nothing either.
+        let (took, due) = (self.since.elapsed(), self.length.recorded_time());
+        ensure!(
+            took + BUFFER >= due && took <= due + HEAD_START + BUFFER,
+            "{took:?} for {due:?} of sound"
+        );
+        Ok(())
     }
 }

@@ -2,20 +2,16 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use dummy_hcd_tests::alsa::{self, Stream};
 use dummy_hcd_tests::sound::SoundCard;
 
 use super::gadget::{Function, Speed};
-use super::recording::{Length, Recording};
+use super::recording::{HEAD_START, Length, Recording};
 use crate::runner::Test;
 
 const RATES: [u32; 3] = [44_100, 48_000, 96_000];
-
-/// How long the end that was started first is left alone: longer than the buffers of its programs.
-const HEAD_START: Duration = Duration::from_secs(1);
 
 /// Which end's programs are started first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +44,11 @@ pub(super) fn tests() -> Vec<Test> {
         .zip([First::Gadget, First::Host, First::Gadget])
     {
         tests.push(test(Function::Uac2, Speed::Full, rate, first, 3));
+    }
+    // f_uac1 has packets of 200 bytes, one in 2^3 frames or microframes, whatever its rate and speed: at full speed,
+    // and at 96 kHz, that is less than the rate needs (Linux 6.12).
+    for (rate, first) in [(44_100, First::Gadget), (48_000, First::Host)] {
         tests.push(test(Function::Uac1, Speed::High, rate, first, 3));
-        tests.push(test(Function::Uac1, Speed::Full, rate, first, 3));
     }
     tests
 }
