@@ -77,6 +77,16 @@ pub(super) fn tour(world: &World, sound: &Sound) -> Result<Option<Row>> {
                 )?;
                 row.errors.push("stream broken by a busy machine".into());
             }
+            // An emulated machine may never be in time for a packet a millisecond; no bus sends one again.
+            Err(error) if passage.is_broken() && matches!(world, World::Kernel(_)) => {
+                say!(
+                    "Sound card: left out, since this machine misses packets each time: {error};"
+                )?;
+                say!(
+                    "Sound card: `cargo xtask vm --isochronous --icount` has one that is always in time."
+                )?;
+                return Ok(None);
+            }
             Err(error) => return Err(error.context("the sound differs")),
         }
     }
