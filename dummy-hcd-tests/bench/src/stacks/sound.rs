@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::bench_row::{Direction, Spec};
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::sound::SoundCard;
@@ -81,47 +81,67 @@ pub(super) fn ours(spec: &Spec, target: &Target) -> Result<Box<dyn Transfers>> {
     match spec.direction {
         Direction::Out => {
             let stream = device.play_blocking(format, options)?;
-            Ok(Box::new(Sound::new(spec, Plays(stream))?))
+            let stream = Plays { stream, xruns: 0 };
+            Ok(Box::new(Sound::new(spec, stream)?))
         }
         Direction::In => {
             let stream = device.record_blocking(format, options)?;
-            Ok(Box::new(Sound::new(spec, Records(stream))?))
+            let stream = Records { stream, xruns: 0 };
+            Ok(Box::new(Sound::new(spec, stream)?))
         }
     }
 }
 
+/// Fails where a stream had gaps besides the pause before it, of which a run has one.
+fn whole(before: u64, now: u64) -> Result<()> {
+    let gaps = now - before;
+    ensure!(
+        gaps <= 1,
+        "the stream had {gaps} gaps, not only the pause before it"
+    );
+    Ok(())
+}
+
 /// Starts by itself and goes on where it stopped: what it lacked meanwhile was silence.
-struct Plays(Playback);
+struct Plays {
+    stream: Playback,
+    xruns: u64,
+}
 
 impl Stream for Plays {
     fn start(&mut self) -> Result<()> {
+        self.xruns = self.stream.statistics().xruns;
         Ok(())
     }
 
     fn stop(&mut self) -> Result<()> {
-        Ok(())
+        whole(self.xruns, self.stream.statistics().xruns)
     }
 
     fn pass(&mut self, frames: &mut [u8]) -> Result<()> {
-        Ok(self.0.write_blocking(frames)?)
+        Ok(self.stream.write_blocking(frames)?)
     }
 }
 
-struct Records(Capture);
+struct Records {
+    stream: Capture,
+    xruns: u64,
+}
 
 impl Stream for Records {
     fn start(&mut self) -> Result<()> {
+        self.xruns = self.stream.statistics().xruns;
         Ok(())
     }
 
     fn stop(&mut self) -> Result<()> {
-        Ok(())
+        whole(self.xruns, self.stream.statistics().xruns)
     }
 
     fn pass(&mut self, frames: &mut [u8]) -> Result<()> {
         let mut left = frames;
         while !left.is_empty() {
-            let count = self.0.read_blocking(left)?;
+            let count = self.stream.read_blocking(left)?;
             left = &mut left[count * FRAME_BYTES..];
         }
         Ok(())
