@@ -59,11 +59,16 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     say!()?;
     summary.add(disk::tour(&world, &medium)?);
     say!()?;
-    if let Some(row) = audio::tour(&world, &sound)? {
+    let heard = audio::tour(&world, &sound)?;
+    let everything = match heard {
+        Some(_) => "Everything that was sent arrived.",
+        None => "Everything but sound, which was left out, was sent and arrived.",
+    };
+    if let Some(row) = heard {
         summary.add(row);
     }
     say!("\n{summary}")?;
-    say!("Everything that was sent arrived.")?;
+    say!("{everything}")?;
     if let Some((path, recording)) = recording {
         let written = recording.finish();
         let totals = written.with_context(|| format!("cannot write {}", path.display()))?;
