@@ -35,6 +35,10 @@
 //! [`Context::wait_many`] sleeps once for several completions, [`Context::try_next`] never sleeps, and
 //! [`Context::event_fd`] fits into an event loop of one's own.
 //!
+//! [`Operation::read_vectored`] and [`Operation::write_vectored`] take several buffers. [`Operation::read_parts`] and
+//! [`Operation::write_parts`] cut one buffer into vectors, with a last one for what a driver reports: isochronous packets,
+//! on usbfs2's files.
+//!
 //! # Futures, on any executor
 //!
 //! An [`AsyncContext`] is shared by any number of tasks and threads; [`AsyncFile`] has the operations as methods:

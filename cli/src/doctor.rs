@@ -22,7 +22,9 @@ enum Purpose {
 impl Purpose {
     fn heading(self) -> &'static str {
         match self {
-            Self::DriveDevices => "To drive devices (either file system will do):",
+            Self::DriveDevices => {
+                "To drive devices (either file system will do, but sound needs usbfs2):"
+            }
             Self::BeADevice => "To be a device:",
             Self::DemoKernel => {
                 "For `usbfs2 demo --kernel`, which brings all of the above in a VM:"

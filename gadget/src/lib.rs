@@ -179,7 +179,7 @@
 //! the gadget, or killing its process, takes the whole composite off its controller; the directory can be used
 //! again, and the composite bound again. What FunctionFS cannot do is told by [`Gadget::check`] with
 //! [`Target::Functionfs`]: class-specific descriptors but HID's, CCID's and DFU's, alternate settings, interface
-//! associations. Worth knowing besides:
+//! associations; so [`functions::Audio`] runs on gadgetfs and in process only. Worth knowing besides:
 //!
 //! - The host selecting the configuration starts the functions' runs. Leaving it, resetting the bus and pulling the
 //!   cable look alike to FunctionFS: each ends the runs, calls [`Function::reset`] and leaves [`State::Detached`].

@@ -99,7 +99,6 @@
 //!   with the next one (USB 2.0 8.5.3.4, 9.4.5).
 //! - **The host's bookkeeping.** Configurations, alternate settings, claims and the order of enumeration
 //!   are usbcore's.
-//!
 //! - **Service intervals.** An isochronous endpoint moves one packet in each, whether or not both ends have one
 //!   (USB 2.0 5.6).
 //!

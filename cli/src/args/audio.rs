@@ -19,25 +19,25 @@ pub(crate) enum AudioCommand {
     /// wider ones are rounded. Mono is played on both channels.
     #[command(after_help = PLAY_EXAMPLES)]
     Play(AudioPlayArgs),
-    /// Record into a WAV file, until Ctrl-C.
+    /// Record into a WAV file, until Ctrl-C or for --duration.
     ///
     /// The file is whole at every second, whatever happens.
     #[command(after_help = RECORD_EXAMPLES)]
     Record(AudioRecordArgs),
-    /// Show how loud it is what a device records, until Ctrl-C: a bar a channel, or a line every half second
-    /// where nobody watches.
+    /// Show how loud what a device records is, until Ctrl-C: a bar for each channel, or a line every half second
+    /// where the output is no terminal.
     Meter(AudioMeterArgs),
 }
 
 const PLAY_EXAMPLES: &str = "\
 Examples:
-  usbfs2 audio play song.wav                          on the first device that plays
+  usbfs2 audio play song.wav                          on the first audio device
   usbfs2 audio play song.wav 1-1 --volume -12dB       on the one at 1-1, not so loud
   ffmpeg -v error -i song.mp3 -f wav - | usbfs2 audio play - --resample";
 
 const RECORD_EXAMPLES: &str = "\
 Examples:
-  usbfs2 audio record take.wav --duration 60          a minute of the first device that records
+  usbfs2 audio record take.wav --duration 60          a minute of the first audio device
   usbfs2 audio record - -q | ffmpeg -i - take.flac    through a pipe";
 
 #[derive(Debug, Args)]
@@ -56,8 +56,8 @@ pub(crate) struct AudioStreamArgs {
     /// Which stream, by its interface, where a device has several; by default the first that fits.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) interface: Option<u8>,
-    /// Sound between this program and the device, in milliseconds: less is sooner heard, more survives a
-    /// busier machine.
+    /// How much sound waits between this program and the device, in milliseconds: with less it is heard sooner,
+    /// with more it survives a busier machine.
     #[arg(long, value_name = "MS", default_value = "40", value_parser = parse_latency)]
     pub(crate) latency: Duration,
     /// Set the device's volume before, in dB such as -6 or -6dB, and unmute it; `info` shows the range.
@@ -139,7 +139,7 @@ pub(crate) struct GadgetAudioArgs {
     /// Frames in a second; by default those of the --input, or 48000.
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: Option<u32>,
-    /// Channels of both directions.
+    /// Channels of each direction, 1 to 32.
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     pub(crate) channels: u8,
     /// Bits of a sample.
@@ -148,7 +148,7 @@ pub(crate) struct GadgetAudioArgs {
     /// Be an Audio 1.0 device, for old hosts, instead of 2.0.
     #[arg(long)]
     pub(crate) uac1: bool,
-    /// Whose clock what the host plays goes by.
+    /// Whose clock sets the pace of what the host plays.
     #[arg(long, value_name = "CLOCK", default_value_t = AudioClock::Feedback)]
     pub(crate) clock: AudioClock,
     /// How far this device's own clock is off, in parts per million from -1000 to 1000.
@@ -171,11 +171,11 @@ pub(crate) enum AudioBits {
 /// Whose clock a sink goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AudioClock {
-    /// Its own, of which a feedback endpoint tells.
+    /// This device's; a feedback endpoint tells the host.
     Feedback,
-    /// Its own, of which what the host records tells.
+    /// This device's; the host learns it from what it records.
     Implicit,
-    /// The host's.
+    /// The host's: whatever comes is played.
     Adaptive,
     /// The bus's.
     Synchronous,

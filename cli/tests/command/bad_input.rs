@@ -203,6 +203,7 @@ fn a_sound_card_that_cannot_be_is_refused() {
     for (arguments, part) in [
         (["--channels", "40"], "use 1 to 32"),
         (["--rate", "10"], "use 1000 to 768000"),
+        (["--channels", "16"], "full speed has room for 1023"),
     ] {
         let complaint = usbfs2(["gadget", "audio"].iter().chain(&arguments)).complaint();
         assert_says(&complaint, &[part]);

@@ -28,7 +28,7 @@ pub(crate) enum Action {
     Test(TestOptions),
     /// Moves ten million transfers over the module and fails if memory or live requests grow
     Soak(SoakOptions),
-    /// Measures what a transfer costs on this project's stack and on its peers, in one VM run
+    /// Measures what a transfer, or a second of sound, costs on this project's stack and on its peers
     Bench(BenchOptions),
     /// Fuzzes parsers and state machines with libFuzzer, each target for a minute
     Fuzz(FuzzOptions),
@@ -48,8 +48,9 @@ pub(crate) struct TestOptions {
 
     /// Runs only the suite in the VM, and of it what this selects: a part of a test's name, `--skip NAME`
     ///
-    /// A name that begins with `controllers::` gets QEMU's host controllers, one with `faults::` two
-    /// processors, one with `audio::` isochronous transfers, as in the whole run.
+    /// A name that begins with `controllers::` gets QEMU's host controllers, one with `faults::` two processors and
+    /// isochronous transfers, `super::` super speed, `audio::` isochronous transfers and a clock of instructions,
+    /// `super_iso::` both, as in the whole run.
     #[arg(last = true, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
 }
@@ -121,6 +122,7 @@ Exit status: 1 if a row's measurements are more than 1 % apart; 70 if the VM fai
 Examples:
   cargo xtask bench
   cargo xtask bench --case bulk/high/4096 --case storage
+  cargo xtask bench --case audio
   cargo xtask bench --json rows.json --plot rows.svg
   cargo xtask bench --profile --case bulk/high/in/4096/16";
 

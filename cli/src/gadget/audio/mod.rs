@@ -38,6 +38,7 @@ pub(super) fn run(args: &GadgetAudioArgs) -> Result<()> {
         );
     }
     let card = Audio::new(options(args, rate))?;
+    check_fits(args, rate)?;
     let gadget = builder(0x0007, "Sound card")
         .function(card.clone())
         .build()?;
@@ -82,6 +83,23 @@ pub(super) fn run(args: &GadgetAudioArgs) -> Result<()> {
     let finished = files.finish();
     attended?;
     finished
+}
+
+/// The host may be one of full speed, where a packet has so many bytes (USB 2.0 5.6.3).
+fn check_fits(args: &GadgetAudioArgs, rate: u32) -> Result<()> {
+    const MOST: u32 = 1023;
+    let size = size(args.bits);
+    let frame = u32::from(args.channels) * u32::from(size.bytes());
+    // A clock that is fast needs a frame more.
+    let bytes = rate.div_ceil(1000).saturating_add(1).saturating_mul(frame);
+    ensure!(
+        bytes <= MOST,
+        "{} channels of {} bits at {rate} Hz need {bytes} bytes a millisecond, and full speed has room for {MOST}: \
+         fewer --channels, a lower --rate or fewer --bits",
+        args.channels,
+        size.bits()
+    );
+    Ok(())
 }
 
 fn size(bits: AudioBits) -> SampleSize {

@@ -11,8 +11,10 @@ use super::error::AudioOptionsError;
 /// A sound card to be.
 ///
 /// The default is a stereo speaker and a stereo microphone of 16 bits at 48 kHz on one clock, which the host follows
-/// by explicit feedback, both with volume and mute: the most that gadgetfs's 256 bytes on endpoint 0 hold. Everything
-/// more runs on the in-process bus; [`Gadget::check`](crate::Gadget::check) counts.
+/// by explicit feedback, both with volume and mute: the most that gadgetfs's 256 bytes on endpoint 0 hold. More
+/// runs on the in-process bus; what needs over 1023 bytes a millisecond also needs
+/// [`GadgetBuilder::speeds`](crate::GadgetBuilder::speeds) without full speed. [`Gadget::check`](crate::Gadget::check)
+/// counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioOptions {
     /// Audio 2.0, or 1.0 for old hosts.
