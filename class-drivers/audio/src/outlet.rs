@@ -212,7 +212,8 @@ impl Outlet {
         {
             self.take(completion);
         }
-        self.pace.listen(&mut self.statistics);
+        let heard = self.pace.listen(&mut self.statistics);
+        self.failure = self.failure.or(heard.err());
         if let Some(recording) = &mut self.recording {
             let (pace, statistics) = (&mut self.pace, &mut self.statistics);
             // What fails there fails here as well, and is told with this end's counts.

@@ -1,6 +1,6 @@
 //! Who sets the pace of playback: the host's frames, the device's feedback, or what it records.
 
-use usbfs2_host::{Buffer, In, IsochronousEndpoint, IsochronousTransfer};
+use usbfs2_host::{Buffer, In, IsochronousEndpoint, IsochronousTransfer, TransferError};
 
 use crate::feedback::{FeedbackDecoder, Heard};
 use crate::implicit::ImplicitPacing;
@@ -110,16 +110,21 @@ impl Pace {
     }
 
     /// Hears what feedback came meanwhile. Never blocks.
-    pub(crate) fn listen(&mut self, statistics: &mut Statistics) {
+    ///
+    /// # Errors
+    /// A request failed as a whole. Playing on without the device's word would run it dry or over.
+    pub(crate) fn listen(&mut self, statistics: &mut Statistics) -> Result<(), TransferError> {
         let Source::Explicit(line) = &mut self.source else {
-            return;
+            return Ok(());
         };
         while line.endpoint.pending() > 0
             && let Some(completion) = line.endpoint.wait(Some(std::time::Duration::ZERO))
         {
-            if completion.status.is_err() {
-                // The data endpoint fails in the same way, and says so.
-                continue;
+            match completion.status {
+                Ok(()) => {}
+                // The cancel is this end's wish.
+                Err(TransferError::Cancelled) => continue,
+                Err(error) => return Err(error),
             }
             // A packet missed is one the device had no news in, as bRefresh allows (UAC1 4.6.2.1).
             for payload in completion.payloads().filter_map(Result::ok) {
@@ -134,6 +139,7 @@ impl Pace {
             }
             line.endpoint.submit(completion.into_transfer());
         }
+        Ok(())
     }
 
     /// Hears the size of a packet the device recorded; `None` for one that was missed.
@@ -176,5 +182,86 @@ impl FeedbackLine {
             IsochronousTransfer::receive(Buffer::new(), lengths)
         });
         self.endpoint.submit_all(requests.collect::<Vec<_>>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use usbfs2_gadget::{
+        ControlRequest, ControlResponse, DeviceIds, Direction, EndpointRequest, Endpoints,
+        Function, FunctionBuilder, FunctionError, Gadget, InterfaceClass,
+    };
+    use usbfs2_host::{EndpointAddress, Host, Speed};
+    use usbfs2_loopback::Bus;
+
+    use super::*;
+
+    /// A device that is a feedback endpoint.
+    struct Line;
+
+    impl Function for Line {
+        fn name(&self) -> &str {
+            "line"
+        }
+
+        fn describe(&self, builder: &mut FunctionBuilder<'_>) {
+            let request = EndpointRequest::isochronous(Direction::In, 4, Duration::from_millis(1));
+            builder
+                .interface(InterfaceClass::new(0xff, 0, 0))
+                .endpoint(request);
+        }
+
+        fn control(&self, _: &ControlRequest) -> ControlResponse {
+            ControlResponse::Stall
+        }
+
+        fn run(&self, endpoints: Endpoints) -> Result<(), FunctionError> {
+            endpoints.session().wait_disabled();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_request_for_feedback_that_is_refused_is_told_and_one_that_is_cancelled_is_not() {
+        let bus = Bus::with_manual_clock();
+        let ids = DeviceIds {
+            vendor: 0x1209,
+            product: 1,
+            release: 0x0100,
+        };
+        let gadget = Gadget::builder(ids).function(Arc::new(Line)).build();
+        let _running = gadget.unwrap().start_on(&bus, Speed::High).unwrap();
+        let host = Host::on(&bus);
+        let info = host.devices().unwrap().remove(0);
+        let interface = host.open(info.id()).unwrap().claim(0).unwrap();
+        let address = EndpointAddress::new(1, Direction::In).unwrap();
+        let timing = Timing {
+            rate: 48_000,
+            interval: 1,
+            speed: Speed::High,
+            packet_frames: 8,
+        };
+        let endpoint = interface.isochronous_endpoint(address).unwrap();
+        let mut pace = Pace::explicit(timing, endpoint, 8);
+        let mut statistics = Statistics::default();
+
+        pace.start();
+        let Source::Explicit(line) = &mut pace.source else {
+            unreachable!("it is explicit");
+        };
+        line.endpoint.cancel_all();
+        assert_eq!(pace.listen(&mut statistics), Ok(()));
+
+        let Source::Explicit(line) = &mut pace.source else {
+            unreachable!("it is explicit");
+        };
+        line.packet_bytes = 5;
+        pace.start();
+        let refused = Err(TransferError::InvalidRequest);
+        assert_eq!(pace.listen(&mut statistics), refused);
+        pace.stop();
     }
 }
