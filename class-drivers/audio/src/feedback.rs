@@ -17,7 +17,7 @@ const SHIFTS_HIGH_SPEED: [i8; 6] = [0, 2, -3, -1, -2, 1];
 /// A value of the feedback endpoint, judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// The rate, in frames for each frame or microframe with 16 fractional bits.
+    /// The rate, in frames for each frame or microframe with 16 fractional bits; no more than packets have room for.
     Rate(u32),
     /// Nothing was said: no byte, or zero.
     Nothing,
@@ -85,7 +85,8 @@ impl FeedbackDecoder {
             value >> amount
         };
         let range = self.nominal / TOLERANCE;
-        (rate.abs_diff(self.nominal) <= range && rate <= self.most).then_some(rate)
+        // As fast as packets allow is nearer to what the device wants than what it said before.
+        (rate.abs_diff(self.nominal) <= range).then_some(rate.min(self.most))
     }
 }
 
@@ -158,10 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn what_packets_have_no_room_for_is_out_of_range() {
+    fn what_packets_have_no_room_for_is_the_most_they_have() {
         let mut decoder = FeedbackDecoder::new(48_000, Speed::Full, 48 << 16);
-        assert_eq!(decoder.hear(&three(48 << 14)), Heard::Rate(48 << 16));
-        assert_eq!(decoder.hear(&three((48 << 14) + 1)), Heard::OutOfRange);
+        assert_eq!(decoder.hear(&three(47 << 14)), Heard::Rate(47 << 16));
+        assert_eq!(decoder.hear(&three((48 << 14) + 1)), Heard::Rate(48 << 16));
+        assert_eq!(decoder.hear(&three(54 << 14)), Heard::Rate(48 << 16));
+        assert_eq!(decoder.hear(&three(55 << 14)), Heard::OutOfRange);
     }
 
     proptest! {
