@@ -49,6 +49,16 @@ impl ImplicitPacing {
         }
     }
 
+    /// Forgets what was queued and what came: both ends start again.
+    pub(crate) fn clear(&mut self) {
+        if let Ratio::Join { seen, frames, .. } = &mut self.ratio {
+            (*seen, *frames) = (0, 0);
+        }
+        self.guessed.clear();
+        self.known.clear();
+        self.carry = 0;
+    }
+
     /// A packet of so many frames came from the device.
     pub(crate) fn arrived(&mut self, packet_frames: u32) {
         match &mut self.ratio {
@@ -131,6 +141,17 @@ mod tests {
         let mut pacing = ImplicitPacing::new(1, 8);
         (0..8).for_each(|_| pacing.arrived(6));
         assert_eq!(pacing.next_packet(|| 0, 100), 48);
+    }
+
+    #[test]
+    fn after_a_rest_nothing_from_before_counts() {
+        let mut pacing = ImplicitPacing::new(1, 2);
+        pacing.next_packet(|| 12, 100);
+        (0..5).for_each(|_| pacing.arrived(7));
+        pacing.clear();
+        assert_eq!(pacing.next_packet(|| 12, 100), 12);
+        (0..2).for_each(|_| pacing.arrived(6));
+        assert_eq!(pacing.next_packet(|| 12, 100), 12);
     }
 
     proptest! {

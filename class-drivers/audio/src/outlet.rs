@@ -182,7 +182,19 @@ impl Outlet {
         while self.wait(waiting, None).await {
             self.service()?;
         }
-        self.service()
+        self.service()?;
+        self.rest();
+        Ok(())
+    }
+
+    /// Ends a recording that sets the pace, and forgets what it said: a stream that rests is not paced, and one that
+    /// starts again is paced by what is recorded from then on.
+    fn rest(&mut self) {
+        if let Some(recording) = &mut self.recording {
+            recording.stop();
+            self.pace.forget();
+            self.plan.clear();
+        }
     }
 
     /// Ends what is in flight. What was not sent is lost.
@@ -252,6 +264,10 @@ impl Outlet {
     }
 
     fn begin(&mut self) {
+        if !self.is_running && self.output.pending() == 0 {
+            // The future of a drain may have been dropped before it got there.
+            self.rest();
+        }
         self.is_running = true;
         self.pace.start();
         if let Some(recording) = &mut self.recording {

@@ -165,6 +165,14 @@ impl Pace {
         }
     }
 
+    /// Begins anew with what the device records.
+    pub(crate) fn forget(&mut self) {
+        if let Source::Implicit(implicit) = &mut self.source {
+            implicit.pacing.clear();
+            (implicit.frames, implicit.packets) = (0, 0);
+        }
+    }
+
     /// Ends what is in flight.
     pub(crate) fn stop(&mut self) {
         if let Source::Explicit(line) = &mut self.source {

@@ -1,5 +1,8 @@
 //! Asynchronous sinks: the device's clock rules, and neither side runs dry or over for as long as it is followed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use usbfs2_audio::{AudioFormat, FeedbackKind, Sample, StreamOptions};
 use usbfs2_protocol::descriptor::UsageType;
 
@@ -181,5 +184,61 @@ fn what_the_device_records_paces_what_it_plays() {
             (feedback.last - exact).abs() <= 1.5,
             "{feedback:?} for {exact}"
         );
+    }
+}
+
+#[test]
+fn a_drained_stream_lets_the_recording_that_paces_it_rest() {
+    let mut parts = Parts::uac2().asynchronous();
+    parts.has_feedback = false;
+    parts.source = UsageType::ImplicitFeedback;
+    let puppet = Puppet::plug(&parts);
+    let card = puppet.open();
+    let mut playback = card
+        .play_blocking(stereo(), StreamOptions::default())
+        .unwrap();
+    let mut ear = Ear::new(puppet.sink().data, 4);
+    let mut mouth = Mouth::new(puppet.source().data);
+    let mut writer = Writer::new();
+    // Frames in each packet the device records: another number after each rest.
+    for size in [6, 7, 6, 7] {
+        for _ in 0..1_000 {
+            mouth.say(1, || vec![1; size * 4]);
+            writer.write(&mut playback);
+            puppet.bus.step(1);
+            ear.listen();
+        }
+        // Packets known from before the rest would be of the other size.
+        let last = &ear.packets[ear.packets.len() - 500..];
+        assert!(
+            last.iter().all(|&bytes| bytes == size * 4),
+            "{size}: {last:?}"
+        );
+
+        let bus = puppet.bus.clone();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_over);
+        let stepping = std::thread::spawn(move || {
+            while !told.load(Ordering::Relaxed) {
+                bus.step(1);
+                ear.listen();
+                std::thread::yield_now();
+            }
+            ear
+        });
+        playback.drain_blocking().unwrap();
+        is_over.store(true, Ordering::Relaxed);
+        ear = stepping.join().unwrap();
+
+        mouth.say(1, || vec![1; size * 4]);
+        let mut taken = 0;
+        for _ in 0..1_000 {
+            puppet.bus.step(1);
+            mouth.say(1, || {
+                taken += 1;
+                vec![1; size * 4]
+            });
+        }
+        assert_eq!(taken, 0, "the host goes on recording");
     }
 }
