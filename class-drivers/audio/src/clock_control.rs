@@ -3,21 +3,28 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use async_io::Timer;
 use usbfs2_host::Waiting;
-use usbfs2_protocol::audio::{ClockPath, ControlInterface, Entity};
+use usbfs2_protocol::audio::{ClockPath, ClockSource, ControlInterface, Entity};
 
 use crate::error::{ControlError, StreamError};
 use crate::format::Rates;
 use crate::requests::Requests;
 
-/// How often a clock that was set is asked whether it is valid: it may have to lock first.
-const VALIDITY_ATTEMPTS: usize = 10;
+/// How long a clock that was set may take to be valid: it may have to lock first.
+const LOCK_TIME: Duration = Duration::from_millis(500);
+/// How long to wait before a clock that is not valid is asked again.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A clock source that a terminal can run on, and the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Clock {
-    path: ClockPath,
+    source: u8,
+    /// On the way from the terminal to the source.
+    selections: Vec<Selection>,
     /// What the multipliers on the way make of a rate: numerator and denominator.
     ratio: (u64, u64),
     /// Of the source.
@@ -26,7 +33,55 @@ pub(crate) struct Clock {
     can_check: bool,
 }
 
+/// A pin of a selector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Selection {
+    selector: u8,
+    pin: u8,
+    /// It is wired: the selector has no other.
+    is_only: bool,
+    can_set: bool,
+}
+
+impl Selection {
+    /// Whether the pin is selected; `None` where the selector did not tell.
+    fn is_made(self, pins: &BTreeMap<u8, u8>) -> Option<bool> {
+        if self.is_only {
+            return Some(true);
+        }
+        pins.get(&self.selector).map(|&pin| pin == self.pin)
+    }
+}
+
 impl Clock {
+    fn new(control: &ControlInterface, path: &ClockPath, source: &ClockSource) -> Self {
+        let selections = path.selectors.iter().map(|&(selector, pin)| {
+            let described = match control.entity(selector) {
+                Some(Entity::ClockSelector(described)) => Some(described),
+                _ => None,
+            };
+            Selection {
+                selector,
+                pin,
+                is_only: described.is_some_and(|selector| selector.clocks.len() == 1),
+                can_set: described.is_some_and(|selector| selector.access().can_write()),
+            }
+        });
+        Self {
+            source: source.id,
+            selections: selections.collect(),
+            ratio: (1, 1),
+            rates: Rates::default(),
+            can_set: source.frequency_access().can_write(),
+            can_check: source.validity_access().can_read(),
+        }
+    }
+
+    fn is_selected(&self, pins: &BTreeMap<u8, u8>) -> bool {
+        let mut selections = self.selections.iter();
+        selections.all(|selection| selection.is_made(pins) == Some(true))
+    }
+
     /// The rates that reach the terminal.
     pub(crate) fn rates(&self) -> impl Iterator<Item = RangeInclusive<u32>> {
         let (numerator, denominator) = self.ratio;
@@ -83,11 +138,9 @@ pub(crate) async fn clocks_of(
             }
         }
         clocks.push(Clock {
-            path,
             ratio,
             rates,
-            can_set: source.frequency_access().can_write(),
-            can_check: source.validity_access().can_read(),
+            ..Clock::new(control, &path, source)
         });
     }
     Ok((clocks, wrong))
@@ -165,20 +218,16 @@ pub(crate) async fn run_at(
     rate: u32,
 ) -> Result<ClockLease, StreamError> {
     let mut pins = BTreeMap::new();
-    for &(selector, _) in clocks.iter().flat_map(|clock| &clock.path.selectors) {
+    for &Selection { selector, .. } in clocks.iter().flat_map(|clock| &clock.selections) {
         if let Ok(pin) = requests.selected(waiting, selector).await {
             pins.insert(selector, pin);
         }
     }
-    let is_selected = |clock: &&Clock| {
-        let mut selections = clock.path.selectors.iter();
-        selections.all(|(selector, pin)| pins.get(selector) == Some(pin))
-    };
-    let selected = clocks.iter().filter(is_selected);
-    let others = clocks.iter().filter(|clock| !is_selected(clock));
+    let (selected, others): (Vec<_>, Vec<_>) =
+        clocks.iter().partition(|clock| clock.is_selected(&pins));
     let mut reasons = Vec::new();
-    for clock in selected.chain(others) {
-        let source = clock.path.source;
+    for clock in selected.into_iter().chain(others) {
+        let source = clock.source;
         let Some(source_rate) = clock.source_rate(rate) else {
             reasons.push(format!("clock {source} has {}", clock.rates));
             continue;
@@ -192,7 +241,7 @@ pub(crate) async fn run_at(
                 continue;
             }
         };
-        match switch_to(waiting, requests, clock, &pins, source_rate).await {
+        match switch_to(waiting, requests, clock, &mut pins, source_rate).await {
             Ok(()) => return Ok(lease),
             Err(error @ StreamError::Control(ControlError::Disconnected)) => return Err(error),
             Err(error) => reasons.push(format!("clock {source}: {error}")),
@@ -208,13 +257,26 @@ async fn switch_to(
     waiting: Waiting,
     requests: &Requests,
     clock: &Clock,
-    pins: &BTreeMap<u8, u8>,
+    pins: &mut BTreeMap<u8, u8>,
     rate: u32,
 ) -> Result<(), StreamError> {
-    let source = clock.path.source;
-    for &(selector, pin) in &clock.path.selectors {
-        if pins.get(&selector) != Some(&pin) {
-            requests.select(waiting, selector, pin).await?;
+    let source = clock.source;
+    for &selection in &clock.selections {
+        let Selection { selector, pin, .. } = selection;
+        match selection.is_made(pins) {
+            Some(true) => {}
+            Some(false) if !selection.can_set => {
+                let why = format!("selector {selector} cannot be switched to pin {pin}");
+                return Err(StreamError::Clock(why));
+            }
+            // What neither tells nor can be told may be right.
+            None if !selection.can_set => {}
+            Some(false) | None => {
+                // Where it fails, nobody knows what is selected.
+                pins.remove(&selector);
+                requests.select(waiting, selector, pin).await?;
+                pins.insert(selector, pin);
+            }
         }
     }
     // A clock that is set to what it has may start anew, which another stream on it would hear.
@@ -233,15 +295,29 @@ async fn switch_to(
         Ok(_) | Err(_) => {}
     }
     if clock.can_check {
-        for _ in 0..VALIDITY_ATTEMPTS {
+        let deadline = Instant::now() + LOCK_TIME;
+        loop {
             match requests.is_clock_valid(waiting, source).await {
                 Ok(false) => {}
                 Err(ControlError::Disconnected) => return Err(ControlError::Disconnected.into()),
                 Ok(true) | Err(_) => return Ok(()),
             }
+            if Instant::now() >= deadline {
+                break;
+            }
+            pause(waiting, LOCK_PAUSE).await;
         }
         let why = "its signal is not valid: connect what drives it, or choose another".to_owned();
         return Err(StreamError::Clock(why));
     }
     Ok(())
+}
+
+async fn pause(waiting: Waiting, time: Duration) {
+    match waiting {
+        Waiting::Blocking => thread::sleep(time),
+        Waiting::Async => {
+            Timer::after(time).await;
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Topology, formats, clocks, volume: what the device says, and what is asked of it.
 
+use std::time::Duration;
+
 use usbfs2_audio::{AudioFormat, Decibel, OpenError, Sample, StreamError, StreamOptions, Version};
 
 use crate::puppet::{Parts, Puppet};
@@ -95,6 +97,27 @@ fn a_clock_that_is_not_valid_is_not_run_on() {
         .play_blocking(format, StreamOptions::default())
         .unwrap_err();
     assert!(error.to_string().contains("signal is not valid"), "{error}");
+}
+
+#[test]
+fn a_clock_may_take_a_while_to_lock() {
+    let format = AudioFormat::new(48_000, 2, Sample::S16);
+    for is_async in [false, true] {
+        let puppet = Puppet::plug(&Parts::uac2());
+        puppet.state().insert((2, 0, 10 << 8), vec![0]);
+        let card = puppet.open();
+        let state = puppet.shared_state();
+        let locking = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            state.lock().unwrap().insert((2, 0, 10 << 8), vec![1]);
+        });
+        let options = StreamOptions::default();
+        match is_async {
+            false => card.play_blocking(format, options).unwrap(),
+            true => futures::executor::block_on(card.play(format, options)).unwrap(),
+        };
+        locking.join().unwrap();
+    }
 }
 
 #[test]

@@ -70,6 +70,57 @@ fn the_clock_behind_a_selector_is_selected() {
 }
 
 #[test]
+fn a_selector_that_is_wired_is_left_alone() {
+    // One pin; two pins that cannot be switched. Neither tells which is selected.
+    let selectors: [&[u8]; 2] = [
+        &[8, 0x24, 11, 11, 1, 10, 3, 0],
+        &[9, 0x24, 11, 11, 2, 10, 10, 1, 0],
+    ];
+    for selector in selectors {
+        let puppet = Puppet::plug(&uac2_control(&[selector, &[8, 0x24, 10, 10, 3, 7, 0, 0]]));
+        let card = puppet.open();
+        let format = AudioFormat::new(48_000, 2, Sample::S16);
+        card.play_blocking(format, StreamOptions::default())
+            .unwrap();
+        assert_eq!(puppet.state().get(&(1, 0, 11 << 8)), None);
+    }
+}
+
+#[test]
+fn a_selector_that_was_moved_for_nothing_is_moved_back() {
+    // 11 takes 14, or 13, which takes 10 or 12. Only 12 is valid.
+    let clocks: [&[u8]; 5] = [
+        &[9, 0x24, 11, 11, 2, 14, 13, 3, 0],
+        &[9, 0x24, 11, 13, 2, 10, 12, 3, 0],
+        &[8, 0x24, 10, 10, 3, 7, 0, 0],
+        &[8, 0x24, 10, 12, 3, 7, 0, 0],
+        &[8, 0x24, 10, 14, 3, 7, 0, 0],
+    ];
+    let puppet = Puppet::plug(&uac2_control(&clocks));
+    {
+        let mut state = puppet.state();
+        for clock in [12, 14] {
+            for control in [1, 1 | 2 << 4] {
+                let like = state[&(control, 0, 10 << 8)].clone();
+                state.insert((control, 0, clock << 8), like);
+            }
+        }
+        for (clock, is_valid) in [(10, 0), (12, 1), (14, 0)] {
+            state.insert((2, 0, clock << 8), vec![is_valid]);
+        }
+        state.insert((1, 0, 11 << 8), vec![2]);
+        state.insert((1, 0, 13 << 8), vec![1]);
+    }
+    let card = puppet.open();
+    let format = AudioFormat::new(48_000, 2, Sample::S16);
+    card.play_blocking(format, StreamOptions::default())
+        .unwrap();
+    assert_eq!(puppet.state()[&(1, 0, 11 << 8)], [2]);
+    assert_eq!(puppet.state()[&(1, 0, 13 << 8)], [2]);
+    assert_eq!(puppet.state()[&(1, 0, 12 << 8)], 48_000_u32.to_le_bytes());
+}
+
+#[test]
 fn a_stream_without_channels_and_one_that_is_not_pcm_are_left_out() {
     let mut parts = Parts::uac2();
     let general = |formats: u8, channels: u8| {

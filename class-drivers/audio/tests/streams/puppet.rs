@@ -391,6 +391,11 @@ impl Puppet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, for another thread.
+    pub(crate) fn shared_state(&self) -> Arc<Mutex<Settings>> {
+        Arc::clone(&self.state)
+    }
+
     pub(crate) fn unplug(&self) {
         self.bus.cable("1-1").unwrap().pull();
     }
