@@ -133,16 +133,11 @@ fn read_format(file: &mut impl Read, length: u32) -> Result<(WavFormat, u16)> {
             && rate.checked_mul(u32::from(frame_bytes)).is_some(),
         "its header is wrong: {channels} channels of {bits} bits do not make frames of {frame_bytes} bytes"
     );
-    // A few bits fewer than the bytes have stand in their upper bits (WAVEFORMATEXTENSIBLE,
-    // wValidBitsPerSample); but 24 in 4 bytes of a file that is not extensible in the lower ones.
-    let bits = match (bytes_per_sample, bits) {
-        (4, 24) if !extensible => 24,
-        (bytes, _) => bytes * 8,
-    };
     match (tag, bytes_per_sample) {
         (PCM, 1..=4) | (IEEE_FLOAT, 4) => {}
-        (PCM | IEEE_FLOAT, _) => bail!(
-            "its samples have {bits} bits{}, where 8, 16, 24 and 32, or 32 floating-point, can be used{CONVERT}",
+        (PCM | IEEE_FLOAT, bytes) => bail!(
+            "its samples have {} bits{}, where 8, 16, 24 and 32, or 32 floating-point, can be used{CONVERT}",
+            u32::from(bytes) * 8,
             if tag == IEEE_FLOAT {
                 " floating-point"
             } else {
@@ -151,6 +146,12 @@ fn read_format(file: &mut impl Read, length: u32) -> Result<(WavFormat, u16)> {
         ),
         (tag, _) => bail!("its sound is compressed, in format {tag:#06x}{CONVERT}"),
     }
+    // A few bits fewer than the bytes have stand in their upper bits (WAVEFORMATEXTENSIBLE,
+    // wValidBitsPerSample); but 24 in 4 bytes of a file that is not extensible in the lower ones.
+    let bits = match (bytes_per_sample, bits) {
+        (4, 24) if !extensible => 24,
+        (bytes, _) => bytes * 8,
+    };
     let format = WavFormat {
         rate,
         channels,

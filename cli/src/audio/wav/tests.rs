@@ -222,6 +222,8 @@ fn what_cannot_be_used_is_told_in_one_line() {
             with(&format(PCM, 1, 64, 8)),
             "have 64 bits, where 8, 16, 24",
         ),
+        (with(&format(PCM, 1, 16, 8192)), "have 65536 bits"),
+        (with(&format(FLOAT, 1, 16, 8191)), "65528 bits floating"),
         (with(&format(FLOAT, 1, 64, 8)), "64 bits floating-point"),
         (with(&format(FLOAT, 1, 16, 2)), "16 bits floating-point"),
         (
