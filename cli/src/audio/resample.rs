@@ -1,11 +1,16 @@
 //! Sample-rate conversion, where the user asked for it.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Indexing, Resampler as _};
 
-/// Frames given to rubato at a time, and so how much sound is late by.
+/// Frames given to rubato at a time at least. It takes whole periods of the two rates, and sound is late by a chunk:
+/// 1029 frames from 44100 Hz to 48000 Hz, but 47999, a second, from 47999 Hz.
 const CHUNK_FRAMES: usize = 1024;
+
+/// Frames of such a period at most, since rubato keeps some of them in memory: enough for any two rates of up to
+/// 100 kHz.
+const LONGEST_PERIOD: u32 = 100_000;
 
 /// Converts a stream from one rate to another; as long as it was, to a frame.
 pub(crate) struct Resampler {
@@ -23,6 +28,11 @@ pub(crate) struct Resampler {
 
 impl Resampler {
     pub(crate) fn new(from: u32, to: u32, channels: usize) -> Result<Self> {
+        ensure!(
+            from.max(to) / common_divisor(from, to).max(1) <= LONGEST_PERIOD,
+            "cannot convert from {from} Hz to {to} Hz, which have too little in common: convert the file first, as \
+             `ffmpeg -i FILE -ar 48000 NEW.wav` does, or choose a rate such as 48000 Hz"
+        );
         let inner = Fft::new(
             from as usize,
             to as usize,
@@ -108,6 +118,11 @@ impl Resampler {
     }
 }
 
+/// The greatest common divisor (Euclid).
+fn common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,5 +175,17 @@ mod tests {
         assert_eq!(converted(44_100, 48_000, 147).len(), 320);
         assert!(converted(44_100, 48_000, 0).is_empty());
         assert!(Resampler::new(0, 48_000, 2).is_err());
+        assert!(Resampler::new(0, 0, 2).is_err());
+    }
+
+    #[test]
+    fn rates_with_little_in_common_are_converted_while_that_is_cheap() {
+        assert_eq!(converted(47_999, 48_000, 47_999).len(), 2 * 48_000);
+        for (from, to) in [(4_294_967_291, 48_000), (48_000, 768_001)] {
+            let error = Resampler::new(from, to, 2).err().unwrap().to_string();
+            assert!(error.contains("too little in common"), "{error}");
+        }
+        assert!(Resampler::new(192_000, 44_100, 2).is_ok());
+        assert!(Resampler::new(768_000, 11_025, 2).is_ok());
     }
 }

@@ -3,6 +3,7 @@
 //! format; it is given a header of its own making instead.
 
 use std::io::{self, ErrorKind, Read};
+use std::ops::RangeInclusive;
 
 use anyhow::{Result, bail, ensure};
 
@@ -15,6 +16,8 @@ const EXTENSIBLE: u16 = 0xfffe;
 const GUID_REST: [u8; 14] = *b"\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71";
 /// Programs that write to a pipe know no length, and write 0xffffffff, or what is just below 2^31.
 const STREAMED: u32 = 0x7fff_0000;
+/// Frames a second that sound has. Other rates are damage, or measurements that only claim to be sound.
+const RATES: RangeInclusive<u32> = 1000..=768_000;
 
 /// What the header says.
 #[derive(Debug)]
@@ -124,7 +127,12 @@ fn read_format(file: &mut impl Read, length: u32) -> Result<(WavFormat, u16)> {
         tag => (tag, false),
     };
     ensure!(channels > 0, "its header is wrong: it has no channel");
-    ensure!(rate > 0, "its header is wrong: a rate of 0 Hz");
+    ensure!(
+        RATES.contains(&rate),
+        "its header is wrong, or it holds no sound: a rate of {rate} Hz, where {} to {} Hz can be used",
+        RATES.start(),
+        RATES.end()
+    );
     let bytes_per_sample = frame_bytes / channels;
     ensure!(
         frame_bytes == bytes_per_sample * channels

@@ -211,8 +211,16 @@ fn what_cannot_be_used_is_told_in_one_line() {
         ),
         (riff(&[chunk(b"LIST", b"nothing")]), "ends before any sound"),
         (altered(22, &[0, 0]), "no channel"),
-        (altered(24, &[0; 4]), "0 Hz"),
-        (altered(24, &[0xff; 4]), "do not make frames"),
+        (altered(24, &[0; 4]), "a rate of 0 Hz"),
+        (altered(24, &999_u32.to_le_bytes()), "a rate of 999 Hz"),
+        (
+            altered(24, &768_001_u32.to_le_bytes()),
+            "where 1000 to 768000 Hz can be used",
+        ),
+        (
+            altered(24, &4_294_967_291_u32.to_le_bytes()),
+            "a rate of 4294967291 Hz",
+        ),
         (
             altered(32, &[3, 0]),
             "2 channels of 16 bits do not make frames of 3 bytes",
