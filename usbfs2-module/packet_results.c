@@ -29,8 +29,8 @@ static int error_of_rest(const struct usbfs2_request *req, int status)
 	case -ENODEV:
 	case -ECANCELED:	/* from here on: never submitted */
 	case -ENOMEM:
+	case -ENOSPC:
 	case -EINVAL:
-	case -EMSGSIZE:
 		return status;
 	default:
 		return -EPROTO;

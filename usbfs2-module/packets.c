@@ -209,6 +209,7 @@ struct usbfs2_request *usbfs2_packets_request(struct usbfs2_pipe *pipe,
 			  USBFS2_FRAME_MASK << USBFS2_FRAME_SHIFT;
 	struct usbfs2_request *req;
 	struct slots slots;
+	size_t length = 0;
 	unsigned int i;
 	int ret;
 
@@ -217,9 +218,13 @@ struct usbfs2_request *usbfs2_packets_request(struct usbfs2_pipe *pipe,
 	ret = find_slots(&slots, iter, flags & USBFS2_ISO_STATUS);
 	if (ret)
 		return ERR_PTR(ret);
-	for (i = 0; i < slots.count; i++)
+	for (i = 0; i < slots.count; i++) {
 		if (slots.iov[i].iov_len > pipe->interval_bytes)
 			return ERR_PTR(-EMSGSIZE);
+		length += slots.iov[i].iov_len;
+	}
+	if (length > USBFS2_MAX_TRANSFER)
+		return ERR_PTR(-EINVAL);
 
 	req = usbfs2_request_bare(pipe, pipe->address & USB_DIR_IN);
 	if (IS_ERR(req))

@@ -281,8 +281,9 @@ int usbfs2_submit_error(const struct usbfs2_pipe *pipe, int error)
 		return -ENODEV;
 	case -ENOMEM:
 	case -EAGAIN:		/* no room to map it for the controller */
-	case -ENOSPC:		/* nor in its schedule */
 		return -ENOMEM;
+	case -ENOSPC:		/* none in its schedule: no bandwidth left */
+		return -ENOSPC;
 	case -EPIPE:		/* some controllers answer for a halted one */
 		return -EPIPE;
 	default:

@@ -84,6 +84,9 @@ static void submit(struct urb *urb, gfp_t gfp)
 	if (ret) {
 		pipe->sent--;
 		waits = hold_back(req, ret);
+		/* There was no room, and nobody wants it any more. */
+		if (!waits && is_full(ret) && req->cancelled)
+			ret = -EPERM;
 	}
 	if (!waits)
 		pipe->room = true;
@@ -138,10 +141,14 @@ void usbfs2_stream_given_back(struct urb *urb)
 	pipe->room = true;
 	more = !list_empty(&pipe->unsent);
 	spin_unlock_irqrestore(&pipe->lock, flags);
-	/* First, so that the stream goes on; the request keeps the pipe. */
 	if (more)
-		send(pipe, GFP_ATOMIC);
+		kref_get(&pipe->ref);
+	/* First: what cannot be sent any more ends in send(). */
 	urbs_back(req, 1);
+	if (more) {
+		send(pipe, GFP_ATOMIC);
+		usbfs2_pipe_put(pipe);
+	}
 }
 
 void usbfs2_stream_block(struct usbfs2_request *req)
