@@ -132,7 +132,10 @@ pub(super) fn tests() -> Vec<Test> {
         ("high::three_transactions", SourceSink { mult: 2, ..high }),
         ("high::every_eighth", SourceSink::new(Speed::High, 4, 192)),
         ("super_speed::every_interval", fast),
-        ("super_speed::a_burst_of_16", SourceSink { burst: 15, ..fast }),
+        (
+            "super_speed::a_burst_of_16",
+            SourceSink { burst: 15, ..fast },
+        ),
         (
             "super_speed::three_bursts",
             SourceSink {
