@@ -166,6 +166,18 @@ impl AudioStream {
 }
 
 impl StreamSetting {
+    /// Those of its [rates](Self::rates) at which its packets have room for the frames. Devices name others too.
+    #[must_use]
+    pub fn fitting_rates(&self) -> Rates {
+        let frame_bytes = (usize::from(self.channels) * usize::from(self.sample.bytes())).max(1);
+        // As in `Timing::frames_in`, the other way round.
+        let frames = self.packet_bytes as u64 / frame_bytes as u64;
+        let most = frames * 8_000 / u64::from(self.timing.interval.max(1));
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let ranges = self.rates.ranges().iter();
+        Rates::new(ranges.map(|range| *range.start()..=most.min(*range.end())))
+    }
+
     fn has(&self, format: AudioFormat) -> bool {
         self.channels == format.channels
             && self.sample == format.sample
@@ -227,5 +239,42 @@ pub(crate) fn verb(direction: Direction) -> &'static str {
     match direction {
         Direction::Out => "play",
         Direction::In => "record",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usbfs2_host::Speed;
+
+    use super::*;
+
+    #[test]
+    fn rates_fit_as_far_as_packets_have_room() {
+        let setting = |packet_bytes, rates: &[std::ops::RangeInclusive<u32>]| StreamSetting {
+            alternate_setting: 1,
+            channels: 2,
+            sample: Sample::S24,
+            rates: Rates::new(rates.iter().cloned()),
+            synchronization: SynchronizationType::Adaptive,
+            feedback: FeedbackKind::None,
+            endpoint: EndpointAddress::new(1, Direction::Out).unwrap(),
+            packet_bytes,
+            timing: Timing {
+                rate: 48_000,
+                interval: 8,
+                speed: Speed::Full,
+                packet_frames: 0,
+            },
+            rate_control: RateControl::Fixed,
+        };
+        let single = setting(388, &[44_100..=44_100, 48_000..=48_000, 96_000..=96_000]);
+        assert_eq!(single.fitting_rates().to_string(), "44100, 48000 Hz");
+        let range = setting(388, &[8000..=96_000]);
+        assert_eq!(range.fitting_rates().to_string(), "8000 to 64000 Hz");
+        for (rate, fits) in [(64_000, true), (64_001, false)] {
+            assert_eq!(range.fits(AudioFormat::new(rate, 2, Sample::S24)), fits);
+        }
+        let none = setting(5, &[8000..=96_000]);
+        assert_eq!(none.fitting_rates(), Rates::default());
     }
 }

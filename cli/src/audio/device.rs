@@ -1,7 +1,7 @@
 //! The device that is meant, and what it has.
 
 use anyhow::{Context as _, Result, bail};
-use usbfs2_audio::{AudioDevice, AudioStream};
+use usbfs2_audio::{AudioDevice, AudioStream, Rates};
 use usbfs2_host::DeviceInfo;
 use usbfs2_protocol::audio::Decibel;
 use usbfs2_protocol::standard::class;
@@ -72,15 +72,27 @@ pub(super) fn offers(
                 interface: stream.interface(),
                 channels: setting.channels,
                 sample: setting.sample,
-                rates: setting.rates.clone(),
+                // The rest would only fail when it is opened, where another setting plays.
+                rates: setting.fitting_rates(),
             })
         })
+        .filter(|offer| !offer.rates.ranges().is_empty())
         .collect();
     if offers.is_empty() {
+        let too_small = streams.iter().flat_map(|stream| {
+            let settings = stream.settings().iter();
+            settings.filter(|setting| setting.fitting_rates() == Rates::default())
+        });
         let reasons: Vec<String> = streams
             .iter()
             .flat_map(|stream| stream.unusable())
             .map(ToString::to_string)
+            .chain(too_small.map(|setting| {
+                format!(
+                    "alternate setting {}: packets of {} bytes have no room for {setting}",
+                    setting.alternate_setting, setting.packet_bytes
+                )
+            }))
             .collect();
         match reasons.is_empty() {
             true => bail!("{name} {verb} nothing: `usbfs2 audio info` shows what it has"),
