@@ -79,8 +79,8 @@ const SUPER_ISOCHRONOUS: Part = Part {
     ..AUDIO
 };
 const RACING_CPUS: u8 = 2;
-/// The ones with names of their own.
-pub(super) const PARTS: [Part; 5] = [RACES, CONTROLLERS, SUPER_SPEED, AUDIO, SUPER_ISOCHRONOUS];
+/// The ones with names of their own, the longest first.
+pub(super) const PARTS: [Part; 5] = [AUDIO, CONTROLLERS, SUPER_SPEED, RACES, SUPER_ISOCHRONOUS];
 
 /// Runs a command in a guest as this part wants it, and fails unless the command succeeds.
 pub(super) fn run(
