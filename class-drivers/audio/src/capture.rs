@@ -155,24 +155,14 @@ impl Capture {
             ..self.format()
         };
         self.stream.setting_for(format)?;
-        let Self {
-            mut intake,
-            opening,
-            stream,
-            options,
-        } = self;
-        intake.stop();
-        let statistics = intake.statistics;
-        drop(intake);
-        let device = opening.device().clone();
-        opening.close()?;
-        let opening = Opening::start(waiting, &device, &stream, format).await?;
-        let intake = opening.intake(options, statistics)?;
+        let statistics = self.intake.end();
+        let opening = self.opening.restart(waiting, &self.stream, format).await?;
+        let intake = opening.intake(self.options, statistics)?;
         Ok(Self {
             intake,
             opening,
-            stream,
-            options,
+            stream: self.stream,
+            options: self.options,
         })
     }
 
@@ -181,15 +171,8 @@ impl Capture {
     /// # Errors
     /// Alternate setting 0 could not be selected.
     pub fn stop(self) -> Result<Statistics, StreamError> {
-        let Self {
-            mut intake,
-            opening,
-            ..
-        } = self;
-        intake.stop();
-        let statistics = intake.statistics;
-        drop(intake);
-        opening.close()?;
+        let statistics = self.intake.end();
+        self.opening.close()?;
         Ok(statistics)
     }
 

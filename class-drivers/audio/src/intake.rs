@@ -167,6 +167,12 @@ impl Intake {
         u32::try_from(frames).unwrap_or(u32::MAX)
     }
 
+    /// Ends what is in flight and closes the endpoint. Frames that were not read are lost.
+    pub(crate) fn end(mut self) -> Statistics {
+        self.stop();
+        self.statistics
+    }
+
     /// Ends what is in flight, keeping what came before.
     pub(crate) fn stop(&mut self) {
         self.is_running = false;

@@ -127,10 +127,6 @@ impl Opening {
         self.format
     }
 
-    pub(crate) fn device(&self) -> &AudioDevice {
-        &self.device
-    }
-
     /// The endpoints of a playback, opened.
     pub(crate) fn outlet(
         &self,
@@ -197,6 +193,18 @@ impl Opening {
             packet_frames: u32::try_from(packet_frames).unwrap_or(u32::MAX),
         };
         Ok((endpoint, timing, depth))
+    }
+
+    /// Starts the stream anew, in another format. Endpoints must have been closed.
+    pub(crate) async fn restart(
+        self,
+        waiting: Waiting,
+        stream: &AudioStream,
+        format: AudioFormat,
+    ) -> Result<Self, StreamError> {
+        let device = self.device.clone();
+        self.close()?;
+        Self::start(waiting, &device, stream, format).await
     }
 
     /// Alternate setting 0, with what becomes of it. Endpoints must have been closed.

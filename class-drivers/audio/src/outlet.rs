@@ -197,24 +197,20 @@ impl Outlet {
         }
     }
 
-    /// Ends what is in flight. What was not sent is lost.
-    pub(crate) fn stop(&mut self) {
+    /// Ends what is in flight and closes the endpoints. What was not sent is lost.
+    pub(crate) fn end(mut self) -> Statistics {
         self.is_running = false;
         self.output.cancel_all();
         while self.output.pending() > 0
             && let Some(completion) = self.output.wait(None)
         {
-            let failure = self.failure;
             self.take(completion);
-            // The cancel is this end's wish.
-            if self.failure == Some(TransferError::Cancelled) {
-                self.failure = failure;
-            }
         }
         self.pace.stop();
         if let Some(recording) = &mut self.recording {
             recording.stop();
         }
+        self.statistics
     }
 
     /// Takes what has completed. Never blocks.

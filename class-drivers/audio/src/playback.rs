@@ -232,24 +232,14 @@ impl Playback {
         };
         self.stream.setting_for(format)?;
         self.drain_waiting(waiting).await?;
-        let Self {
-            mut outlet,
-            opening,
-            stream,
-            options,
-        } = self;
-        outlet.stop();
-        let statistics = outlet.statistics;
-        drop(outlet);
-        let device = opening.device().clone();
-        opening.close()?;
-        let opening = Opening::start(waiting, &device, &stream, format).await?;
-        let outlet = opening.outlet(options, statistics)?;
+        let statistics = self.outlet.end();
+        let opening = self.opening.restart(waiting, &self.stream, format).await?;
+        let outlet = opening.outlet(self.options, statistics)?;
         Ok(Self {
             outlet,
             opening,
-            stream,
-            options,
+            stream: self.stream,
+            options: self.options,
         })
     }
 
@@ -258,15 +248,8 @@ impl Playback {
     /// # Errors
     /// Alternate setting 0 could not be selected.
     pub fn stop(self) -> Result<Statistics, StreamError> {
-        let Self {
-            mut outlet,
-            opening,
-            ..
-        } = self;
-        outlet.stop();
-        let statistics = outlet.statistics;
-        drop(outlet);
-        opening.close()?;
+        let statistics = self.outlet.end();
+        self.opening.close()?;
         Ok(statistics)
     }
 
