@@ -237,6 +237,12 @@ pub enum EndpointError {
         /// The endpoints there are.
         existing: String,
     },
+    /// The endpoint's packets have no room (wMaxPacketSize 0, USB 2.0 9.6.6): nothing moves through it in this
+    /// alternate setting.
+    #[error(
+        "endpoint {0} has packets of 0 bytes in this alternate setting: select one where it has more"
+    )]
+    NoPackets(EndpointAddress),
     /// This way to reach devices has no isochronous transfers.
     #[error("endpoint {address} is isochronous, and {reason}")]
     NoIsochronous {

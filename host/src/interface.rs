@@ -318,6 +318,9 @@ impl Shared {
                 existing: existing(),
             });
         }
+        if endpoint.max_packet_size() == 0 {
+            return Err(EndpointError::NoPackets(address));
+        }
         Ok(endpoint)
     }
 }

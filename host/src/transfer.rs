@@ -78,9 +78,6 @@ pub enum TransferError {
     /// A request to the device by a process that was given interfaces of it alone.
     #[error("no permission: this process may ask only interfaces it has claimed, not the device")]
     PermissionDenied,
-    /// An isochronous request asked to start in a frame that is over.
-    #[error("the frame to start in is over: ask for a later one, or for none")]
-    Missed,
     /// The bus has promised its time to other periodic endpoints (USB 2.0 5.6.4, 5.7.4).
     #[error(
         "the bus has no bandwidth left for this endpoint: select an alternate setting with smaller packets, \
@@ -119,7 +116,6 @@ impl TransferError {
             Errno::BUSY => Self::Busy,
             Errno::PERM | Errno::ACCESS => Self::PermissionDenied,
             Errno::NOMEM => Self::NoMemory,
-            Errno::XDEV => Self::Missed,
             Errno::NOSPC => Self::NoBandwidth,
             Errno::INVAL | Errno::BADF | Errno::MSGSIZE | Errno::FBIG => Self::InvalidRequest,
             _ => Self::Other(errno),
@@ -141,7 +137,7 @@ impl From<TransferError> for io::Error {
             TransferError::Stall => io::ErrorKind::BrokenPipe,
             TransferError::Overflow | TransferError::BusError => io::ErrorKind::InvalidData,
             TransferError::Cancelled => io::ErrorKind::ConnectionAborted,
-            TransferError::TimedOut | TransferError::Missed => io::ErrorKind::TimedOut,
+            TransferError::TimedOut => io::ErrorKind::TimedOut,
             TransferError::Disconnected => io::ErrorKind::NotConnected,
             TransferError::Busy => io::ErrorKind::ResourceBusy,
             TransferError::PermissionDenied => io::ErrorKind::PermissionDenied,
@@ -173,7 +169,6 @@ mod tests {
             (Errno::NOMEM, TransferError::NoMemory),
             (Errno::INVAL, TransferError::InvalidRequest),
             (Errno::MSGSIZE, TransferError::InvalidRequest),
-            (Errno::XDEV, TransferError::Missed),
             (Errno::NOSPC, TransferError::NoBandwidth),
             (
                 Errno::DQUOT,

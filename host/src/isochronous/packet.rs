@@ -68,7 +68,6 @@ impl PacketError {
             TransferError::Disconnected => Self::Disconnected,
             TransferError::BusError => Self::BusError,
             TransferError::Overflow => Self::Overflow,
-            TransferError::Missed => Self::Missed,
             TransferError::Other(errno) => Self::Other(errno),
             _ => Self::Cancelled,
         }

@@ -51,7 +51,8 @@ impl IsochronousTransfer {
     ///
     /// Frames are counted as the host controller counts them: in microframes of 125 us where it does at high
     /// speed and above, in frames of 1 ms elsewhere, from 0 to 2^31 - 1 and again. The only sensible value is
-    /// relative to the [`start_frame`](IsochronousCompletion::start_frame) of an earlier completion.
+    /// relative to the [`start_frame`](IsochronousCompletion::start_frame) of an earlier completion. Packets whose
+    /// frame is over are [`Missed`](crate::PacketError::Missed).
     pub fn start_frame(mut self, frame: u32) -> Self {
         self.start_frame = Some(frame);
         self

@@ -81,7 +81,6 @@ fn transfer_error(error: BusError) -> TransferError {
         BusError::Cancelled => TransferError::Cancelled,
         BusError::Unplugged => TransferError::Disconnected,
         BusError::TimedOut => TransferError::TimedOut,
-        BusError::Missed => TransferError::Missed,
         BusError::InvalidRequest => TransferError::InvalidRequest,
         // No answer is a bus error; the enum may grow, and what it grows by is one too.
         _ => TransferError::BusError,

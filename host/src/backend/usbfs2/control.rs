@@ -7,7 +7,7 @@ use std::time::Duration;
 use aio_rs::{Buffer, Operation, SharedFile};
 use usbfs2_protocol::{Direction, SetupPacket};
 
-use super::transfers::{Transfers, refused, translate};
+use super::transfers::{Transfers, translate};
 use crate::backend::{InFlight, Refused};
 use crate::{Completion, TransferError};
 
@@ -65,7 +65,8 @@ impl ControlPipe {
             Direction::In => Operation::read(&self.file, offset(setup), data),
             Direction::Out => Operation::write(&self.file, offset(setup), data),
         };
-        let refused = transfers.prepare(operation).err().map(refused);
+        let refused = transfers.prepare(operation).err();
+        let refused = refused.map(|operation| transfers.refused(operation));
         transfers.submit();
         Box::new(ControlTransfer {
             transfers: Some(transfers),

@@ -8,7 +8,7 @@ use aio_rs::{Buffer, Operation, SetupError, SharedFile};
 use rustix::fs::Advice;
 use usbfs2_protocol::Direction;
 
-use super::transfers::{Transfers, refused, translate};
+use super::transfers::{Transfers, translate};
 use crate::backend::{InFlight, Queue};
 use crate::endpoint::DEFAULT_DEPTH;
 use crate::{Completion, TransferError};
@@ -68,7 +68,7 @@ impl EndpointFile {
                 Direction::Out => Operation::write(&self.file, flags, buffer),
             };
             if let Err(operation) = self.transfers.prepare(operation) {
-                self.ended.push_back(refused(operation));
+                self.ended.push_back(self.transfers.refused(operation));
             }
         }
         self.transfers.submit();
@@ -130,5 +130,39 @@ impl Queue for EndpointFile {
         self.cancel_all();
         rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)
             .map_err(|errno| TransferError::from_errno(errno.raw_os_error()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    const SOON: Option<Duration> = Some(Duration::from_secs(10));
+
+    #[test]
+    fn transfers_of_a_broken_engine_complete_with_its_error() {
+        let file = SharedFile::new(tempfile::tempfile().unwrap());
+        let mut queue = EndpointFile::new(file, Direction::Out, 4).unwrap();
+        let mut buffers = (0..3).map(|_| Buffer::from(vec![1; 8]));
+        queue.submit(&mut buffers);
+        let refusal = io::Error::from_raw_os_error(Errno::NODEV.raw_os_error());
+        queue.transfers.give_up(&refusal);
+        // As many as there is room for, and more.
+        let mut later = (0..6).map(|_| Buffer::from(vec![2; 8]));
+        queue.submit(&mut later);
+        assert_eq!(queue.pending(), 9);
+        for number in 0..9 {
+            let completion = queue.wait(SOON).unwrap();
+            let error = Err(TransferError::Disconnected);
+            assert_eq!(completion.status, error, "{number}");
+            // The engine keeps the memory of what it had, and of nothing else.
+            assert_eq!(completion.buffer.is_empty(), number < 3, "{number}");
+        }
+        assert_eq!(queue.pending(), 0);
+        assert!(queue.wait(SOON).is_none());
     }
 }

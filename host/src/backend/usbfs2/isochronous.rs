@@ -98,7 +98,7 @@ impl IsochronousFile {
                 self.free.push(label);
                 let (buffer, parts) = operation.into_parts();
                 self.spare.extend(parts);
-                let error = TransferError::InvalidRequest;
+                let error = self.transfers.refusal();
                 let completion = self.failed(buffer, transfer.packets, error);
                 self.ended.push_back(completion);
             }
@@ -248,5 +248,33 @@ impl IsochronousQueue for IsochronousFile {
     fn submit(&mut self, transfers: &mut dyn Iterator<Item = IsochronousTransfer>) {
         self.backlog.extend(transfers);
         self.start();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn requests_of_a_broken_engine_complete_with_its_error() {
+        let file = SharedFile::new(tempfile::tempfile().unwrap());
+        let mut queue = IsochronousFile::new(file, Direction::Out, 4).unwrap();
+        let request = || IsochronousTransfer::send(Buffer::from(vec![1; 8]), vec![4, 4]);
+        queue.submit(&mut (0..3).map(|_| request()));
+        let refusal = io::Error::from_raw_os_error(Errno::NODEV.raw_os_error());
+        queue.transfers.give_up(&refusal);
+        // As many as there is room for, and more.
+        queue.submit(&mut (0..6).map(|_| request()));
+        assert_eq!(queue.pending(), 9);
+        for number in 0..9 {
+            let done = queue.wait(Some(Duration::from_secs(10))).unwrap();
+            let error = Err(TransferError::Disconnected);
+            assert_eq!((done.status, done.packets.len()), (error, 2), "{number}");
+        }
+        assert_eq!(queue.pending(), 0);
     }
 }

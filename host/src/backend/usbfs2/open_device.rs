@@ -9,7 +9,7 @@ use aio_rs::{Buffer, SharedFile};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use usbfs2_protocol::descriptor::Endpoint;
-use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket};
+use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, TransferType};
 
 use super::control::ControlPipe;
 use super::directory::{Directory, write_setting};
@@ -186,7 +186,8 @@ impl ClaimedUsbfs2 {
         matches!(alternate, Err(Errno::NOENT | Errno::NODEV))
     }
 
-    fn open_endpoint(&self, address: EndpointAddress) -> Result<SharedFile, EndpointError> {
+    fn open_endpoint(&self, endpoint: &Endpoint) -> Result<SharedFile, EndpointError> {
+        let address = endpoint.address;
         let name = format!("ep{:02x}", address.to_byte());
         let access = match address.direction() {
             Direction::In => OFlags::RDONLY,
@@ -200,8 +201,7 @@ impl ClaimedUsbfs2 {
             Errno::ACCESS | Errno::PERM => {
                 EndpointError::PermissionDenied(self.directory.path(&name))
             }
-            // Of an isochronous endpoint's file alone.
-            Errno::OPNOTSUPP => EndpointError::NoIsochronous {
+            Errno::OPNOTSUPP if endpoint.transfer_type() == TransferType::Isochronous => EndpointError::NoIsochronous {
                 address,
                 reason: "the usbfs2 module that is loaded is too old for that: build and load the present one",
             },
@@ -233,7 +233,7 @@ impl Claimed for ClaimedUsbfs2 {
 
     fn endpoint(&self, endpoint: &Endpoint, depth: u32) -> Result<Box<dyn Queue>, EndpointError> {
         let address = endpoint.address;
-        let file = self.open_endpoint(address)?;
+        let file = self.open_endpoint(endpoint)?;
         let queue = EndpointFile::new(file, address.direction(), depth);
         Ok(Box::new(queue.map_err(|error| io_error(address, error))?))
     }
@@ -244,7 +244,7 @@ impl Claimed for ClaimedUsbfs2 {
         depth: u32,
     ) -> Result<Box<dyn IsochronousQueue>, EndpointError> {
         let address = endpoint.address;
-        let file = self.open_endpoint(address)?;
+        let file = self.open_endpoint(endpoint)?;
         let queue = IsochronousFile::new(file, address.direction(), depth);
         Ok(Box::new(queue.map_err(|error| io_error(address, error))?))
     }

@@ -19,14 +19,15 @@ mod isochronous;
 const SOON: Duration = Duration::from_secs(10);
 
 #[rustfmt::skip]
-const DESCRIPTORS: [u8; 64] = [
+const DESCRIPTORS: [u8; 71] = [
     18, 1, 0x00, 0x02, 0, 0, 0, 64, 0x09, 0x12, 0x01, 0x00, 0x00, 0x01, 0, 0, 0, 1,
-    9, 2, 46, 0, 1, 1, 0, 0x80, 50,
-    9, 4, 0, 0, 4, 0xff, 0, 0, 0,
+    9, 2, 53, 0, 1, 1, 0, 0x80, 50,
+    9, 4, 0, 0, 5, 0xff, 0, 0, 0,
     7, 5, 0x81, 2, 0x00, 0x02, 0,
     7, 5, 0x02, 2, 0x00, 0x02, 0,
     7, 5, 0x83, 5, 0x00, 0x02, 1,
     7, 5, 0x04, 5, 0x00, 0x02, 1,
+    7, 5, 0x85, 5, 0x00, 0x00, 1,
 ];
 
 /// A tree with one device, whose 0x81 always has the same 512 bytes to send.

@@ -66,11 +66,26 @@ impl Transfers {
         self.broken.is_some() || self.context.in_flight() + more <= self.context.depth()
     }
 
-    /// Takes an operation for the next [`submit`](Self::submit); gives back one that cannot be taken, which
-    /// is an invalid request.
+    /// Takes an operation for the next [`submit`](Self::submit); gives back one that cannot be taken, for the
+    /// reason that [`refusal`](Self::refusal) tells.
     pub(super) fn prepare(&mut self, operation: Operation) -> Result<(), Operation> {
+        // Nobody would hand it to the kernel.
+        if self.broken.is_some() {
+            return Err(operation);
+        }
         let prepared = self.context.prepare(operation);
         prepared.map(drop).map_err(PrepareError::into_operation)
+    }
+
+    /// Why an operation is not taken.
+    pub(super) fn refusal(&self) -> TransferError {
+        let broken = self.broken.as_ref();
+        broken.map_or(TransferError::InvalidRequest, |broken| broken.error)
+    }
+
+    /// The completion of an operation that was not taken.
+    pub(super) fn refused(&self, operation: Operation) -> Completion {
+        Completion::failed(operation.into_buffer(), self.refusal())
     }
 
     /// Hands what was prepared to the kernel.
@@ -106,7 +121,7 @@ impl Transfers {
         self.context.cancel_all();
     }
 
-    fn give_up(&mut self, error: &io::Error) {
+    pub(super) fn give_up(&mut self, error: &io::Error) {
         log::error!("transfers cannot go on: {error}");
         self.broken = Some(Broken {
             error: TransferError::from_io(error),
@@ -135,9 +150,4 @@ pub(super) fn translate(ended: Ended) -> Completion {
         },
         Err(error) => Completion::failed(completion.buffer, TransferError::from_io(&error)),
     }
-}
-
-/// The completion of an operation that was not taken.
-pub(super) fn refused(operation: Operation) -> Completion {
-    Completion::failed(operation.into_buffer(), TransferError::InvalidRequest)
 }

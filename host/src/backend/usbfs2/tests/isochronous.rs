@@ -192,6 +192,13 @@ fn the_endpoints_of_other_types_stay_apart() {
 }
 
 #[test]
+fn an_endpoint_whose_packets_have_no_room_says_so() {
+    let (_mount, interface, _input) = rig();
+    let error = interface.isochronous_endpoint::<In>(0x85).unwrap_err();
+    assert!(matches!(error, EndpointError::NoPackets(_)), "{error}");
+}
+
+#[test]
 fn a_device_that_left_is_disconnected() {
     let (mount, backend) = tree();
     let interface = open(&backend).claim(0).unwrap();
