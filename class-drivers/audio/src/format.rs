@@ -3,8 +3,9 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use usbfs2_protocol::audio::Sample;
+
 use crate::error::StreamError;
-use crate::sample::Sample;
 
 /// What a stream carries: interleaved PCM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,8 +1,8 @@
 //! Who sets the pace of playback: the host's frames, the device's feedback, or what it records.
 
 use usbfs2_host::{Buffer, In, IsochronousEndpoint, IsochronousTransfer, TransferError};
+use usbfs2_protocol::audio::{FeedbackDecoder, Heard};
 
-use crate::feedback::{FeedbackDecoder, Heard};
 use crate::implicit::ImplicitPacing;
 use crate::packetiser::Packetiser;
 use crate::statistics::Statistics;
@@ -130,7 +130,7 @@ impl Pace {
             for payload in completion.payloads().filter_map(Result::ok) {
                 match line.decoder.hear(payload) {
                     Heard::Rate(rate) => {
-                        self.packetiser.set_rate(rate);
+                        self.packetiser.set_rate(rate.0);
                         statistics.heard(self.timing.hertz(rate));
                     }
                     Heard::Nothing => {}

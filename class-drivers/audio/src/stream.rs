@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use usbfs2_host::{Direction, EndpointAddress};
+use usbfs2_protocol::audio::Sample;
 use usbfs2_protocol::descriptor::SynchronizationType;
 
 use crate::clock_control::Clock;
 use crate::error::StreamError;
 use crate::format::{AudioFormat, Rates};
-use crate::sample::Sample;
 use crate::timing::Timing;
 
 /// A way sound goes to a device or comes from it: a streaming interface with its alternate settings.

@@ -6,15 +6,14 @@ use std::collections::btree_map::Entry;
 use usbfs2_host::{Device, Direction, Speed, Waiting};
 use usbfs2_protocol::audio::Rates as DescribedRates;
 use usbfs2_protocol::audio::{
-    AudioError, AudioFunction, Encoding, EndpointAttributes, Entity, FormatType, StreamingSetting,
-    Version,
+    AudioError, AudioFunction, Encoding, EndpointAttributes, Entity, FormatType, Sample,
+    StreamingSetting, Version,
 };
 
 use crate::clock_control::{self, Clock};
 use crate::error::{ControlError, OpenError};
 use crate::format::Rates;
 use crate::requests::Requests;
-use crate::sample::Sample;
 use crate::stream::{AudioStream, FeedbackKind, RateControl, Shared, StreamSetting, Unusable};
 use crate::timing::Timing;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use usbfs2_host::Speed;
+use usbfs2_protocol::audio::Feedback;
 
 /// Microframes in a full-speed frame.
 const MICROFRAMES_A_FRAME: u32 = 8;
@@ -44,15 +45,15 @@ impl Timing {
         usize::try_from(frames).unwrap_or(usize::MAX)
     }
 
-    /// The fastest rate packets have room for: frames for each unit with 16 fractional bits.
-    pub(crate) fn largest_rate(self) -> u32 {
+    /// The fastest rate packets have room for.
+    pub(crate) fn largest_rate(self) -> Feedback {
         let units = (self.interval / self.unit()).max(1);
         let rate = (u64::from(self.packet_frames) << 16) / u64::from(units);
-        u32::try_from(rate).unwrap_or(u32::MAX)
+        Feedback(u32::try_from(rate).unwrap_or(u32::MAX))
     }
 
     /// A feedback value in frames a second.
-    pub(crate) fn hertz(self, frames_16_16: u32) -> f64 {
-        f64::from(frames_16_16) / 65_536.0 * 8_000.0 / f64::from(self.unit())
+    pub(crate) fn hertz(self, feedback: Feedback) -> f64 {
+        feedback.rate(8_000 / self.unit())
     }
 }

@@ -1,12 +1,12 @@
 //! Audio functions as devices describe them, and the requests between a host and one.
 
-use usbfs2_protocol::SetupPacket;
 use usbfs2_protocol::audio::{
-    AudioFunction, ControlInterface, ControlRequest, Decibel, Entity, Feedback, FeedbackFormat,
-    Parameter, RangeBlock, StreamingSetting, Version, decode_sampling_frequency,
-    encode_sampling_frequency,
+    AudioFunction, ControlInterface, ControlRequest, Decibel, Entity, Feedback, FeedbackDecoder,
+    FeedbackFormat, Heard, Parameter, RangeBlock, StreamingSetting, Version,
+    decode_sampling_frequency, encode_sampling_frequency,
 };
 use usbfs2_protocol::descriptor::Configuration;
+use usbfs2_protocol::{SetupPacket, Speed};
 
 const VERSIONS: [Version; 2] = [Version::Uac1, Version::Uac2];
 
@@ -96,11 +96,12 @@ pub(crate) fn audio_requests(bytes: &[u8]) {
             format.map(|format| feedback.to_bytes(format)).as_deref(),
             Some(payload)
         );
-        let nominal = Feedback::nominal(setup.index.into(), 1000);
-        if let Some(near) = Feedback::parse_near(payload, nominal) {
-            let (near, nominal) = (u64::from(near.0), u64::from(nominal.0));
-            assert!(near * 2 >= nominal && near <= nominal * 2);
-        }
+    }
+    let rate = u32::from(setup.index);
+    let nominal = Feedback::nominal(rate, 1000).0;
+    let decoder = FeedbackDecoder::new(rate, Speed::Full, Feedback(u32::MAX));
+    if let Heard::Rate(Feedback(near)) = decoder.hear(payload) {
+        assert!(near.abs_diff(nominal) <= nominal / 8);
     }
 }
 

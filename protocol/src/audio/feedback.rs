@@ -59,22 +59,6 @@ impl Feedback {
         }
     }
 
-    /// The value in bytes of a device that may write it with its point elsewhere, as many do: 10.14 in four
-    /// bytes, 16.16 in three, or an eighth or eight times as much. The point is put where the value is
-    /// between three quarters and one and a half of `nominal`; `None` where it fits nowhere, or the bytes are neither three nor four.
-    #[must_use]
-    pub fn parse_near(bytes: &[u8], nominal: Self) -> Option<Self> {
-        const MOST_SHIFT: u32 = 8;
-        let value = u64::from(Self::parse(bytes)?.0);
-        let near = |value: &u64| {
-            let nominal = u64::from(nominal.0);
-            *value >= nominal - nominal / 4 && *value <= nominal + nominal / 2
-        };
-        let shifts = (0..=MOST_SHIFT).flat_map(|shift| [value << shift, value >> shift]);
-        let value = shifts.into_iter().find(near)?;
-        u32::try_from(value).ok().map(Self)
-    }
-
     /// The value as it travels. Ten bits before the point hold 1023 samples: a larger value is cut to that.
     #[must_use]
     pub fn to_bytes(self, format: FeedbackFormat) -> Vec<u8> {
@@ -132,20 +116,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_point_elsewhere_is_found_and_nonsense_is_not() {
-        let nominal = Feedback::nominal(44_100, 1000);
-        let q10_14_in_4 = (nominal.0 >> 2).to_le_bytes();
-        let read = Feedback::parse_near(&q10_14_in_4, nominal).unwrap();
-        assert!(read.0.abs_diff(nominal.0) < 4);
-        assert_eq!(Feedback::parse_near(&[0; 4], nominal), None);
-        assert_eq!(
-            Feedback::parse_near(&[0; 3], Feedback(0)),
-            Some(Feedback(0))
-        );
-        assert_eq!(Feedback::parse_near(&[1], nominal), None);
-    }
-
     proptest! {
         #[test]
         fn values_round_trip(value: u32) {
@@ -154,15 +124,6 @@ mod tests {
             let short = Feedback(value & 0x03ff_fffc);
             let bytes = short.to_bytes(FeedbackFormat::Bytes3Q10_14);
             prop_assert_eq!(Feedback::parse(&bytes), Some(short));
-        }
-
-        #[test]
-        fn what_is_near_is_read_as_it_is(rate in 8000_u32..768_000, ppm in -1000_i64..1000) {
-            let nominal = Feedback::nominal(rate, 8000);
-            let value = i64::from(nominal.0) * (1_000_000 + ppm) / 1_000_000;
-            let value = Feedback(u32::try_from(value).unwrap());
-            let bytes = value.to_bytes(FeedbackFormat::Bytes4Q16_16);
-            prop_assert_eq!(Feedback::parse_near(&bytes, nominal), Some(value));
         }
     }
 }

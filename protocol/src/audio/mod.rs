@@ -6,7 +6,8 @@
 //! | [`ControlInterface`], [`Entity`] | terminals, units and clocks, and the graph they make | UAC1 4.3, UAC2 4.7 |
 //! | [`StreamingSetting`], [`Format`] | an alternate setting that carries sound: format and endpoints | UAC1 4.5, UAC2 4.9 |
 //! | [`ControlRequest`] and its payloads | volume, mute, clock and rate | UAC1 5.2, UAC2 5.2 |
-//! | [`Feedback`] | how many samples the device wants in each interval | USB 2.0 5.12.4.2 |
+//! | [`Sample`] | how a sample travels | Audio Data Formats 2.3.1.7.1 |
+//! | [`Feedback`], [`FeedbackDecoder`] | how many samples the device wants in each interval | USB 2.0 5.12.4.2 |
 //!
 //! Both versions share these types. A field that one of them does not have says so; it is written in the
 //! other alone. Units this crate has no type for are kept as they came. Audio 3.0 is recognised and refused.
@@ -33,9 +34,11 @@ mod control;
 mod decibel;
 mod error;
 mod feedback;
+mod feedback_decoder;
 mod fields;
 mod function;
 mod request;
+mod sample;
 mod streaming;
 mod terminal_type;
 mod topology;
@@ -51,11 +54,13 @@ pub use control::{
 pub use decibel::Decibel;
 pub use error::AudioError;
 pub use feedback::{Feedback, FeedbackFormat};
+pub use feedback_decoder::{FeedbackDecoder, Heard};
 pub use function::{AudioFunction, StreamingInterface};
 pub use request::{
     Attribute, ControlRequest, Parameter, RangeBlock, RangeBlockError, SubRange, Target,
     decode_sampling_frequency, encode_sampling_frequency, request_code, selector,
 };
+pub use sample::Sample;
 pub use streaming::{
     DataEndpoint, Encoding, EndpointAttributes, FeedbackEndpoint, Format, FormatType, Rates,
     SampleFormat, StreamingSetting,

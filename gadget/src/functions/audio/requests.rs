@@ -158,14 +158,7 @@ impl Audio {
             (Attribute::Minimum, None) => answer(range.minimum.0),
             (Attribute::Maximum, None) => answer(range.maximum.0),
             (Attribute::Resolution, None) => answer(range.resolution),
-            (Attribute::Range, None) => {
-                let range = SubRange {
-                    minimum: range.minimum,
-                    maximum: range.maximum,
-                    resolution: Decibel(range.resolution),
-                };
-                Some(Data(RangeBlock(vec![range]).to_bytes()))
-            }
+            (Attribute::Range, None) => Some(Data(RangeBlock(vec![range.sub_range()]).to_bytes())),
             _ => None,
         }
     }
@@ -185,40 +178,14 @@ impl VolumeRange {
     /// The volume of the range that this one stands for: what lies outside is the end it is nearest to, and the device
     /// takes what it can set (UAC1 5.2.2.4.3.2, UAC2 5.2.5.7.2).
     fn nearest(self, volume: Decibel) -> Decibel {
-        let minimum = i32::from(self.minimum.0);
-        let volume = volume.0.clamp(self.minimum.0, self.maximum.0);
-        let resolution = i32::from(self.resolution);
-        let steps = (i32::from(volume) - minimum + resolution / 2) / resolution;
-        let rounded = i16::try_from(minimum + steps * resolution).unwrap_or(i16::MAX);
-        if rounded > self.maximum.0 {
-            // The last step leads beyond the range.
-            return self.maximum;
-        }
-        Decibel(rounded)
+        self.sub_range().nearest(volume)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_volume_is_the_nearest_there_is() {
-        let range = VolumeRange {
-            minimum: Decibel(-1000),
-            maximum: Decibel(70),
-            resolution: 100,
-        };
-        for (asked, set) in [
-            (i16::MIN, -1000),
-            (-951, -1000),
-            (-949, -900),
-            (0, 0),
-            (60, 70),
-            (i16::MAX, 70),
-        ] {
-            assert_eq!(range.nearest(Decibel(asked)), Decibel(set), "{asked}");
+    fn sub_range(self) -> SubRange<Decibel> {
+        SubRange {
+            minimum: self.minimum,
+            maximum: self.maximum,
+            resolution: Decibel(self.resolution),
         }
-        assert_eq!(VolumeRange::DEFAULT.nearest(Decibel::ZERO), Decibel::ZERO);
     }
 }

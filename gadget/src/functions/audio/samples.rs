@@ -1,6 +1,8 @@
 //! Samples as they travel and as they are here: in 32 bits, the most significant first (left-justified), so that what
 //! reads and writes them need not know which format the host has chosen.
 
+use usbfs2_protocol::audio::Sample;
+
 /// How a sample of linear PCM travels (UAC1 and UAC2 Data Formats 2.3.1.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SampleSize {
@@ -20,45 +22,40 @@ impl SampleSize {
     #[doc(alias = "bSubslotSize")]
     #[doc(alias = "bSubframeSize")]
     pub fn bytes(self) -> u8 {
-        match self {
-            Self::Bits16 => 2,
-            Self::Bits24 => 3,
-            Self::Bits24In32 | Self::Bits32 => 4,
-        }
+        self.format().bytes()
     }
 
     /// Bits of it that are sound.
     #[must_use]
     #[doc(alias = "bBitResolution")]
     pub fn bits(self) -> u8 {
-        match self {
-            Self::Bits16 => 16,
-            Self::Bits24 | Self::Bits24In32 => 24,
-            Self::Bits32 => 32,
-        }
+        self.format().bits()
     }
 
     /// The bits of a left-justified sample that travel.
     #[must_use]
     pub fn truncate(self, sample: i32) -> i32 {
-        sample & (-1 << (32 - self.bits()))
+        self.format().truncate(sample)
     }
 
     /// Appends the samples in these bytes. An incomplete one at the end is left out.
     pub(super) fn decode(self, bytes: &[u8], to: &mut Vec<i32>) {
-        let size = usize::from(self.bytes());
-        to.extend(bytes.chunks_exact(size).map(|bytes| {
-            let mut sample = [0; 4];
-            sample[4 - size..].copy_from_slice(bytes);
-            self.truncate(i32::from_le_bytes(sample))
-        }));
+        self.format().decode(bytes, to);
     }
 
-    /// Hands on the bytes of each sample.
+    /// Hands on the bytes of the samples.
     pub(super) fn encode(self, samples: &[i32], mut write: impl FnMut(&[u8])) {
-        let size = usize::from(self.bytes());
-        for &sample in samples {
-            write(&self.truncate(sample).to_le_bytes()[4 - size..]);
+        let mut bytes = Vec::new();
+        self.format().encode(samples, &mut bytes);
+        write(&bytes);
+    }
+
+    fn format(self) -> Sample {
+        match self {
+            Self::Bits16 => Sample::S16,
+            Self::Bits24 => Sample::S24,
+            Self::Bits24In32 => Sample::S24_IN_4,
+            Self::Bits32 => Sample::S32,
         }
     }
 }

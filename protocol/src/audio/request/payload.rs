@@ -77,6 +77,30 @@ pub struct SubRange<T> {
     pub resolution: T,
 }
 
+impl SubRange<Decibel> {
+    /// The volume of the range that is nearest to this one, the higher of two that are as near. Always one from the
+    /// lowest to the highest, whichever way round a device says them; a range without steps has each of 1/256 dB.
+    #[must_use]
+    pub fn nearest(&self, volume: Decibel) -> Decibel {
+        let (least, most) = (
+            self.minimum.min(self.maximum),
+            self.maximum.max(self.minimum),
+        );
+        let wanted = i32::from(volume.clamp(least, most).0);
+        let (least, most) = (i32::from(least.0), i32::from(most.0));
+        let step = i32::from(self.resolution.0.unsigned_abs().max(1));
+        let below = least + (wanted - least) / step * step;
+        // The last step may lead beyond the range.
+        let above = (below + step).min(most);
+        let nearest = if above - wanted <= wanted - below {
+            above
+        } else {
+            below
+        };
+        Decibel(i16::try_from(nearest).unwrap_or(i16::MAX))
+    }
+}
+
 /// All values a control can have: what answers an Audio 2.0 RANGE request (UAC2 5.2.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RangeBlock<T>(
@@ -223,6 +247,31 @@ mod tests {
         );
     }
 
+    fn volumes(minimum: i16, maximum: i16, resolution: i16) -> SubRange<Decibel> {
+        SubRange {
+            minimum: Decibel(minimum),
+            maximum: Decibel(maximum),
+            resolution: Decibel(resolution),
+        }
+    }
+
+    #[test]
+    fn a_volume_is_the_nearest_there_is() {
+        for (asked, nearest) in [
+            (i16::MIN, -1000),
+            (-951, -1000),
+            (-950, -900),
+            (-949, -900),
+            (0, 0),
+            (34, 0),
+            (60, 70),
+            (i16::MAX, 70),
+        ] {
+            let range = volumes(-1000, 70, 100);
+            assert_eq!(range.nearest(Decibel(asked)), Decibel(nearest), "{asked}");
+        }
+    }
+
     #[test]
     fn steps_are_counted_from_the_lowest() {
         let range = |minimum, maximum, resolution| {
@@ -241,6 +290,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whatever_a_range_is_the_nearest_volume_is_in_it(
+            minimum: i16, maximum: i16, resolution: i16, volume: i16,
+        ) {
+            let nearest = volumes(minimum, maximum, resolution).nearest(Decibel(volume)).0;
+            prop_assert!((minimum.min(maximum)..=maximum.max(minimum)).contains(&nearest));
+        }
+
         #[test]
         fn any_block_round_trips(ranges in prop::collection::vec(any::<(i16, i16, i16)>(), 0..9)) {
             let ranges = ranges.into_iter().map(|(minimum, maximum, resolution)| SubRange {

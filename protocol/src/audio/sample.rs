@@ -47,24 +47,29 @@ impl Sample {
         self.bytes
     }
 
+    /// The bits of a sample at the full scale of `i32` that travel; zeros below.
+    #[must_use]
+    pub const fn truncate(self, sample: i32) -> i32 {
+        sample & (-1 << (32 - self.bits as u32))
+    }
+
     /// Appends samples as they travel. Full scale is that of `i32`; bits the format does not have are cut off.
     pub fn encode(self, samples: &[i32], to: &mut Vec<u8>) {
-        let mask = u32::MAX << (32 - u32::from(self.bits));
         let skipped = 4 - usize::from(self.bytes);
+        to.reserve(samples.len() * usize::from(self.bytes));
         for &sample in samples {
-            let kept = sample.cast_unsigned() & mask;
-            to.extend_from_slice(&kept.to_le_bytes()[skipped..]);
+            to.extend_from_slice(&self.truncate(sample).to_le_bytes()[skipped..]);
         }
     }
 
-    /// Appends the samples in `bytes`, at the full scale of `i32`. Bytes of a last sample that is not whole are left
-    /// out.
+    /// Appends the samples in `bytes`, at the full scale of `i32`. Bits the format does not have are cut off, and bytes
+    /// of a last sample that is not whole are left out.
     pub fn decode(self, bytes: &[u8], to: &mut Vec<i32>) {
         let size = usize::from(self.bytes);
         to.extend(bytes.chunks_exact(size).map(|sample| {
             let mut whole = [0; 4];
             whole[4 - size..].copy_from_slice(sample);
-            i32::from_le_bytes(whole)
+            self.truncate(i32::from_le_bytes(whole))
         }));
     }
 }
@@ -103,6 +108,15 @@ mod tests {
         assert_eq!(encoded(Sample::S32, -2), [0xfe, 0xff, 0xff, 0xff]);
         let twenty = Sample::new(20, 3).unwrap();
         assert_eq!(encoded(twenty, 0x1234_5678), [0x50, 0x34, 0x12]);
+    }
+
+    #[test]
+    fn bits_below_those_that_count_are_no_sound() {
+        let mut decoded = Vec::new();
+        // The last sample is not whole.
+        Sample::S24_IN_4.decode(&[0xaa, 0x56, 0x34, 0x12, 1, 2], &mut decoded);
+        Sample::S24.decode(&[0x56, 0x34, 0x12], &mut decoded);
+        assert_eq!(decoded, [0x1234_5600; 2]);
     }
 
     #[test]
