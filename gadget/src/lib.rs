@@ -229,4 +229,4 @@ pub use function::{ControlRequest, ControlResponse, ControlTarget, Function, Fun
 pub use gadget::{DeviceIds, Gadget, GadgetBuilder};
 pub use running::{Failure, Running, State, StateTimeout};
 pub use start::{FunctionfsOptions, GadgetfsOptions, StartError, learn_udc};
-pub use udc::{Udc, UdcEndpoint};
+pub use udc::{KnownUdc, MachineUdc, Udc, UdcEndpoint};

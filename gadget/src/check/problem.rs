@@ -273,12 +273,51 @@ pub enum ProblemKind {
         /// How many of its endpoints suit at all.
         suitable: usize,
     },
+    /// The controller has nothing of the kind.
+    #[error(
+        "{udc} has no endpoint of this direction and type: use another type, or another controller"
+    )]
+    NoSuchEndpoint {
+        /// The controller.
+        udc: String,
+    },
+    /// The controller's endpoints have smaller FIFOs.
+    #[error(
+        "packets of {size} bytes, and {udc} takes {largest} at most here: set smaller ones with max_packet_sizes(..), or \
+         end speeds(..) at a speed with smaller packets"
+    )]
+    PacketBeyondController {
+        /// The controller.
+        udc: String,
+        /// The packet's size.
+        size: u16,
+        /// The largest that an endpoint of the direction and type takes.
+        largest: u16,
+    },
+    /// The controller's transmit FIFOs are given out as endpoints are enabled.
+    #[error(
+        "{udc} has no transmit FIFO left for {size} bytes (they have {}): use fewer IN endpoints or smaller packets, or \
+         share the FIFO memory out otherwise (g-tx-fifo-size in the device tree)", sizes(.fifos)
+    )]
+    NoFifoLeft {
+        /// The controller.
+        udc: String,
+        /// What an interval of the endpoint moves.
+        size: u16,
+        /// The sizes of the FIFOs in bytes.
+        fifos: Vec<u32>,
+    },
     /// The controller does not carry isochronous transfers.
     #[error("{udc} carries no isochronous transfers: use bulk, or another controller")]
     NoIsochronous {
         /// The controller.
         udc: String,
     },
+}
+
+fn sizes(fifos: &[u32]) -> String {
+    let words: Vec<String> = fifos.iter().map(u32::to_string).collect();
+    words.join(", ")
 }
 
 /// Everything that is wrong with a gadget.

@@ -188,6 +188,13 @@ impl EndpointRequest {
     }
 }
 
+impl EndpointRequest {
+    /// Bytes of one packet at this speed, of which an isochronous service interval may have three.
+    pub(crate) fn transaction_size_at(&self, speed: Speed) -> u16 {
+        *self.max_packet_size.at(speed) & 0x07ff
+    }
+}
+
 /// Full-speed interrupt intervals count in frames.
 fn frames(interval: Duration) -> u8 {
     u8::try_from(interval.as_millis()).unwrap_or(u8::MAX)

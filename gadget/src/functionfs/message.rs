@@ -90,7 +90,7 @@ mod tests {
             .function(Keyboard::new())
             .build()
             .unwrap();
-        let layout = Layout::assign(&gadget.model.functions, &Udc::functionfs()).unwrap();
+        let layout = Layout::assign(&gadget.model.functions, &Udc::functionfs(), &[]).unwrap();
         (gadget, layout)
     }
 

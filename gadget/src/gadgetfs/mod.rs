@@ -65,12 +65,14 @@ pub(crate) fn start(gadget: &Gadget, options: &GadgetfsOptions) -> Result<Runnin
         .map_err(StartError::Thread)
 }
 
-/// The endpoints of the mount's controller. Whether dummy_hcd has isochronous ones its name does not say.
+/// The endpoints of the mount's controller. Of dummy_hcd they are known, but for isochronous ones, which its name does
+/// not tell; of other controllers a table says what one board has, and this may be another.
 fn controller(mount: &Mount, has_isochronous: bool) -> Result<Udc, StartError> {
-    match Udc::known(mount.controller()) {
-        Some(udc) if !has_isochronous => Ok(udc),
-        _ => learn(mount),
+    let dummy = Udc::dummy_hcd();
+    if mount.controller() == dummy.name() && !has_isochronous {
+        return Ok(dummy);
     }
+    learn(mount)
 }
 
 /// Asks gadgetfs for the controller's endpoints. It names them only once a device is connected, so this

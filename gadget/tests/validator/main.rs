@@ -1,5 +1,6 @@
 //! What the validator says, before anything is bound.
 
+mod boards;
 mod everywhere;
 mod functionfs;
 mod gadgetfs;
