@@ -363,6 +363,9 @@ impl<C: Controller> Device<C> {
         guard(&self.status, function, "prepare", (), || {
             function.prepare(&mut endpoints);
         });
+        for pipe in self.active[run].pipes.iter().flatten() {
+            pipe.wait_begun();
+        }
         self.workers[run].start(endpoints);
         Ok(())
     }

@@ -13,6 +13,8 @@ use crate::endpoint::{Completion, EndpointError};
 pub(crate) trait Pipe: Send + Sync + fmt::Debug {
     /// Queues the buffer. What cannot be queued becomes a completion.
     fn submit(&self, buffer: Buffer);
+    /// Waits until what was submitted first is with the controller, or has come back.
+    fn wait_begun(&self);
     /// Submissions whose completion has not been returned.
     fn pending(&self) -> usize;
     /// The next completion, in order of submission; `None` at the deadline or with nothing pending.

@@ -11,5 +11,6 @@
 mod pipe;
 #[allow(unsafe_code)]
 pub(crate) mod sys;
+mod transfers;
 
 pub(crate) use pipe::{EndpointFile, FilePipe};

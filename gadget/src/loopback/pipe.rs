@@ -103,6 +103,9 @@ impl Pipe for LoopbackPipe {
             .submit(&self.queue, self.address, transfer.user_data(number));
     }
 
+    /// The bus has what was submitted.
+    fn wait_begun(&self) {}
+
     fn pending(&self) -> usize {
         self.lock().ordered.len()
     }

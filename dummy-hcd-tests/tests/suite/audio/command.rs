@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::device::SysfsDevice;
-use dummy_hcd_tests::numbered_frames::{FRAME, Heard, Listener, signal};
+use dummy_hcd_tests::numbered_frames::{Heard, Listener, signal};
 
 use crate::command::{Running, path, succeed};
 use crate::runner::Test;
@@ -13,9 +13,6 @@ use crate::runner::Test;
 const RATE: u32 = 48_000;
 /// Frames of the file: three seconds.
 const FRAMES: u32 = 3 * RATE;
-/// Silence before them in the file, a tenth of a second: nobody sends the first packets of a stream again, and a card on
-/// gadgetfs may not be in time for them.
-const LEAD: u32 = RATE / 10;
 /// Bytes before the samples, of the file made here and of those the command makes.
 const HEADER: usize = 44;
 
@@ -26,11 +23,10 @@ pub(super) fn tests() -> Vec<Test> {
     )]
 }
 
-/// A WAV file of numbered frames, in stereo of 16 bits.
+/// A WAV file of numbered frames, in stereo of 16 bits, from its very beginning.
 fn wav() -> Vec<u8> {
-    let mut data = vec![0; FRAME * LEAD as usize];
-    data.extend(signal(1..=FRAMES));
-    let length = 4 * (LEAD + FRAMES);
+    let data = signal(1..=FRAMES);
+    let length = 4 * FRAMES;
     let mut file = b"RIFF".to_vec();
     file.extend((36 + length).to_le_bytes());
     file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x02\0");

@@ -57,10 +57,9 @@ impl Listener {
     }
 }
 
-/// Plays silence, frames 1 to `count`, and silence again: a card may miss packets while it starts, and its clock goes on
-/// for as long as packets come, and plays what is in its buffer.
+/// Plays frames 1 to `count`, of which the card has to have the first, and silence: its clock goes on for as long as
+/// packets come, and plays what is in its buffer.
 pub(super) fn play(playback: &mut Playback, count: u32) -> Result<()> {
-    playback.write_blocking(&[0; 4 * 4_800])?;
     let mut next = 1;
     while next <= count {
         let some = (count - next + 1).min(480);
