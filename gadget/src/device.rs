@@ -9,6 +9,7 @@ use std::thread;
 use usbfs2_protocol::{Direction, RequestKind, SetupPacket};
 
 use crate::controller::{Controller, Event};
+use crate::counters::CountedPipe;
 use crate::describe::InterfaceHandle;
 use crate::endpoint::{Endpoint, Endpoints, Session};
 use crate::function::{ControlResponse, Function};
@@ -121,10 +122,16 @@ impl<C: Controller> Device<C> {
                 Event::Setup { setup, data } => {
                     self.is_attached = true;
                     let response = self.answer(&setup, data);
+                    let mut counters = self.status.counting.lock();
+                    counters.requests += 1;
+                    counters.stalled_requests +=
+                        u64::from(matches!(response, ControlResponse::Stall));
+                    drop(counters);
                     self.controller.respond(&setup, response);
                 }
                 Event::Reset => {
                     self.is_attached = true;
+                    self.status.counting.lock().resets += 1;
                     self.forget();
                 }
                 Event::Configured => {
@@ -332,7 +339,12 @@ impl<C: Controller> Device<C> {
                 };
                 let pipe = match pipes[endpoint.index].take() {
                     Some(pipe) => pipe,
-                    None => self.controller.enable(assigned, &endpoint.request)?,
+                    None => Arc::new(CountedPipe {
+                        pipe: self.controller.enable(assigned, &endpoint.request)?,
+                        counting: Arc::clone(&self.status.counting),
+                        direction: endpoint.request.direction,
+                        packet_size: endpoint.request.packet_size_at(self.controller.speed()),
+                    }),
                 };
                 pipes[endpoint.index] = Some(Arc::clone(&pipe));
                 endpoints[endpoint.index] = Some(Endpoint {

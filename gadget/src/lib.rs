@@ -195,6 +195,7 @@ mod blocking;
 mod check;
 mod control;
 mod controller;
+mod counters;
 mod describe;
 mod descriptors;
 mod device;
@@ -207,6 +208,7 @@ mod gadgetfs;
 mod layout;
 mod loopback;
 mod pipe;
+mod plan;
 mod running;
 pub mod scsi;
 mod start;
@@ -220,6 +222,7 @@ pub use usbfs2_protocol::{
 };
 
 pub use check::{DescriptorProblems, Place, Problem, ProblemKind, Target};
+pub use counters::Counters;
 pub use describe::{
     EndpointHandle, EndpointRequest, FunctionBuilder, InterfaceBuilder, InterfaceClass,
     InterfaceHandle, PerSpeed,
@@ -227,6 +230,7 @@ pub use describe::{
 pub use endpoint::{Canceller, Completion, Endpoint, EndpointError, Endpoints, Session};
 pub use function::{ControlRequest, ControlResponse, ControlTarget, Function, FunctionError};
 pub use gadget::{DeviceIds, Gadget, GadgetBuilder};
+pub use plan::{Plan, PlannedEndpoint};
 pub use running::{Failure, Running, State, StateTimeout};
 pub use start::{FunctionfsOptions, GadgetfsOptions, StartError, learn_udc};
 pub use udc::{KnownUdc, MachineUdc, Udc, UdcEndpoint};

@@ -5,6 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::counters::{Counters, Counting};
+
 /// What a started gadget is doing (USB 2.0 9.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -126,6 +128,12 @@ impl Running {
         self.status.lock().failures.clone()
     }
 
+    /// What it has moved and answered so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        *self.status.counting.lock()
+    }
+
     /// Where the gadget is: the port on an in-process bus (`1-1`), the controller's name on gadgetfs,
     /// the directory on FunctionFS.
     #[must_use]
@@ -165,6 +173,8 @@ impl fmt::Debug for Running {
 /// What `Running` tells, written by the gadget's threads.
 #[derive(Debug)]
 pub(crate) struct Status {
+    /// Of its own lock, so that moving data wakes nobody who waits for a state.
+    pub(crate) counting: Arc<Counting>,
     inner: Mutex<StatusInner>,
     changed: Condvar,
 }
@@ -178,6 +188,7 @@ struct StatusInner {
 impl Status {
     pub(crate) fn new() -> Self {
         Self {
+            counting: Arc::default(),
             inner: Mutex::new(StatusInner {
                 state: State::Detached,
                 failures: Vec::new(),

@@ -9,4 +9,4 @@ pub use problem::{DescriptorProblems, Place, Problem, ProblemKind};
 pub use target::Target;
 
 pub(crate) use everywhere::check_everywhere;
-pub(crate) use target::{check, endpoints};
+pub(crate) use target::{GADGETFS_CONTROL_BUFFER, check, endpoints};

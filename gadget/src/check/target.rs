@@ -25,7 +25,7 @@ pub enum Target {
 }
 
 /// gadgetfs's buffer for endpoint 0, the most it sends for one request.
-const GADGETFS_CONTROL_BUFFER: usize = 256;
+pub(crate) const GADGETFS_CONTROL_BUFFER: usize = 256;
 
 /// Everything wrong with the gadget on this target.
 pub(crate) fn check(model: &GadgetModel, target: &Target) -> Vec<Problem> {

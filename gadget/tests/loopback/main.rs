@@ -2,6 +2,7 @@
 
 mod alternate_settings;
 mod control_requests;
+mod counters;
 mod data;
 mod descriptors;
 mod echo;
