@@ -2,7 +2,7 @@
 
 use usbfs2_protocol::audio::{Decibel, Version};
 
-use super::{Audio, SampleSize, Stream};
+use super::{Audio, Stream};
 use crate::{
     ControlRequest, ControlResponse, Endpoints, Function, FunctionBuilder, FunctionError,
     InterfaceHandle,
@@ -20,18 +20,6 @@ impl Audio {
     fn stream_of(&self, interface: InterfaceHandle) -> Option<Stream> {
         let index = interface.index().checked_sub(1)?;
         self.streams().nth(index)
-    }
-
-    /// The format of the alternate setting that this run is of; `None` for the one without a stream.
-    pub(super) fn size_of(
-        &self,
-        stream: Stream,
-        endpoints: &Endpoints,
-    ) -> Option<(usize, SampleSize)> {
-        let setting = endpoints.alternate_setting(endpoints.interface()?);
-        let index = usize::from(setting).checked_sub(1)?;
-        let size = self.stream_options(stream)?.sizes.get(index)?;
-        Some((index, *size))
     }
 
     /// Sets the rate of a stream, or of all that are on the same clock.

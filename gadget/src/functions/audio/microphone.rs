@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::clock::SampleClock;
-use super::{Audio, AudioEvent, MicrophoneTiming, Stream, StreamFormat, packets};
+use super::opened::Opened;
+use super::{Audio, AudioEvent, MicrophoneTiming, Stream, StreamFormat};
 use crate::{Buffer, Completion, Endpoint, EndpointError, Endpoints};
 
 /// A microphone's stream while it runs.
@@ -23,34 +24,28 @@ struct Run<'a> {
 impl Audio {
     /// Runs the microphone's stream until its endpoint is disabled.
     pub(super) fn run_microphone(&self, mut endpoints: Endpoints) -> Result<(), EndpointError> {
-        let (Some(options), Some((index, size))) = (
-            &self.options.microphone,
-            self.size_of(Stream::Microphone, &endpoints),
-        ) else {
+        // First, so that a rate chosen meanwhile is followed.
+        let rate_changes = self.lock().microphone.rate_changes;
+        let Some(opened) = self.opened(Stream::Microphone, &endpoints) else {
             return Ok(());
         };
+        let Opened {
+            index,
+            format,
+            interval_microseconds,
+        } = opened;
         let data = endpoints.take(self.speaker_endpoints() + index)?;
-        let interval =
-            packets::interval_microseconds(&self.options, options, size, endpoints.speed());
-        let (rate, rate_changes) = {
-            let state = self.lock();
-            (state.microphone.rate, state.microphone.rate_changes)
-        };
         let run = Run {
             audio: self,
-            format: StreamFormat {
-                channels: options.channels,
-                size,
-                rate,
-            },
+            format,
             data,
-            clock: SampleClock::new(rate, interval),
+            clock: SampleClock::new(format.rate, interval_microseconds),
             sent: VecDeque::new(),
             unsent: Vec::new(),
             rate_changes,
             is_synchronous: self.options.microphone_timing == MicrophoneTiming::Synchronous,
         };
-        run.run(self.depth(interval))
+        run.run(self.depth(interval_microseconds))
     }
 }
 

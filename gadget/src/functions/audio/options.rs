@@ -146,6 +146,12 @@ impl AudioOptions {
         self.rates.iter().copied().max().unwrap_or_default()
     }
 
+    /// Frames of the speaker's buffer at this rate.
+    pub(super) fn buffer_frames(&self, rate: u32) -> usize {
+        let frames = u128::from(rate) * self.buffer.as_micros() / 1_000_000;
+        usize::try_from(frames).unwrap_or(usize::MAX)
+    }
+
     /// Frames of this time at the highest rate.
     pub(super) fn frames(&self, time: Duration) -> usize {
         let frames = u128::from(self.highest_rate()) * time.as_micros() / 1_000_000;

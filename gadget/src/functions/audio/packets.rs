@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use usbfs2_protocol::{Direction, Speed};
 
+use super::playout::LARGEST_FEEDBACK_PPM;
 use super::{AudioOptions, SampleSize, StreamOptions};
 use crate::{EndpointRequest, PerSpeed};
 
@@ -34,17 +35,20 @@ pub(super) fn interval_microseconds(
     interval
 }
 
-/// The most an interval brings at the highest rate: a frame more than the rate makes, for a clock that is fast and
-/// for a host that makes good what is missing.
+/// The most an interval brings at the highest rate. A frame more than the rate makes, for hosts that make good what was
+/// missing (Linux's own gadget has the same rule: f_uac2, set_ep_max_packet_size), and all that the card's feedback may
+/// ask for.
 fn packet_bytes(
     options: &AudioOptions,
     stream: &StreamOptions,
     size: SampleSize,
     interval: u32,
 ) -> usize {
-    let interval = Duration::from_micros(u64::from(interval));
-    let frames = u128::from(options.highest_rate()) * interval.as_micros();
-    let frames = usize::try_from(frames.div_ceil(1_000_000)).unwrap_or(usize::MAX - 1) + 1;
+    let most = |ppm: u64| {
+        let frames = u64::from(options.highest_rate()) * (1_000_000 + ppm) * u64::from(interval);
+        usize::try_from(frames.div_ceil(1_000_000 * 1_000_000)).unwrap_or(usize::MAX - 1)
+    };
+    let frames = most(LARGEST_FEEDBACK_PPM).max(most(0) + 1);
     frames.saturating_mul(frame_bytes(stream, size))
 }
 
@@ -125,6 +129,15 @@ mod tests {
         assert_eq!(stereo.interval.high, 4);
         let odd = request(2, SampleSize::Bits24, 44_100);
         assert_eq!(odd.max_packet_size, PerSpeed::all(46 * 6));
+    }
+
+    #[test]
+    fn a_packet_has_room_for_all_that_feedback_asks_for() {
+        // Three thousandths of 768 frames a millisecond are 2.3.
+        let fast = request(1, SampleSize::Bits16, 768_000);
+        assert_eq!(fast.max_packet_size.full, 771 * 2);
+        // 385.2 in half a millisecond.
+        assert_eq!(fast.max_packet_size.high, 386 * 2);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::clock::exact_rate;
+use super::clock::{LARGEST_ERROR_PPM, exact_rate};
 
 /// Frames that wait to be played.
 #[derive(Debug)]
@@ -21,7 +21,11 @@ const CORRECTION_PER_SECOND: i64 = 1;
 
 /// The most that is asked for beyond the clock's own rate, in parts per million. Hosts take feedback that is too far
 /// off for nonsense.
-const LARGEST_CORRECTION_PPM: i64 = 2000;
+const LARGEST_CORRECTION_PPM: u32 = 2000;
+
+/// The most that feedback asks for beyond the rate, in parts per million: the clock's error, and the correction.
+pub(super) const LARGEST_FEEDBACK_PPM: u64 =
+    LARGEST_ERROR_PPM.unsigned_abs() as u64 + LARGEST_CORRECTION_PPM as u64;
 
 impl Playout {
     pub(super) fn new(channels: usize, target: usize) -> Self {
@@ -86,7 +90,7 @@ impl Playout {
         // Buffers of seconds fit a thousand times.
         let missing = i64::try_from(self.target).unwrap_or(i64::MAX)
             - i64::try_from(self.fill()).unwrap_or(i64::MAX);
-        let limit = i64::from(rate) * LARGEST_CORRECTION_PPM;
+        let limit = i64::from(rate) * i64::from(LARGEST_CORRECTION_PPM);
         let correction = (missing * CORRECTION_PER_SECOND * 1_000_000).clamp(-limit, limit);
         own.saturating_add_signed(correction)
     }

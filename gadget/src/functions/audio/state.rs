@@ -142,6 +142,11 @@ impl State {
         canceller: Option<Canceller>,
     ) {
         let one = self.stream_mut(stream);
+        // The host may have chosen another meanwhile.
+        let format = StreamFormat {
+            rate: one.rate,
+            ..format
+        };
         one.format = Some(format);
         one.canceller = canceller;
         one.fill = 0;
