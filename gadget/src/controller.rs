@@ -8,6 +8,7 @@ use crate::describe::EndpointRequest;
 use crate::function::ControlResponse;
 use crate::layout::Assigned;
 use crate::pipe::Pipe;
+use crate::running::Stopper;
 
 /// What happens on the bus.
 #[derive(Debug)]
@@ -51,4 +52,13 @@ pub(crate) trait Controller: Send + 'static {
         assigned: &Assigned,
         request: &EndpointRequest,
     ) -> Result<Arc<dyn Pipe>, String>;
+}
+
+/// A device that has just been put on a bus.
+pub(crate) struct Plugged {
+    pub(crate) controller: Box<dyn Controller>,
+    /// Makes the controller tell `Event::Stop`.
+    pub(crate) stopper: Box<dyn Stopper>,
+    /// Where it is.
+    pub(crate) place: String,
 }

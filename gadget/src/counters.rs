@@ -1,6 +1,7 @@
 //! What a started gadget has done, in numbers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use aio_rs::Buffer;
@@ -97,6 +98,14 @@ impl Pipe for CountedPipe {
         Some(completion)
     }
 
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Completion> {
+        let polled = self.pipe.poll_next(cx);
+        if let Poll::Ready(completion) = &polled {
+            self.count(completion);
+        }
+        polled
+    }
+
     fn cancel_all(&self) {
         self.pipe.cancel_all();
     }
@@ -107,6 +116,10 @@ impl Pipe for CountedPipe {
             self.counting.lock().halts += 1;
         }
         done
+    }
+
+    fn clear_halt(&self) -> Result<(), EndpointError> {
+        self.pipe.clear_halt()
     }
 
     fn disable(&self) {

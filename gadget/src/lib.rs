@@ -200,6 +200,7 @@ mod describe;
 mod descriptors;
 mod device;
 mod endpoint;
+pub mod firmware;
 mod function;
 mod functionfs;
 pub mod functions;

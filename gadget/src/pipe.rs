@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use aio_rs::Buffer;
@@ -19,10 +20,14 @@ pub(crate) trait Pipe: Send + Sync + fmt::Debug {
     fn pending(&self) -> usize;
     /// The next completion, in order of submission; `None` at the deadline or with nothing pending.
     fn wait(&self, deadline: Option<Instant>) -> Option<Completion>;
+    /// The next completion, or has the task woken when there is one. Waking may happen under a lock of the pipe's.
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Completion>;
     /// Takes back everything queued.
     fn cancel_all(&self);
     /// Halts the endpoint until the host clears it.
     fn set_halt(&self) -> Result<(), EndpointError>;
+    /// Ends a halt from the device's side, and sets the device's data toggle back with it.
+    fn clear_halt(&self) -> Result<(), EndpointError>;
     /// Disables the endpoint. What is queued, and whatever is submitted later, completes as
     /// [`EndpointError::Disabled`].
     fn disable(&self);

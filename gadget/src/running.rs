@@ -88,7 +88,7 @@ impl Running {
     /// What the gadget is doing now.
     #[must_use]
     pub fn state(&self) -> State {
-        self.status.lock().state
+        self.status.state()
     }
 
     /// Waits until the gadget is in this state.
@@ -96,36 +96,14 @@ impl Running {
     /// # Errors
     /// [`StateTimeout`] after `timeout`, or at once when the gadget has stopped for good.
     pub fn wait_for_state(&self, wanted: State, timeout: Duration) -> Result<(), StateTimeout> {
-        let started = Instant::now();
-        let mut guard = self.status.lock();
-        loop {
-            let waited = started.elapsed();
-            let left = timeout.saturating_sub(waited);
-            if guard.state == wanted {
-                return Ok(());
-            }
-            if left.is_zero() || guard.state == State::Stopped {
-                return Err(StateTimeout {
-                    wanted,
-                    actual: guard.state,
-                    waited,
-                    failures: guard.failures.clone(),
-                });
-            }
-            guard = self
-                .status
-                .changed
-                .wait_timeout(guard, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        self.status.wait_for_state(wanted, timeout)
     }
 
     /// What went wrong since the start, oldest first: functions whose `run` failed or panicked, and
     /// the error that stopped the gadget, if one did.
     #[must_use]
     pub fn failures(&self) -> Vec<Failure> {
-        self.status.lock().failures.clone()
+        self.status.failures()
     }
 
     /// What it has moved and answered so far.
@@ -200,6 +178,60 @@ impl Status {
     fn lock(&self) -> MutexGuard<'_, StatusInner> {
         // Every update is a single assignment or push.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.lock().state
+    }
+
+    pub(crate) fn failures(&self) -> Vec<Failure> {
+        self.lock().failures.clone()
+    }
+
+    pub(crate) fn wait_for_state(
+        &self,
+        wanted: State,
+        timeout: Duration,
+    ) -> Result<(), StateTimeout> {
+        let started = Instant::now();
+        let reached = self.wait_until(timeout, |state| (state == wanted).then_some(()));
+        reached.map_err(|actual| StateTimeout {
+            wanted,
+            actual,
+            waited: started.elapsed(),
+            failures: self.failures(),
+        })
+    }
+
+    /// Waits until `look`, called at each change, finds something. Fails with the state after `timeout`, or at once
+    /// when that is `Stopped`.
+    pub(crate) fn wait_until<T>(
+        &self,
+        timeout: Duration,
+        mut look: impl FnMut(State) -> Option<T>,
+    ) -> Result<T, State> {
+        let started = Instant::now();
+        let mut guard = self.lock();
+        loop {
+            if let Some(found) = look(guard.state) {
+                return Ok(found);
+            }
+            let left = timeout.saturating_sub(started.elapsed());
+            if left.is_zero() || guard.state == State::Stopped {
+                return Err(guard.state);
+            }
+            guard = self
+                .changed
+                .wait_timeout(guard, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Has `wait_until` look again.
+    pub(crate) fn notify(&self) {
+        drop(self.lock());
+        self.changed.notify_all();
     }
 
     pub(crate) fn set_state(&self, state: State) {

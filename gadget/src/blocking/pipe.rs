@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use aio_rs::Buffer;
@@ -12,7 +13,7 @@ use rustix::io::Errno;
 use usbfs2_protocol::{Direction, EndpointAddress, TransferType};
 
 use super::sys::{INTERRUPT_INTERVAL, IoThread, come_first};
-use super::transfers::{Halt, Shared, transfer_error};
+use super::transfers::{Change, Halt, Shared, transfer_error};
 use crate::endpoint::{Completion, EndpointError};
 use crate::pipe::Pipe;
 
@@ -75,6 +76,32 @@ impl FilePipe {
         thread.join();
         Some(endpoint)
     }
+
+    /// Has the thread halt the endpoint or end its halt.
+    fn change_halt(&self, change: Change) -> Result<(), EndpointError> {
+        let deadline = Instant::now() + COLLECTION_TIME;
+        let mut state = self.shared.lock();
+        state.halt = Halt::Asked(change);
+        self.shared.changed.notify_all();
+        while !state.is_ending {
+            state = match state.halt {
+                Halt::Done(Err(Errno::AGAIN)) => {
+                    // The controller holds a packet that it has taken ahead of the host.
+                    if Instant::now() >= deadline {
+                        log::debug!("the host collects nothing, and so nothing is halted");
+                        return Ok(());
+                    }
+                    let mut state = self.shared.wait_changed(state, Some(INTERRUPT_INTERVAL));
+                    state.halt = Halt::Asked(change);
+                    self.shared.changed.notify_all();
+                    state
+                }
+                Halt::Done(outcome) => return outcome.map_err(transfer_error),
+                Halt::NotAsked | Halt::Asked(_) => self.shared.interrupt(state),
+            };
+        }
+        Err(EndpointError::Disabled)
+    }
 }
 
 impl Pipe for FilePipe {
@@ -135,29 +162,23 @@ impl Pipe for FilePipe {
         drop(self.shared.cancel(self.shared.lock()));
     }
 
-    fn set_halt(&self) -> Result<(), EndpointError> {
-        let deadline = Instant::now() + COLLECTION_TIME;
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Completion> {
         let mut state = self.shared.lock();
-        state.halt = Halt::Asked;
-        self.shared.changed.notify_all();
-        while !state.is_ending {
-            state = match state.halt {
-                Halt::Done(Err(Errno::AGAIN)) => {
-                    // The controller holds a packet that it has taken ahead of the host.
-                    if Instant::now() >= deadline {
-                        log::debug!("the host collects nothing, and so nothing is halted");
-                        return Ok(());
-                    }
-                    let mut state = self.shared.wait_changed(state, Some(INTERRUPT_INTERVAL));
-                    state.halt = Halt::Asked;
-                    self.shared.changed.notify_all();
-                    state
-                }
-                Halt::Done(outcome) => return outcome.map_err(transfer_error),
-                Halt::NotAsked | Halt::Asked => self.shared.interrupt(state),
-            };
+        match state.done.pop_front() {
+            Some(completion) => Poll::Ready(completion),
+            None => {
+                state.task = Some(cx.waker().clone());
+                Poll::Pending
+            }
         }
-        Err(EndpointError::Disabled)
+    }
+
+    fn set_halt(&self) -> Result<(), EndpointError> {
+        self.change_halt(Change::Set)
+    }
+
+    fn clear_halt(&self) -> Result<(), EndpointError> {
+        self.change_halt(Change::Clear)
     }
 
     fn disable(&self) {

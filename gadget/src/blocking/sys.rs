@@ -4,6 +4,7 @@
 //! takes one signal and blocks all others: another one would end a transfer that nobody cancelled.
 //! Endpoint 0's calls may be repeated, and their thread blocks nothing.
 
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::thread::JoinHandleExt as _;
@@ -13,9 +14,20 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::ioctl::{NoArg, Opcode, ioctl, opcode};
 
 /// How often to interrupt a system call until it ends: the signal may come just before the call.
 pub(super) const INTERRUPT_INTERVAL: Duration = Duration::from_millis(1);
+
+/// GADGETFS_CLEAR_HALT and FUNCTIONFS_CLEAR_HALT, which are the same (linux/usb/gadgetfs.h, functionfs.h).
+const CLEAR_HALT: Opcode = opcode::none(b'g', 3);
+
+/// Ends the halt of an endpoint. Waits for I/O that another thread does on the file.
+pub(super) fn clear_halt(file: &File) -> Result<(), Errno> {
+    // SAFETY: the opcode says that it has no argument, and the kernel reads none (ep_ioctl, ffs_epfile_ioctl): it
+    // touches no memory of this process.
+    unsafe { ioctl(file, NoArg::<CLEAR_HALT>::new()) }
+}
 
 /// A thread for blocking I/O.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use aio_rs::Buffer;
@@ -12,7 +13,7 @@ use rustix::io::Errno;
 use usbfs2_protocol::{Direction, TransferType};
 
 use super::pipe::{Active, EndpointFile};
-use super::sys::INTERRUPT_INTERVAL;
+use super::sys::{INTERRUPT_INTERVAL, clear_halt};
 use crate::endpoint::{Completion, EndpointError};
 
 /// The kernel copies a transfer into memory that kmalloc gives it, which is no more than this.
@@ -45,14 +46,22 @@ pub(super) struct PipeState {
     pub(super) cancellers: usize,
     pub(super) halt: Halt,
     pub(super) done: VecDeque<Completion>,
+    /// The task to wake when something is done.
+    pub(super) task: Option<Waker>,
 }
 
 /// A halt is asked of the thread: a file carries one system call at a time, and the thread has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Halt {
     NotAsked,
-    Asked,
+    Asked(Change),
     Done(Result<(), Errno>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Set,
+    Clear,
 }
 
 impl Shared {
@@ -72,6 +81,7 @@ impl Shared {
                 cancellers: 0,
                 halt: Halt::NotAsked,
                 done: VecDeque::new(),
+                task: None,
             }),
             changed: Condvar::new(),
         }
@@ -86,7 +96,7 @@ impl Shared {
     pub(super) fn serve(&self, file: &File) {
         let mut state = self.lock();
         while !state.is_ending {
-            if state.halt == Halt::Asked {
+            if matches!(state.halt, Halt::Asked(_)) {
                 drop(state);
                 self.halt(file);
                 state = self.lock();
@@ -162,17 +172,19 @@ impl Shared {
         Ok(count)
     }
 
-    /// Halts the endpoint if that was asked for: I/O in the wrong direction does, and fails with EBADMSG.
+    /// Halts the endpoint if that was asked for, or ends its halt: I/O in the wrong direction does the one, and fails
+    /// with EBADMSG.
     pub(super) fn halt(&self, file: &File) {
-        if self.lock().halt != Halt::Asked {
+        let Halt::Asked(change) = self.lock().halt else {
             return;
-        }
-        let outcome = match self.direction {
-            Direction::In => rustix::io::read(file, &mut [0; 0]),
-            Direction::Out => rustix::io::write(file, &[]),
+        };
+        let outcome = match (change, self.direction) {
+            (Change::Set, Direction::In) => rustix::io::read(file, &mut [0; 0]).map(drop),
+            (Change::Set, Direction::Out) => rustix::io::write(file, &[]).map(drop),
+            (Change::Clear, _) => clear_halt(file),
         };
         let outcome = match outcome {
-            Ok(_) | Err(Errno::BADMSG) => Ok(()),
+            Ok(()) | Err(Errno::BADMSG) => Ok(()),
             // Asked again by whoever waits.
             Err(Errno::INTR) => return,
             Err(errno) => Err(errno),
@@ -250,6 +262,9 @@ impl PipeState {
             actual_length,
             status,
         });
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
     }
 }
 

@@ -161,7 +161,8 @@ fn class_descriptors<'a>(
         .collect()
 }
 
-fn endpoint(request: &EndpointRequest, speed: Speed) -> Vec<ProblemKind> {
+/// Everything wrong with an endpoint at this speed.
+pub(crate) fn endpoint(request: &EndpointRequest, speed: Speed) -> Vec<ProblemKind> {
     let mut kinds = Vec::new();
     let size = *request.max_packet_size.at(speed);
     if let Err(legal) = max_packet_size(request.transfer_type, speed, size) {

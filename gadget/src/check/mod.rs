@@ -8,5 +8,5 @@ mod target;
 pub use problem::{DescriptorProblems, Place, Problem, ProblemKind};
 pub use target::Target;
 
-pub(crate) use everywhere::check_everywhere;
+pub(crate) use everywhere::{check_everywhere, endpoint};
 pub(crate) use target::{GADGETFS_CONTROL_BUFFER, check, endpoints};

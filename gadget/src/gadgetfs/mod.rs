@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use usbfs2_protocol::Speed;
 
 use crate::check::{self, DescriptorProblems, Target};
+use crate::controller::Plugged;
 use crate::describe::{FunctionBuilder, InterfaceClass, Strings};
 use crate::descriptors;
 use crate::device::Device;
@@ -29,7 +30,7 @@ use crate::running::Running;
 use crate::start::{GadgetfsOptions, StartError};
 use crate::udc::Udc;
 use control::{ControlFile, StopFd};
-use mount::Mount;
+pub(crate) use mount::Mount;
 
 /// Message tag of the set-up write.
 const SET_UP_TAG: u32 = 0;
@@ -48,10 +49,23 @@ pub(crate) fn start(gadget: &Gadget, options: &GadgetfsOptions) -> Result<Runnin
     DescriptorProblems::none_in(gadget.check(&Target::Gadgetfs(udc.clone())))?;
     let layout = check::endpoints(&gadget.model, &udc).map_err(DescriptorProblems::from)?;
 
-    let stop = StopFd::new().map_err(|error| mount.failed("making an eventfd for", error))?;
-    let file = connect(&mount, &set_up_message(&gadget.model, &layout))?;
+    let message = set_up_message(&gadget.model, &layout);
     let has_high_speed = gadget.model.supports(Speed::High);
+    let (control, stop) = plug(&mount, &message, udc, has_high_speed)?;
     let place = mount.controller().to_owned();
+    Device::start(gadget.clone(), layout, control, place, Box::new(stop))
+        .map_err(StartError::Thread)
+}
+
+/// Connects the device that the message describes, and takes over its endpoint 0.
+fn plug(
+    mount: &Mount,
+    message: &[u8],
+    udc: Udc,
+    has_high_speed: bool,
+) -> Result<(ControlFile, StopFd), StartError> {
+    let stop = StopFd::new().map_err(|error| mount.failed("making an eventfd for", error))?;
+    let file = connect(mount, message)?;
     let directory = mount.path().to_owned();
     let control =
         ControlFile::new(file, stop.clone(), directory, udc, has_high_speed).map_err(|error| {
@@ -61,13 +75,32 @@ pub(crate) fn start(gadget: &Gadget, options: &GadgetfsOptions) -> Result<Runnin
                 _ => mount.failed("reading", error),
             }
         })?;
-    Device::start(gadget.clone(), layout, control, place, Box::new(stop))
-        .map_err(StartError::Thread)
+    Ok((control, stop))
+}
+
+/// Connects a device that comes with its descriptors: at full speed, and at high speed where it has that.
+pub(crate) fn plug_described(
+    mount: &Mount,
+    udc: Udc,
+    full_speed: &[u8],
+    high_speed: Option<&[u8]>,
+    device: &[u8],
+) -> Result<Plugged, StartError> {
+    let mut message = SET_UP_TAG.to_ne_bytes().to_vec();
+    message.extend_from_slice(full_speed);
+    message.extend_from_slice(high_speed.unwrap_or_default());
+    message.extend_from_slice(device);
+    let (control, stop) = plug(mount, &message, udc, high_speed.is_some())?;
+    Ok(Plugged {
+        controller: Box::new(control),
+        stopper: Box::new(stop),
+        place: mount.controller().to_owned(),
+    })
 }
 
 /// The endpoints of the mount's controller. Of dummy_hcd they are known, but for isochronous ones, which its name does
 /// not tell; of other controllers a table says what one board has, and this may be another.
-fn controller(mount: &Mount, has_isochronous: bool) -> Result<Udc, StartError> {
+pub(crate) fn controller(mount: &Mount, has_isochronous: bool) -> Result<Udc, StartError> {
     let dummy = Udc::dummy_hcd();
     if mount.controller() == dummy.name() && !has_isochronous {
         return Ok(dummy);

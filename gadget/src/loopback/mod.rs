@@ -9,7 +9,7 @@ use usbfs2_loopback::{Bus, DeviceEvent, DevicePort, EndpointSpec, PortOptions, R
 use usbfs2_protocol::{SetupPacket, Speed, TransferType};
 
 use crate::check::{self, DescriptorProblems, Target};
-use crate::controller::{Controller, Event};
+use crate::controller::{Controller, Event, Plugged};
 use crate::describe::EndpointRequest;
 use crate::device::Device;
 use crate::function::ControlResponse;
@@ -26,17 +26,38 @@ pub(crate) fn start(gadget: &Gadget, bus: &Bus, speed: Speed) -> Result<Running,
     DescriptorProblems::none_in(gadget.check(&Target::Loopback(speed)))?;
     let layout =
         check::endpoints(&gadget.model, &Udc::loopback()).map_err(DescriptorProblems::from)?;
+    let (controller, place) = plug(bus, speed)?;
+    let stopper = controller.stopper();
+    Device::start(gadget.clone(), layout, controller, place, stopper).map_err(StartError::Thread)
+}
+
+/// A port of the bus, and its name.
+fn plug(bus: &Bus, speed: Speed) -> Result<(LoopbackController, String), StartError> {
     let port = Arc::new(bus.plug(PortOptions::new(speed))?);
     let place = port.name();
     let signal = Arc::new(Signal::default());
-    let stopper = Box::new(SignalStopper(Arc::clone(&signal)));
-    let controller = LoopbackController { port, signal };
-    Device::start(gadget.clone(), layout, controller, place, stopper).map_err(StartError::Thread)
+    Ok((LoopbackController { port, signal }, place))
+}
+
+/// Plugs in a device that answers for itself.
+pub(crate) fn plug_described(bus: &Bus, speed: Speed) -> Result<Plugged, StartError> {
+    let (controller, place) = plug(bus, speed)?;
+    Ok(Plugged {
+        stopper: controller.stopper(),
+        controller: Box::new(controller),
+        place,
+    })
 }
 
 struct LoopbackController {
     port: Arc<DevicePort>,
     signal: Arc<Signal>,
+}
+
+impl LoopbackController {
+    fn stopper(&self) -> Box<dyn Stopper> {
+        Box::new(SignalStopper(Arc::clone(&self.signal)))
+    }
 }
 
 /// Wakes the thread of endpoint 0, for an event or to stop.

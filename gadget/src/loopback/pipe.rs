@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use aio_rs::Buffer;
@@ -73,6 +74,18 @@ impl LoopbackPipe {
         state.ordered.completed(number, completion);
     }
 
+    fn change_halt(&self, halted: bool) -> Result<(), EndpointError> {
+        let state = self.lock();
+        if !state.is_enabled {
+            return Err(EndpointError::Disabled);
+        }
+        let result = self.port.set_halt(self.address, halted);
+        result.map_err(|error| match error {
+            HaltError::NotEnabled(_) => EndpointError::Disabled,
+            other => EndpointError::Io(io::Error::other(other)),
+        })
+    }
+
     /// Gives up the endpoint; true when this pipe had it.
     fn release(&self) -> bool {
         std::mem::replace(&mut self.lock().is_enabled, false)
@@ -130,21 +143,29 @@ impl Pipe for LoopbackPipe {
         }
     }
 
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Completion> {
+        loop {
+            let mut state = self.lock();
+            if let Some(completion) = state.ordered.pop() {
+                return Poll::Ready(completion);
+            }
+            match self.queue.poll_next(cx) {
+                Poll::Ready(completed) => self.accept(&mut state, completed),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
     fn cancel_all(&self) {
         self.queue.cancel_all();
     }
 
     fn set_halt(&self) -> Result<(), EndpointError> {
-        let state = self.lock();
-        if !state.is_enabled {
-            return Err(EndpointError::Disabled);
-        }
-        self.port
-            .set_halt(self.address, true)
-            .map_err(|error| match error {
-                HaltError::NotEnabled(_) => EndpointError::Disabled,
-                other => EndpointError::Io(io::Error::other(other)),
-            })
+        self.change_halt(true)
+    }
+
+    fn clear_halt(&self) -> Result<(), EndpointError> {
+        self.change_halt(false)
     }
 
     fn disable(&self) {

@@ -1,0 +1,71 @@
+//! Control requests on their way through the firmware.
+
+use std::sync::Arc;
+
+use usbfs2_protocol::{EndpointAddress, SetupPacket};
+
+use crate::function::ControlResponse;
+use crate::pipe::Pipe;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The host: endpoint 0's thread waits for the answer.
+    Host,
+    /// This bus, for a descriptor, before the device is connected.
+    Learning,
+    /// This bus, in place of a request that the controller keeps to itself. Nobody waits for the answer.
+    Controller,
+    /// This bus, for the host, in the form that `usbd-storage` understands: see [`super::quirk`].
+    Rephrased,
+}
+
+/// A request for the firmware.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) setup: SetupPacket,
+    /// Of an OUT request.
+    pub(super) data: Vec<u8>,
+    pub(super) origin: Origin,
+    /// The endpoints that the request brings with it, if the firmware accepts it.
+    pub(super) pipes: Vec<(EndpointAddress, Arc<dyn Pipe>)>,
+}
+
+impl Request {
+    pub(super) fn new(origin: Origin, setup: SetupPacket) -> Self {
+        Self {
+            setup,
+            data: Vec::new(),
+            origin,
+            pipes: Vec::new(),
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) setup: SetupPacket,
+    pub(super) origin: Origin,
+    pub(super) response: ControlResponse,
+    /// The firmware neither answered nor stalled it; the response is a stall.
+    pub(super) is_unanswered: bool,
+}
+
+impl Outcome {
+    pub(super) fn answered(request: Request, response: ControlResponse) -> Self {
+        Self {
+            setup: request.setup,
+            origin: request.origin,
+            response,
+            is_unanswered: false,
+        }
+    }
+
+    pub(super) fn unanswered(request: Request) -> Self {
+        Self {
+            is_unanswered: true,
+            ..Self::answered(request, ControlResponse::Stall)
+        }
+    }
+}

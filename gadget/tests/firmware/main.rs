@@ -1,0 +1,8 @@
+//! Firmware on the in-process bus: classes written for microcontrollers, and what a host may do to them.
+
+mod data;
+mod hostile;
+mod probe;
+mod refused;
+mod rig;
+mod serial;

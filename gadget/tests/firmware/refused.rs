@@ -1,0 +1,65 @@
+//! Firmware that its bus refuses before anything is bound.
+
+use std::sync::{Arc, Mutex};
+
+use usb_device::UsbError;
+use usb_device::endpoint::{EndpointIn, EndpointType};
+use usb_device::prelude::*;
+use usbfs2_gadget::Speed;
+use usbfs2_gadget::firmware::{FirmwareBus, FirmwareError};
+use usbfs2_loopback::Bus;
+
+use crate::probe::{Probe, Script};
+use crate::rig::refusal;
+
+#[test]
+fn more_endpoints_than_there_are() {
+    let bus = Bus::new();
+    let allocator = FirmwareBus::on(&bus, Speed::Full);
+    let mut probe = Probe::new(&allocator, Arc::<Mutex<Script>>::default());
+    let endpoint = || allocator.alloc(None, EndpointType::Bulk, 64, 0);
+    let mut more: Vec<EndpointIn<'_, _>> = Vec::new();
+    let error = loop {
+        match endpoint() {
+            Ok(endpoint) => more.push(endpoint),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((more.len(), error), (14, UsbError::EndpointOverflow));
+    let taken =
+        allocator.alloc::<usb_device::endpoint::In>(Some(0x83.into()), EndpointType::Bulk, 64, 0);
+    assert_eq!(taken.err(), Some(UsbError::InvalidEndpoint));
+
+    let mut device = UsbDeviceBuilder::new(&allocator, UsbVidPid(0x1209, 1)).build();
+    let error = refusal(&mut device, &mut probe);
+    let message =
+        "the in-process bus has 15 bulk IN endpoints for packets of 64 bytes, and all are";
+    assert!(error.to_string().starts_with(message), "{error}");
+    assert!(bus.devices().is_empty());
+}
+
+#[test]
+fn a_configuration_that_overflows_the_control_buffer() {
+    let bus = Bus::new();
+    let allocator = FirmwareBus::on(&bus, Speed::Full);
+    let mut probe = Probe::new(&allocator, Arc::<Mutex<Script>>::default());
+    probe.extra = vec![0; 240];
+    let mut device = UsbDeviceBuilder::new(&allocator, UsbVidPid(0x1209, 1)).build();
+    let error = refusal(&mut device, &mut probe);
+    assert!(
+        matches!(error, FirmwareError::NotAnswered { .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("256 bytes"), "{error}");
+    assert!(bus.devices().is_empty());
+}
+
+#[test]
+fn packets_that_the_speed_does_not_have() {
+    let bus = Bus::new();
+    let allocator = FirmwareBus::on(&bus, Speed::High);
+    let mut probe = Probe::new(&allocator, Arc::<Mutex<Script>>::default());
+    let mut device = UsbDeviceBuilder::new(&allocator, UsbVidPid(0x1209, 1)).build();
+    let error = refusal(&mut device, &mut probe);
+    assert!(error.to_string().contains("use 512"), "{error}");
+}
