@@ -105,10 +105,12 @@ impl<C: Controller> Device<C> {
             Recipient::Device => {
                 u8::from(self.gadget.model.self_powered) | u8::from(self.remote_wakeup_enabled) << 1
             }
+            // A device that is not configured has no interface (USB 2.0 9.4.5).
             Recipient::Interface
-                if setup
-                    .interface()
-                    .is_some_and(|n| self.interface(n).is_some()) =>
+                if self.configuration != 0
+                    && setup
+                        .interface()
+                        .is_some_and(|n| self.interface(n).is_some()) =>
             {
                 0
             }

@@ -88,10 +88,13 @@ fn states_and_features_are_read_and_written() {
     );
     write(host, SetupPacket::set_configuration(0), &[]).unwrap();
     assert_eq!(read(host, SetupPacket::get_configuration()), Ok(vec![0]));
-    assert_eq!(
-        read(host, SetupPacket::get_interface(0)),
-        Err(BusError::Stall)
-    );
+    // A device that is not configured has no interfaces.
+    for setup in [
+        SetupPacket::get_interface(0),
+        SetupPacket::get_interface_status(0),
+    ] {
+        assert_eq!(read(host, setup), Err(BusError::Stall), "{setup}");
+    }
 }
 
 #[test]

@@ -1,0 +1,63 @@
+//! What the bus does to a device: suspend, and the cable (USB 2.0 9.1.1.6, 9.1.2).
+
+use usbfs2_host::SetupPacket;
+
+use super::configurations::same;
+use crate::check::{Check, Group};
+use crate::finding::{Checked, Finding, ensure, hex};
+use crate::subject::Subject;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::released(
+        Group::Configurations,
+        "suspend and resume",
+        "USB 2.0 9.1.1.6",
+        suspend,
+    ),
+    Check::released(
+        Group::Configurations,
+        "unplugged and enumerated again and again",
+        "USB 2.0 9.1.2",
+        replug,
+    ),
+];
+
+/// A suspended device keeps its configuration.
+fn suspend(subject: &mut Subject<'_>) -> Checked {
+    let value = subject.configuration()?;
+    subject.close();
+    let port = subject.port;
+    let slept = port.suspend(subject.options.deadline);
+    let woken = slept.map_err(Finding::from).and_then(|()| {
+        port.resume()
+            .map_err(|error| Finding::failed("the device to wake up", error.to_string()))
+    });
+    let back = subject.reopen();
+    woken.and(back)?;
+    let seen = subject.read(SetupPacket::get_configuration())?;
+    ensure(
+        seen == [value],
+        format!("configuration {value} after a resume"),
+        || hex(&seen),
+    )?;
+    let now = subject.read_descriptors();
+    same(subject, &now)
+}
+
+/// The device is the same each time it is plugged in.
+fn replug(subject: &mut Subject<'_>) -> Checked {
+    for round in 1..=subject.options.rounds {
+        let again = |finding: Finding| finding.of(format_args!("round {round}"));
+        subject.close();
+        let port = subject.port;
+        if let Err(error) = port.unplug() {
+            subject.reopen()?;
+            return Err(error.into());
+        }
+        port.plug()?;
+        subject.reopen().map_err(again)?;
+        let now = subject.read_descriptors();
+        same(subject, &now).map_err(again)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The binary device object store (USB 3.2 9.6.2; USB 2.0 LPM ECN).
+
+use usbfs2_host::Speed;
+use usbfs2_protocol::descriptor::Descriptors;
+use usbfs2_protocol::standard::descriptor_type;
+
+use crate::check::Check;
+use crate::finding::{Checked, Finding, ensure, hex};
+use crate::reading::Reading;
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check::of_descriptors("object store: header and lengths", "USB 3.2 9.6.2", lengths),
+    Check::of_descriptors(
+        "object store: capabilities of the speed",
+        "USB 3.2 9.6.2",
+        capabilities,
+    ),
+];
+
+const USB_2_EXTENSION: u8 = 2;
+const SUPER_SPEED: u8 = 3;
+
+fn lengths(reading: &Reading) -> Checked {
+    let bytes = reading.object_store.as_ref().map_err(Clone::clone)?;
+    let Some(header) = bytes.first_chunk::<5>() else {
+        return Err(Finding::failed("a header of 5 bytes", hex(bytes)));
+    };
+    let total = u16::from_le_bytes([header[2], header[3]]);
+    ensure(
+        header[..2] == [5, descriptor_type::BOS] && usize::from(total) == bytes.len(),
+        "bLength 5, bDescriptorType 15 and wTotalLength",
+        || hex(bytes),
+    )?;
+    let mut count = 0;
+    for descriptor in Descriptors::new(bytes).skip(1) {
+        let descriptor = descriptor.map_err(|error| {
+            Finding::failed("capabilities one after the other", error.to_string())
+        })?;
+        ensure(
+            descriptor.descriptor_type == descriptor_type::DEVICE_CAPABILITY
+                && descriptor.bytes.len() >= 3,
+            "device capabilities alone",
+            || hex(descriptor.bytes),
+        )?;
+        count += 1;
+    }
+    ensure(
+        count == usize::from(header[4]),
+        format!("the {} capabilities of bNumDeviceCaps", header[4]),
+        || count.to_string(),
+    )
+}
+
+/// A device at super speed says what it can on USB 2.0 and at super speed; one of USB 2.1, what it can there.
+fn capabilities(reading: &Reading) -> Checked {
+    let bytes = reading.object_store.as_ref().map_err(Finding::unread)?;
+    let descriptors = Descriptors::new(bytes).map_while(Result::ok);
+    let found: Vec<u8> = descriptors
+        .filter_map(|one| one.bytes.get(2).copied())
+        .skip(1)
+        .collect();
+    let wanted: &[u8] = match reading.speed()? {
+        Speed::Super | Speed::SuperPlus => &[USB_2_EXTENSION, SUPER_SPEED],
+        _ => &[USB_2_EXTENSION],
+    };
+    ensure(
+        wanted.iter().all(|one| found.contains(one)),
+        format!("capabilities {wanted:?}"),
+        || format!("{found:?}"),
+    )
+}

@@ -1,0 +1,70 @@
+//! Running the checks.
+
+use thiserror::Error;
+use usbfs2_host::{DeviceId, Host, OpenError};
+
+use crate::check::{Body, Check, CheckResult, Hold};
+use crate::finding::{Checked, Outcome};
+use crate::subject::Subject;
+use crate::{Options, Port, Report, chapter9, descriptors};
+
+/// Why a device could not be verified at all.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// It could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// Runs every check on a device, and tells each result as it comes.
+///
+/// Blocks. The drivers of the system get the device back at the end.
+///
+/// # Errors
+/// The device cannot be opened. What goes wrong later is in the results.
+pub fn verify(
+    host: &Host,
+    device: &DeviceId,
+    port: &dyn Port,
+    options: &Options,
+    mut on_result: impl FnMut(&CheckResult),
+) -> Result<Report, VerifyError> {
+    let mut subject = Subject::open(host, device, port, options)?;
+    let mut results = Vec::new();
+    for check in checks() {
+        let result = CheckResult {
+            group: check.group,
+            name: check.name,
+            section: check.section,
+            outcome: Outcome::from(run(&check, &mut subject)),
+        };
+        on_result(&result);
+        results.push(result);
+    }
+    Ok(Report { results })
+}
+
+/// Every check, in order.
+fn checks() -> Vec<Check> {
+    [
+        descriptors::checks(),
+        chapter9::checks_of_requests(),
+        chapter9::checks_of_the_bus(),
+    ]
+    .concat()
+}
+
+fn run(check: &Check, subject: &mut Subject<'_>) -> Checked {
+    match check.body {
+        Body::Descriptors(run) => run(subject.reading()),
+        Body::Device(hold, run) => {
+            subject.is_there()?;
+            match hold {
+                Hold::Claimed => subject.claim()?,
+                Hold::Released => subject.release(),
+            }
+            run(subject)
+        }
+    }
+}
