@@ -7,6 +7,7 @@ pub mod hid;
 pub mod keyboard;
 pub mod mass_storage;
 pub mod mouse;
+pub mod source_sink;
 pub mod tablet;
 
 pub use self::audio::{Audio, AudioOptions};
@@ -16,4 +17,5 @@ pub use self::hid::Hid;
 pub use self::keyboard::Keyboard;
 pub use self::mass_storage::Disk;
 pub use self::mouse::Mouse;
+pub use self::source_sink::{Loopback, SourceSink};
 pub use self::tablet::Tablet;

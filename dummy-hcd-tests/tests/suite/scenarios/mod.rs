@@ -11,6 +11,7 @@ pub(crate) mod isochronous;
 pub(crate) mod keyboard;
 mod keyboard_faults;
 mod results;
+mod source_sink;
 
 use anyhow::Result;
 pub(crate) use disk::{Probe, pattern};
@@ -28,7 +29,12 @@ type FaultScenario = fn(&Bus) -> Result<()>;
 
 /// The scenarios that run in every world, by their names.
 pub(crate) fn everywhere() -> Vec<(&'static str, Scenario)> {
-    [at_every_speed(), results::scenarios()].concat()
+    [
+        at_every_speed(),
+        results::scenarios(),
+        source_sink::scenarios(),
+    ]
+    .concat()
 }
 
 /// Those that look neither at packets nor at numbers that a composite deals out.
