@@ -7,6 +7,9 @@
 
 #include "usbfs2.h"
 
+/* Requests to be looked at before interrupts have their turn. */
+#define CANCEL_BATCH	64
+
 struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev)
 {
 	struct usbfs2_pipe *pipe;
@@ -26,6 +29,7 @@ struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev)
 	init_waitqueue_head(&pipe->drained);
 	INIT_WORK(&pipe->verdict, usbfs2_verdict_work);
 	INIT_WORK(&pipe->delivery, usbfs2_delivery_work);
+	INIT_WORK(&pipe->resend, usbfs2_resend_work);
 	return pipe;
 }
 
@@ -92,23 +96,56 @@ void usbfs2_pipe_retire(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 	usbfs2_request_put(req);
 }
 
-void usbfs2_pipe_cancel(struct usbfs2_pipe *pipe, fl_owner_t owner)
+/*
+ * pipe->lock held. Looks at a few requests before *at, the last ones first, and
+ * adds to doomed those to be cancelled; false at the first of the queue. *at is
+ * referenced, NULL: behind the last.
+ */
+static bool doom_some(struct usbfs2_pipe *pipe, fl_owner_t owner,
+		      struct usbfs2_request **at, struct list_head *doomed)
 {
-	struct usbfs2_request *req, *next;
-	LIST_HEAD(doomed);
-	unsigned long flags;
+	struct usbfs2_request *req, *before = *at;
+	struct list_head *link = &pipe->queue;
+	unsigned int left = CANCEL_BATCH;
 
-	spin_lock_irqsave(&pipe->lock, flags);
-	/* The last first, so that none starts because one before it ended. */
-	list_for_each_entry_reverse(req, &pipe->queue, link) {
+	/* Complete since, it is on no queue: from the last on, once more. */
+	if (before && !list_empty(&before->link))
+		link = &before->link;
+	for (link = link->prev; link != &pipe->queue; link = link->prev) {
+		req = list_entry(link, struct usbfs2_request, link);
+		if (!left--) {
+			req = list_next_entry(req, link);
+			refcount_inc(&req->ref);
+			*at = req;
+			return true;
+		}
 		if (req->cancelled || (owner && req->owner != owner))
 			continue;
 		req->cancelled = true;
 		usbfs2_request_block(req);
 		refcount_inc(&req->ref);
-		list_add_tail(&req->doomed, &doomed);
+		list_add_tail(&req->doomed, doomed);
 	}
-	spin_unlock_irqrestore(&pipe->lock, flags);
+	*at = NULL;
+	return false;
+}
+
+void usbfs2_pipe_cancel(struct usbfs2_pipe *pipe, fl_owner_t owner)
+{
+	struct usbfs2_request *req, *next, *before, *at = NULL;
+	LIST_HEAD(doomed);
+	unsigned long flags;
+	bool more;
+
+	/* The last first, so that none starts because one before it ended. */
+	do {
+		before = at;
+		spin_lock_irqsave(&pipe->lock, flags);
+		more = doom_some(pipe, owner, &at, &doomed);
+		spin_unlock_irqrestore(&pipe->lock, flags);
+		if (before)
+			usbfs2_request_put(before);
+	} while (more);
 
 	list_for_each_entry_safe(req, next, &doomed, doomed) {
 		usbfs2_request_unlink(req);

@@ -6,7 +6,12 @@
  * far and no further, and refuses what lies beyond. Then what is not sent yet
  * waits on pipe->unsent for one of those that were to come back. One at a time
  * submits (pipe->sending), so that requests are not mixed up; who comes
- * meanwhile says that another try is worth it (pipe->room).
+ * meanwhile says that another try is worth it (pipe->room). So that one sleeps
+ * for memory only while the controller has nothing of the endpoint's. Who may
+ * not sleep leaves that to a work item (pipe->resend).
+ *
+ * A cancelled request goes off the list at once, in no more time than that
+ * takes: packets->next then says how many of its URBs were sent.
  *
  * An URB is back when the controller gave it back, did not take it, or when its
  * request was cancelled before its turn. The last one ends the request: a
@@ -27,16 +32,24 @@ static bool is_full(int error)
 	       error == -ENOSPC;
 }
 
+/* Memory may be had by who sleeps for it. */
+static bool is_short_of_memory(int error)
+{
+	return error == -ENOMEM || error == -EAGAIN;
+}
+
 /*
  * pipe->lock held. Whether the URB, not taken for lack of room, goes back to
  * the head of those that wait.
  */
-static bool hold_back(struct usbfs2_request *req, int error)
+static bool hold_back(struct usbfs2_request *req, int error, bool resend)
 {
 	struct usbfs2_packets *packets = req->packets;
 	struct usbfs2_pipe *pipe = req->pipe;
 
-	if (!is_full(error) || req->cancelled || (!pipe->sent && !pipe->room))
+	if (!is_full(error) || req->cancelled)
+		return false;
+	if (!pipe->sent && !pipe->room && !resend)
 		return false;
 	packets->next--;
 	if (list_empty(&packets->unsent))
@@ -44,8 +57,11 @@ static bool hold_back(struct usbfs2_request *req, int error)
 	return true;
 }
 
-/* NULL: no more for now. The request gets one more reference. */
-static struct urb *next_urb(struct usbfs2_pipe *pipe)
+/*
+ * NULL: no more for now. The request gets one more reference. alone: of the
+ * endpoint's, the controller has no other.
+ */
+static struct urb *next_urb(struct usbfs2_pipe *pipe, bool *alone)
 {
 	struct usbfs2_packets *packets;
 	struct usbfs2_request *req;
@@ -61,7 +77,7 @@ static struct urb *next_urb(struct usbfs2_pipe *pipe)
 			list_del_init(&packets->unsent);
 		req = urb->context;
 		refcount_inc(&req->ref);
-		pipe->sent++;
+		*alone = !pipe->sent++;
 		pipe->room = false;
 	} else {
 		pipe->sending = false;
@@ -74,8 +90,8 @@ static void submit(struct urb *urb, gfp_t gfp)
 {
 	struct usbfs2_request *req = urb->context;
 	struct usbfs2_pipe *pipe = req->pipe;
+	bool waits = false, resend = false;
 	unsigned long flags;
-	bool waits = false;
 	int ret;
 
 	ret = usb_submit_urb(urb, gfp);
@@ -83,7 +99,10 @@ static void submit(struct urb *urb, gfp_t gfp)
 	spin_lock_irqsave(&pipe->lock, flags);
 	if (ret) {
 		pipe->sent--;
-		waits = hold_back(req, ret);
+		/* Nobody comes back with room: somebody must try again. */
+		resend = is_short_of_memory(ret) && !pipe->sent &&
+			 !pipe->room && !gfpflags_allow_blocking(gfp);
+		waits = hold_back(req, ret, resend);
 		/* There was no room, and nobody wants it any more. */
 		if (!waits && is_full(ret) && req->cancelled)
 			ret = -EPERM;
@@ -93,9 +112,18 @@ static void submit(struct urb *urb, gfp_t gfp)
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	if (ret && !waits) {
 		/* EXDEV: its frames are over, so it was served. */
-		urb->status = ret == -EXDEV ?
-			      ret : usbfs2_submit_error(pipe, ret);
+		if (ret == -EXDEV) {
+			urb->status = ret;
+		} else {
+			urb->status = usbfs2_submit_error(pipe, ret);
+			urb->start_frame = -1;
+		}
 		urbs_back(req, 1);
+	}
+	if (waits && resend) {
+		kref_get(&pipe->ref);
+		if (!queue_work(usbfs2_workqueue, &pipe->resend))
+			usbfs2_pipe_put(pipe);
 	}
 	usbfs2_request_put(req);
 }
@@ -104,16 +132,25 @@ static void submit(struct urb *urb, gfp_t gfp)
 static void send(struct usbfs2_pipe *pipe, gfp_t gfp)
 {
 	unsigned long flags;
+	bool busy, alone;
 	struct urb *urb;
-	bool busy;
 
 	spin_lock_irqsave(&pipe->lock, flags);
 	pipe->room = true;
 	busy = pipe->sending;
 	pipe->sending = true;
 	spin_unlock_irqrestore(&pipe->lock, flags);
-	while (!busy && (urb = next_urb(pipe)))
-		submit(urb, gfp);
+	while (!busy && (urb = next_urb(pipe, &alone)))
+		submit(urb, alone ? gfp : GFP_ATOMIC);
+}
+
+void usbfs2_resend_work(struct work_struct *work)
+{
+	struct usbfs2_pipe *pipe = container_of(work, struct usbfs2_pipe,
+						resend);
+
+	send(pipe, GFP_NOIO);
+	usbfs2_pipe_put(pipe);
 }
 
 void usbfs2_stream_send(struct usbfs2_request *req)
@@ -121,9 +158,10 @@ void usbfs2_stream_send(struct usbfs2_request *req)
 	struct usbfs2_pipe *pipe = req->pipe;
 	unsigned long flags;
 
-	/* Cancelled already, its URBs are blocked: they come back at once. */
+	/* Cancelled already, it ends in usbfs2_stream_unlink(). */
 	spin_lock_irqsave(&pipe->lock, flags);
-	list_add_tail(&req->packets->unsent, &pipe->unsent);
+	if (!req->cancelled)
+		list_add_tail(&req->packets->unsent, &pipe->unsent);
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	/* NOIO: as in usbfs2_request_start(). */
 	send(pipe, GFP_NOIO);
@@ -153,35 +191,30 @@ void usbfs2_stream_given_back(struct urb *urb)
 
 void usbfs2_stream_block(struct usbfs2_request *req)
 {
-	unsigned int i;
+	struct usbfs2_packets *packets = req->packets;
 
 	lockdep_assert_held(&req->pipe->lock);
-	for (i = 0; i < req->packets->urb_count; i++)
-		usb_block_urb(req->packets->urbs[i]);
+	list_del_init(&packets->unsent);
+	/* Somebody may be submitting that one; those before it are submitted. */
+	if (packets->next)
+		usb_block_urb(packets->urbs[packets->next - 1]);
 }
 
-/* Those before their turn are back; the others as the controller likes. */
+/*
+ * Those before their turn are back; the others as the controller likes. No
+ * lock: nobody sends more of it.
+ */
 void usbfs2_stream_unlink(struct usbfs2_request *req)
 {
 	struct usbfs2_packets *packets = req->packets;
-	struct usbfs2_pipe *pipe = req->pipe;
-	unsigned int first, i, left = 0;
-	unsigned long flags;
-
-	spin_lock_irqsave(&pipe->lock, flags);
-	first = packets->next;
-	if (!list_empty(&packets->unsent)) {
-		list_del_init(&packets->unsent);
-		left = packets->urb_count - first;
-		packets->next = packets->urb_count;
-	}
-	spin_unlock_irqrestore(&pipe->lock, flags);
+	const unsigned int sent = packets->next;
+	unsigned int i;
 
 	/* The last first, so that none starts because one before it ended. */
-	for (i = first; i > 0; i--)
+	for (i = sent; i > 0; i--)
 		usb_unlink_urb(packets->urbs[i - 1]);
-	for (i = 0; i < left; i++)
-		packets->urbs[first + i]->status = -ECONNRESET;
-	if (left)
-		urbs_back(req, left);
+	for (i = sent; i < packets->urb_count; i++)
+		packets->urbs[i]->status = -ECONNRESET;
+	if (sent < packets->urb_count)
+		urbs_back(req, packets->urb_count - sent);
 }

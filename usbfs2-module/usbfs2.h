@@ -331,6 +331,7 @@ struct usbfs2_pipe {
 	wait_queue_head_t drained;
 	struct work_struct verdict;
 	struct work_struct delivery;
+	struct work_struct resend;
 };
 
 struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev);
@@ -372,7 +373,7 @@ int usbfs2_pipe_drain(struct usbfs2_pipe *pipe, fl_owner_t owner);
 
 struct usbfs2_packets {
 	struct list_head unsent;	/* P: pipe->lock; on pipe->unsent */
-	unsigned int next;		/* P: pipe->lock; URB to be submitted */
+	unsigned int next;		/* P: pipe->lock; URB to be submitted. Cancelled: no more */
 	atomic_t not_back;		/* URBs whose result is not known */
 	unsigned int count;
 	void __user *status_to;		/* of whoever submits; NULL: not wanted */
@@ -415,6 +416,7 @@ void usbfs2_stream_block(struct usbfs2_request *req);
 /* No lock held. */
 void usbfs2_stream_unlink(struct usbfs2_request *req);
 void usbfs2_stream_given_back(struct urb *urb);
+void usbfs2_resend_work(struct work_struct *work);
 
 /* ---- verdict.c ---- */
 

@@ -43,8 +43,9 @@
  * (UIO_MAXIOV), this one included:
  *
  * The last iovec is no packet but memory for a struct usbfs2_status for each,
- * or for each and one more: that has the start frame for its length and how
- * many packets have an error for its status. The kernel writes to it, whether
+ * or for each and one more: that has the start frame for its length, -1 where
+ * the first packet was not sent for want of memory or bandwidth, and how many
+ * packets have an error for its status. The kernel writes to it, whether
  * the operation reads or writes, and only if that does not fail as a whole.
  */
 #define USBFS2_ISO_STATUS	_BITULL(1)

@@ -196,7 +196,8 @@ fn read_report(report: &[u8], packets: &mut [IsochronousPacket]) -> Option<u32> 
         };
     }
     let (start_frame, _) = entries.next()?;
-    Some(start_frame.cast_unsigned())
+    // -1: the first packet was never sent.
+    u32::try_from(start_frame).ok()
 }
 
 impl InFlight<IsochronousCompletion> for IsochronousFile {
