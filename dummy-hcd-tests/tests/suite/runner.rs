@@ -82,6 +82,12 @@ impl Test {
         }
     }
 
+    /// The same where the gadget is in a composite, on FunctionFS.
+    pub(crate) fn isochronous_composite(name: &str, run: Scenario) -> Self {
+        let body = Body::CompositeScenario(KernelHost::Usbfs2, run);
+        Self::isochronous(format!("audio::functionfs::{name}"), body)
+    }
+
     /// A scenario whose gadget is in a composite, on FunctionFS.
     pub(crate) fn composite_scenario(host: KernelHost, name: &str, run: Scenario) -> Self {
         Self {

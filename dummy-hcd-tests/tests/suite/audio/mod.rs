@@ -27,8 +27,11 @@ pub(crate) fn tests() -> Vec<Test> {
     .concat()
     .into_iter();
     let scenarios = scenarios.map(|(name, run)| Test::isochronous_scenario(name, run));
+    let composites = scenarios::isochronous::in_one_setting().into_iter();
+    let composites = composites.map(|(name, run)| Test::isochronous_composite(name, run));
     [
         scenarios.collect(),
+        composites.collect(),
         cards::tests(),
         command::tests(),
         packets::tests(),

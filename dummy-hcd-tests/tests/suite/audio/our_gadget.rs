@@ -14,7 +14,7 @@ use dummy_hcd_tests::sound::SoundCard;
 use dummy_hcd_tests::wait;
 use usbfs2_audio::{Decibel, Version};
 use usbfs2_gadget::functions::audio::{self, Audio, AudioOptions};
-use usbfs2_gadget::{GadgetfsOptions, Running};
+use usbfs2_gadget::{GadgetfsOptions, Running, Speed};
 
 use super::recording::{Length, Recording};
 use crate::runner::Test;
@@ -24,13 +24,19 @@ use crate::world::World;
 pub(super) fn tests() -> Vec<Test> {
     vec![
         Test::long("audio::our_gadget::uac2::48000_hz", || {
-            both_ways(Version::Uac2, 48_000)
+            both_ways(Version::Uac2, Speed::High, Length::new(48_000, 10))
         }),
         Test::long("audio::our_gadget::uac2::44100_hz", || {
-            both_ways(Version::Uac2, 44_100)
+            both_ways(Version::Uac2, Speed::High, Length::new(44_100, 10))
         }),
         Test::long("audio::our_gadget::uac1::48000_hz", || {
-            both_ways(Version::Uac1, 48_000)
+            both_ways(Version::Uac1, Speed::High, Length::new(48_000, 10))
+        }),
+        Test::long("audio::our_gadget::uac2::96000_hz", || {
+            both_ways(Version::Uac2, Speed::High, Length::new(96_000, 3))
+        }),
+        Test::long("audio::our_gadget::uac2::96000_hz_at_full_speed", || {
+            both_ways(Version::Uac2, Speed::Full, Length::new(96_000, 3))
         }),
         Test::new("audio::our_gadget::uac2::volume_and_mute", || {
             volume_and_mute(Version::Uac2)
@@ -50,13 +56,15 @@ struct Plugged {
 }
 
 impl Plugged {
-    fn new(version: Version, rate: u32) -> Result<Self> {
+    fn new(version: Version, fastest: Speed, rate: u32) -> Result<Self> {
         let audio = Audio::new(AudioOptions {
             version,
             rates: vec![rate],
             ..AudioOptions::default()
         })?;
-        let gadget = World::gadget().function(Arc::clone(&audio) as Arc<_>);
+        let gadget = World::gadget()
+            .speeds(Speed::Full, fastest)
+            .function(Arc::clone(&audio) as Arc<_>);
         let running = gadget
             .build()?
             .start_gadgetfs(&GadgetfsOptions::default())?;
@@ -71,11 +79,11 @@ impl Plugged {
     }
 }
 
-fn both_ways(version: Version, rate: u32) -> Result<()> {
+fn both_ways(version: Version, speed: Speed, length: Length) -> Result<()> {
     alsa::warm_up()?;
-    let plugged = Plugged::new(version, rate)?;
+    let rate = length.rate();
+    let plugged = Plugged::new(version, speed, rate)?;
     let directory = tempfile::tempdir_in("/dev/shm")?;
-    let length = Length::new(rate, 10);
     let played = directory.path().join("played");
     fs::write(&played, length.signal())?;
     let recorder = Recording::start(plugged.card, length, directory.path().join("recorded"))?;
@@ -152,7 +160,7 @@ fn bytes(samples: &[i32]) -> Vec<u8> {
 }
 
 fn volume_and_mute(version: Version) -> Result<()> {
-    let plugged = Plugged::new(version, 48_000)?;
+    let plugged = Plugged::new(version, Speed::High, 48_000)?;
     let controls = alsa::mixer(plugged.card, &["controls"])?;
     for (stream, word) in [
         (audio::Stream::Speaker, "Playback"),

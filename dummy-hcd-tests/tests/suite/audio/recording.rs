@@ -33,6 +33,10 @@ impl Length {
         Self { rate, seconds }
     }
 
+    pub(crate) fn rate(self) -> u32 {
+        self.rate
+    }
+
     /// What to play.
     pub(crate) fn signal(self) -> Vec<u8> {
         let frames = self.rate * (self.seconds + 2 * SPARE_SECONDS);

@@ -1,177 +1,24 @@
-//! Packets of isochronous endpoints between our host and our gadget: what arrives is in order and whole, and both
-//! ends agree on what did.
+//! Packets in, packets out, a cancel and a cable in the middle of them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::wait::{self, DEADLINE};
-use usbfs2_gadget::{
-    Endpoint, EndpointRequest, Endpoints, Function, FunctionBuilder, FunctionError, InterfaceClass,
-};
 use usbfs2_host::{
-    Buffer, Direction, In, Interface, IsochronousCompletion, IsochronousEndpoint,
-    IsochronousTransfer, Out, PacketError, TransferError, TransferType,
+    Buffer, Direction, In, IsochronousCompletion, IsochronousEndpoint, IsochronousTransfer, Out,
+    PacketError, TransferError,
 };
 
-use super::Scenario;
-use crate::world::{Connected, World};
+use super::{EVERY, LONGEST, Rig, packet};
+use crate::world::World;
 
-pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
-    vec![
-        (
-            "isochronous::packets_in_are_those_sent_in_order",
-            packets_in,
-        ),
-        (
-            "isochronous::packets_out_are_those_taken_in_order",
-            packets_out,
-        ),
-        ("isochronous::both_ways_at_once", both_ways),
-        ("isochronous::settings_open_and_close_the_streams", settings),
-        ("isochronous::a_cancel_delivers_what_was_done", cancel),
-        ("isochronous::the_cable_ends_what_is_pending", unplug),
-    ]
-}
-
-/// Bytes of the longest packet, one a millisecond.
-const LONGEST: u16 = 200;
-const EVERY: Duration = Duration::from_millis(1);
 /// Packets a request, and requests at a time.
 const PACKETS: usize = 8;
 const DEPTH: usize = 4;
 /// Packets that have to arrive.
 const ENOUGH: u32 = 200;
-
-/// Packet `number` of a stream, which tells its place; every fifth is empty.
-fn packet(number: u32) -> Vec<u8> {
-    if number % 5 == 4 {
-        return Vec::new();
-    }
-    let length = 4 + number as usize * 7 % (usize::from(LONGEST) - 3);
-    let mut bytes = number.to_le_bytes().to_vec();
-    bytes.resize(length, number as u8);
-    bytes
-}
-
-/// Sends the stream in setting 1, and keeps what it is sent.
-#[derive(Debug, Default)]
-struct Streams {
-    /// Packets the present run has sent.
-    sent: AtomicU32,
-    taken: Mutex<Vec<Vec<u8>>>,
-}
-
-impl Function for Streams {
-    fn name(&self) -> &str {
-        "streams"
-    }
-
-    fn describe(&self, builder: &mut FunctionBuilder<'_>) {
-        let mut interface = builder.interface(InterfaceClass::VENDOR);
-        interface.alternate_setting(InterfaceClass::VENDOR);
-        for direction in [Direction::Out, Direction::In] {
-            interface.endpoint(EndpointRequest::isochronous(direction, LONGEST, EVERY));
-        }
-    }
-
-    fn run(&self, mut endpoints: Endpoints) -> Result<(), FunctionError> {
-        let Ok(output) = endpoints.take(0) else {
-            return Ok(());
-        };
-        let input = endpoints.take(1)?;
-        self.sent.store(0, Ordering::SeqCst);
-        thread::scope(|scope| {
-            let taking = scope.spawn(|| self.take(output));
-            let sent = self.send(input);
-            let taken = taking.join().unwrap_or(Ok(()));
-            sent.and(taken)
-        })
-    }
-}
-
-impl Streams {
-    /// Packets an endpoint has queued, so that this thread may be late.
-    const AHEAD: u32 = 64;
-
-    fn send(&self, mut input: Endpoint) -> Result<(), FunctionError> {
-        for number in 0..Self::AHEAD {
-            input.submit(packet(number).into());
-        }
-        while let Some(completion) = input.wait(None) {
-            completion.status?;
-            let sent = self.sent.fetch_add(1, Ordering::SeqCst);
-            input.submit(packet(sent + Self::AHEAD).into());
-        }
-        Ok(())
-    }
-
-    fn take(&self, mut output: Endpoint) -> Result<(), FunctionError> {
-        for _ in 0..Self::AHEAD {
-            output.submit(Buffer::with_capacity(LONGEST.into()));
-        }
-        while let Some(completion) = output.wait(None) {
-            completion.status?;
-            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            taken.push(completion.buffer.into_vec());
-            drop(taken);
-            output.submit(Buffer::with_capacity(LONGEST.into()));
-        }
-        Ok(())
-    }
-
-    fn taken(&self) -> Vec<Vec<u8>> {
-        let taken = self.taken.lock();
-        taken.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// The gadget, seen from the host with its streams open.
-struct Rig {
-    // The host lets go before the gadget goes.
-    interface: Interface,
-    connected: Connected,
-    streams: Arc<Streams>,
-}
-
-impl Rig {
-    fn new(world: &World) -> Result<Self> {
-        let streams = Arc::new(Streams::default());
-        let gadget = World::gadget().function(streams.clone()).build()?;
-        let connected = world.connect(&gadget)?;
-        let interface = connected.device.claim(0)?;
-        interface.set_alternate_setting(1)?;
-        Ok(Self {
-            interface,
-            connected,
-            streams,
-        })
-    }
-
-    fn input(&self) -> Result<IsochronousEndpoint<In>> {
-        Ok(self
-            .interface
-            .isochronous_endpoint(self.address(Direction::In)?)?)
-    }
-
-    fn output(&self) -> Result<IsochronousEndpoint<Out>> {
-        Ok(self
-            .interface
-            .isochronous_endpoint(self.address(Direction::Out)?)?)
-    }
-
-    fn address(&self, direction: Direction) -> Result<u8> {
-        let setting = self.interface.alternate_setting()?;
-        let endpoint = setting.find_endpoint(TransferType::Isochronous, direction);
-        Ok(endpoint
-            .context("the setting lacks an endpoint")?
-            .address
-            .into())
-    }
-}
 
 fn receive(packets: usize) -> IsochronousTransfer {
     IsochronousTransfer::receive(Buffer::new(), vec![LONGEST.into(); packets])
@@ -239,7 +86,7 @@ fn speak(output: &mut IsochronousEndpoint<Out>) -> Result<Vec<Vec<u8>>> {
     Ok(taken)
 }
 
-fn packets_in(world: &World) -> Result<()> {
+pub(super) fn packets_in(world: &World) -> Result<()> {
     let rig = Rig::new(world)?;
     let mut input = rig.input()?;
     ensure!(input.max_packet_size() == usize::from(LONGEST));
@@ -247,7 +94,7 @@ fn packets_in(world: &World) -> Result<()> {
     listen(&mut input, &mut 0, ENOUGH)
 }
 
-fn packets_out(world: &World) -> Result<()> {
+pub(super) fn packets_out(world: &World) -> Result<()> {
     let rig = Rig::new(world)?;
     let gone = speak(&mut rig.output()?)?;
     compare(&rig, &gone)
@@ -269,7 +116,7 @@ fn compare(rig: &Rig, gone: &[Vec<u8>]) -> Result<()> {
     Ok(())
 }
 
-fn both_ways(world: &World) -> Result<()> {
+pub(super) fn both_ways(world: &World) -> Result<()> {
     let rig = Rig::new(world)?;
     let (mut input, mut output) = (rig.input()?, rig.output()?);
     let (listened, gone) = thread::scope(|scope| {
@@ -281,7 +128,7 @@ fn both_ways(world: &World) -> Result<()> {
     compare(&rig, &gone.ok().context("the speaker panicked")??)
 }
 
-fn settings(world: &World) -> Result<()> {
+pub(super) fn settings(world: &World) -> Result<()> {
     let rig = Rig::new(world)?;
     for _ in 0..5 {
         let mut input = rig.input()?;
@@ -298,7 +145,7 @@ fn settings(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn cancel(world: &World) -> Result<()> {
+pub(super) fn cancel(world: &World) -> Result<()> {
     let rig = Rig::new(world)?;
     let mut input = rig.input()?;
     let mut next = 0;
@@ -342,7 +189,7 @@ fn cancel(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn unplug(world: &World) -> Result<()> {
+pub(super) fn unplug(world: &World) -> Result<()> {
     let rig = Rig::new(world)?;
     let mut input = rig.input()?;
     input.submit_all((0..DEPTH).map(|_| receive(500)));
