@@ -22,7 +22,9 @@ pub(crate) fn run_in_vm(args: &DemoArgs) -> Result<()> {
     let program = env::current_exe().context("cannot tell where this program is")?;
     let mut tour = Command::new("cargo");
     tour.current_dir(&workspace)
-        .args(["xtask", "vm", "--isochronous", "--"])
+        // Counting instructions: a packet of sound each millisecond is more than an emulated machine is otherwise in time
+        // for, and nobody sends one again.
+        .args(["xtask", "vm", "--isochronous", "--icount", "--"])
         .arg(program)
         .args(["demo", "--kernel"]);
     for (flag, file) in [

@@ -66,7 +66,7 @@ const CONTROLLERS: Part = Part {
 };
 /// What needs isochronous transfers on `dummy_hcd`. Sound has deadlines: where time is counted in instructions,
 /// whoever meets them does so whatever else the machine does, and a run repeats.
-const AUDIO: Part = Part {
+pub(super) const AUDIO: Part = Part {
     names: "audio::",
     isochronous: true,
     icount: true,

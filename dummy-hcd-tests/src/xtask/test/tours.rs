@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 
 use dummy_hcd_tests::dissection::Dissection;
 
-use super::guest::{self, SAFE};
+use super::guest::{self, AUDIO};
 use crate::args::{SOAK_TRANSFERS, SoakOptions, TestOptions};
-use crate::tally::Tally;
+use crate::tally::{Tally, Tee};
 use crate::{manuals, progress, soak};
 
 /// Makes the tour of `usbfs2 demo` in both worlds, on record in the first.
@@ -25,8 +25,14 @@ pub(super) fn demo(tally: &Tally, options: &TestOptions, program: &str) {
     }
     tally.check("manual pages without a warning", manuals::check(program));
     let command = [program, "demo", "--kernel"].map(str::to_owned).to_vec();
-    let tour = guest::run(options, &SAFE, command, || Box::new(progress::stdout()));
-    tally.check("usbfs2 demo --kernel", tour);
+    let tee = Tee::default();
+    let tour = guest::run(options, &AUDIO, command, || Box::new(tee.clone()));
+    let tour = tour.and_then(|()| {
+        let has_sound = tee.text().contains("Sound card: recorded again");
+        ensure!(has_sound, "the sound card was left out");
+        Ok(())
+    });
+    tally.check("usbfs2 demo --kernel, with sound", tour);
 }
 
 fn demo_in_process(program: &str, capture: &Path) -> Result<()> {
