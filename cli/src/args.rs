@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audio;
+mod gadget;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,11 +10,12 @@ pub(crate) use audio::{
     AudioBits, AudioClock, AudioCommand, AudioFormatArgs, AudioInfoArgs, AudioMeterArgs,
     AudioPlayArgs, AudioRecordArgs, AudioStreamArgs, GadgetAudioArgs,
 };
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+pub(crate) use gadget::{
+    Backend, GadgetCheckArgs, GadgetCommand, GadgetDiskArgs, GadgetKind, KindName,
+};
 use usbfs2_capture::LONGEST;
-use usbfs2_gadget::functions::mass_storage::Misbehaviour;
 
 /// USB in user space: drive devices, be a device, and try both without hardware.
 #[derive(Debug, Parser)]
@@ -295,69 +297,6 @@ pub(crate) struct RangeArgs {
     /// How much to copy, in bytes, as for --offset; to the end of the disk by default.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub(crate) length: Option<u64>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum GadgetCommand {
-    /// Be a boot keyboard that types a text each time a host configures it.
-    Keyboard {
-        /// The text to type, in characters of a US keyboard; standard input by default.
-        #[arg(long, value_name = "FILE")]
-        text: Option<PathBuf>,
-    },
-    /// Be a mouse that does what lines of standard input say: `move 10 -5`, `click left`, `scroll 1`.
-    ///
-    /// Lines: move RIGHT DOWN, scroll UP or UP RIGHT, click|press|release left|right|middle, wait MILLISECONDS.
-    /// What the host does not take waits for it. Ctrl-C ends it; the end of the input does not.
-    Mouse,
-    /// Be a tablet that does what lines of standard input say: `at 50% 50%`, `click left`.
-    ///
-    /// Lines: at X% Y%, scroll UP, click|press|release left|right|middle, wait MILLISECONDS.
-    Tablet,
-    /// Be a gamepad that does what lines of standard input say: `left -1 0.5`, `hat up`, `press 1`.
-    ///
-    /// Lines: left X Y, right X Y (from -1 to 1), triggers LEFT RIGHT (from 0 to 1), hat up|up-right|...|off,
-    /// press|release 1..12, rest, wait MILLISECONDS.
-    Gamepad,
-    /// Be media keys that do what lines of standard input say: `tap volume-up`, `press mute`.
-    ///
-    /// Lines: tap|press|release volume-up|volume-down|mute|play|stop|next|previous, or a usage of the consumer
-    /// page in hexadecimal such as 0x6f; wait MILLISECONDS.
-    MediaKeys,
-    /// Be a disk.
-    Disk(GadgetDiskArgs),
-    /// Be a sound card with a speaker and a microphone (needs a controller with isochronous endpoints).
-    Audio(GadgetAudioArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GadgetDiskArgs {
-    /// The file that is the medium; give it several times for a disk of several units. With --size it is
-    /// made, sparse, where it is not there.
-    #[arg(long = "image", value_name = "FILE", required = true)]
-    pub(crate) images: Vec<PathBuf>,
-    /// The size of a new image, in bytes; K, M, G and T stand for powers of 1024.
-    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
-    pub(crate) size: Option<u64>,
-    /// Refuse writes.
-    #[arg(long)]
-    pub(crate) read_only: bool,
-    /// Report removable media, which a host can eject, and so can you: `eject [LUN]` and `insert FILE
-    /// [LUN]` on standard input.
-    #[arg(long)]
-    pub(crate) removable: bool,
-    /// Bytes of a logical block: 512, 1024, 2048 or 4096.
-    #[arg(long, value_name = "BYTES", default_value_t = 512)]
-    pub(crate) block_size: u32,
-    /// Do one thing otherwise than the standard says, to see what a host makes of it.
-    #[arg(long, value_name = "QUIRK", value_parser = misbehaviours())]
-    pub(crate) misbehave: Option<Misbehaviour>,
-}
-
-/// The quirks by name.
-fn misbehaviours() -> impl TypedValueParser<Value = Misbehaviour> {
-    PossibleValuesParser::new(Misbehaviour::ALL.map(Misbehaviour::name))
-        .try_map(|name| name.parse::<Misbehaviour>())
 }
 
 const CAPTURE_EXAMPLES: &str = "\

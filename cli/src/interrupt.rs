@@ -10,13 +10,20 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 static LOCK: Mutex<()> = Mutex::new(());
 static CHANGED: Condvar = Condvar::new();
 
-/// Makes Ctrl-C, SIGTERM and SIGHUP set [`requested`] instead of killing the process.
+/// Makes Ctrl-C, SIGTERM and SIGHUP set [`requested`] instead of killing the process. Once is enough, and more does no
+/// harm.
 pub(crate) fn catch() -> Result<()> {
+    static CAUGHT: Mutex<bool> = Mutex::new(false);
+    let mut caught = CAUGHT.lock().unwrap_or_else(PoisonError::into_inner);
+    if *caught {
+        return Ok(());
+    }
     ctrlc::set_handler(|| {
         REQUESTED.store(true, Ordering::Relaxed);
         let _guard = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
         CHANGED.notify_all();
     })?;
+    *caught = true;
     Ok(())
 }
 

@@ -34,6 +34,12 @@ pub(crate) fn run(host: &Host, args: &ListArgs) -> Result<()> {
     Ok(())
 }
 
+/// Prints all there is to say of one device.
+pub(crate) fn print_device(info: &DeviceInfo) -> io::Result<()> {
+    say!("{}", headline(info))?;
+    print_tree(info)
+}
+
 fn headline(info: &DeviceInfo) -> String {
     let identity = match info.device_descriptor() {
         Ok(device) => format!("{:04x}:{:04x}", device.vendor_id, device.product_id),

@@ -22,7 +22,10 @@ mod wav;
 
 use anyhow::Result;
 
-use crate::args::AudioCommand;
+use usbfs2_audio::AudioDevice;
+use usbfs2_host::{DeviceInfo, Host};
+
+use crate::args::{AudioCommand, AudioInfoArgs, JsonArgs};
 pub(crate) use feeder::Source;
 pub(crate) use sample::round;
 pub(crate) use wav::{WavFormat, WavReader, WavWriter};
@@ -35,4 +38,14 @@ pub(crate) fn run(command: &AudioCommand) -> Result<()> {
         AudioCommand::Record(args) => record::record(args),
         AudioCommand::Meter(args) => record::meter(args),
     }
+}
+
+/// Prints what a sound card can do.
+pub(crate) fn describe(host: &Host, device: &DeviceInfo) -> Result<()> {
+    let device = AudioDevice::open_blocking(&host.open(device.id())?)?;
+    let args = AudioInfoArgs {
+        device: None,
+        output: JsonArgs { json: false },
+    };
+    info::print(&device, &args)
 }

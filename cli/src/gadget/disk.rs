@@ -8,12 +8,12 @@ use usbfs2_gadget::Function;
 use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions, ScriptedDisk};
 use usbfs2_gadget::scsi::{FileMedium, LogicalUnit, MediumError};
 
-use super::{attend, builder, standard_input};
-use crate::args::GadgetDiskArgs;
+use super::{Attendance, DISK, standard_input};
+use crate::args::{Backend, GadgetDiskArgs};
 use crate::output::note;
 
 /// Is a disk until Ctrl-C.
-pub(super) fn run(args: &GadgetDiskArgs) -> Result<()> {
+pub(super) fn run(args: &GadgetDiskArgs, backend: Backend) -> Result<()> {
     let units = (0_u8..)
         .zip(&args.images)
         .map(|(lun, image)| unit(args, lun, image))
@@ -22,10 +22,7 @@ pub(super) fn run(args: &GadgetDiskArgs) -> Result<()> {
         None => Disk::with_units(units.clone())?,
         Some(misbehaviour) => ScriptedDisk::misbehaving(units.clone(), misbehaviour),
     };
-    let gadget = builder(0x0002, "Disk")
-        .serial_number("000000000001")
-        .function(function)
-        .build()?;
+    let gadget = DISK.builder().function(function).build()?;
     if args.removable {
         let read_only = args.read_only;
         standard_input::follow("eject [LUN], insert FILE [LUN]", move |line| {
@@ -34,7 +31,7 @@ pub(super) fn run(args: &GadgetDiskArgs) -> Result<()> {
             Ok(())
         });
     }
-    attend(&gadget, |_, _| Ok(()))
+    Attendance::of(&gadget, &DISK, backend).run()
 }
 
 fn unit(args: &GadgetDiskArgs, lun: u8, image: &Path) -> Result<Arc<LogicalUnit>> {

@@ -1,14 +1,30 @@
 //! `usbfs2 gadget mouse`, `tablet`, `gamepad` and `media-keys`: what lines of text say, the device does.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use usbfs2_gadget::Function;
 use usbfs2_gadget::functions::consumer_control::usage as media;
 use usbfs2_gadget::functions::gamepad::{GamepadInput, Hat};
 use usbfs2_gadget::functions::mouse::Button;
 use usbfs2_gadget::functions::tablet::EDGE;
 use usbfs2_gadget::functions::{ConsumerControl, Gamepad, Mouse, Tablet};
+
+use super::{Attendance, Identity, standard_input};
+use crate::args::Backend;
+
+/// Is a device that does what standard input says.
+pub(super) fn run<D: Obey + Function>(
+    identity: &'static Identity,
+    device: Arc<D>,
+    backend: Backend,
+) -> Result<()> {
+    let gadget = identity.builder().function(device.clone()).build()?;
+    standard_input::follow(D::LINES, move |line| obey_line(&*device, line));
+    Attendance::of(&gadget, identity, backend).run()
+}
 
 /// A device that does what a line says.
 pub(super) trait Obey: Send + Sync + 'static {
@@ -20,7 +36,7 @@ pub(super) trait Obey: Send + Sync + 'static {
 }
 
 /// Does what a line says: an empty one nothing, `wait` on any device.
-pub(super) fn obey_line<D: Obey>(device: &D, line: &str) -> Result<()> {
+fn obey_line<D: Obey>(device: &D, line: &str) -> Result<()> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         [] => Ok(()),

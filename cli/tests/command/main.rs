@@ -5,6 +5,7 @@ mod arguments;
 mod bad_input;
 mod broken_pipe;
 mod demo;
+mod gadget;
 mod machine;
 mod man;
 mod outcome;

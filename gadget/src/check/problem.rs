@@ -52,6 +52,19 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The name of the function that it is in; `None` for the gadget as a whole.
+    #[must_use]
+    pub fn function(&self) -> Option<&str> {
+        match self {
+            Self::Gadget => None,
+            Self::Function { function }
+            | Self::Interface { function, .. }
+            | Self::Endpoint { function, .. } => Some(function),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,8 +13,8 @@ use usbfs2_gadget::functions::audio::{
 };
 use usbfs2_protocol::audio::Version;
 
-use super::{attend_with, builder};
-use crate::args::{AudioBits, AudioClock, GadgetAudioArgs};
+use super::{Attendance, SOUND_CARD};
+use crate::args::{AudioBits, AudioClock, Backend, GadgetAudioArgs};
 use crate::audio::{Source, WavFormat, WavReader, WavWriter};
 pub(crate) use echo::Echo;
 use status::Status;
@@ -23,7 +23,7 @@ use status::Status;
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Is a sound card until Ctrl-C.
-pub(super) fn run(args: &GadgetAudioArgs) -> Result<()> {
+pub(super) fn run(args: &GadgetAudioArgs, backend: Backend) -> Result<()> {
     let input = args
         .input
         .as_ref()
@@ -39,9 +39,7 @@ pub(super) fn run(args: &GadgetAudioArgs) -> Result<()> {
     }
     let card = Audio::new(options(args, rate))?;
     check_fits(args, rate)?;
-    let gadget = builder(0x0007, "Sound card")
-        .function(card.clone())
-        .build()?;
+    let gadget = SOUND_CARD.builder().function(card.clone()).build()?;
     let bits = size(args.bits).bits();
     let mut files = Files {
         input: match (input, &args.input) {
@@ -65,11 +63,8 @@ pub(super) fn run(args: &GadgetAudioArgs) -> Result<()> {
         bits: u16::from(bits),
         float: false,
     };
-    let attended = attend_with(
-        &gadget,
-        GLANCE,
-        |_, _| Ok(()),
-        || {
+    let attended = Attendance::of(&gadget, &SOUND_CARD, backend)
+        .every(GLANCE, || {
             // The file is not made where no device can be.
             if let (Some(path), None) = (&args.output, &files.output) {
                 files.output = Some(WavWriter::create(path, format)?);
@@ -77,8 +72,8 @@ pub(super) fn run(args: &GadgetAudioArgs) -> Result<()> {
             files.step()?;
             status.step();
             Ok(())
-        },
-    );
+        })
+        .run();
     status.finish();
     let finished = files.finish();
     attended?;
