@@ -1,5 +1,6 @@
 //! The control interface: its header, and the entities behind it.
 
+mod access;
 mod clock;
 mod entity;
 mod feature;
@@ -17,8 +18,9 @@ use crate::descriptor::{
 };
 use crate::standard::{class, descriptor_type};
 
+pub use access::Access;
 pub use clock::{ClockKind, ClockMultiplier, ClockSelector, ClockSource, SampleRateConverter};
-pub use entity::{Access, Entity, UnknownEntity};
+pub use entity::{Entity, UnknownEntity};
 pub use feature::{FeatureControl, FeatureControls, FeatureUnit};
 pub use processing::{EffectUnit, ExtensionUnit, ProcessingUnit};
 pub use terminal::{InputTerminal, OutputTerminal};

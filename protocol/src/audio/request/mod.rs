@@ -3,6 +3,7 @@
 mod codes;
 mod control;
 mod payload;
+mod setup;
 
 pub use codes::{request_code, selector};
 pub use control::{Attribute, ControlRequest, Target};

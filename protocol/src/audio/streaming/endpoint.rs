@@ -3,9 +3,12 @@
 use super::super::codes::streaming_subtype as subtype;
 use super::super::fields::{Fields, write_descriptor};
 use super::super::{AudioError, Version};
-use crate::EndpointAddress;
-use crate::descriptor::{Endpoint, RawDescriptor, UnknownDescriptor};
+use crate::descriptor::{
+    AlternateSetting, ClassDescriptor, Descriptors, Endpoint, RawDescriptor, UnknownDescriptor,
+    UsageType,
+};
 use crate::standard::descriptor_type;
+use crate::{EndpointAddress, TransferType};
 
 bitflags::bitflags! {
     /// What the endpoint of a stream can do (UAC1 4.6.1.2, UAC2 4.10.1.2).
@@ -139,4 +142,90 @@ impl FeedbackEndpoint {
     pub fn refresh(&self) -> u8 {
         self.endpoint.trailing.first().copied().unwrap_or_default()
     }
+}
+
+/// The isochronous endpoint that carries sound, with its class-specific descriptor, and the one that gives
+/// feedback.
+pub(super) fn of_setting(
+    version: Version,
+    setting: &AlternateSetting,
+    problems: &mut Vec<AudioError>,
+) -> Option<(DataEndpoint, Option<FeedbackEndpoint>)> {
+    let isochronous = || {
+        setting
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.transfer_type() == TransferType::Isochronous)
+    };
+    let endpoint = isochronous().find(|endpoint| endpoint.usage_type() != UsageType::Feedback)?;
+    let mut data = DataEndpoint {
+        endpoint: endpoint.clone(),
+        ..DataEndpoint::new(Version::Uac2, endpoint.clone(), None)
+    };
+    // Some devices have the class-specific descriptor before the standard one, or behind the other endpoint.
+    let own = |endpoint: &&Endpoint| endpoint.address == data.endpoint.address;
+    let not_own = |endpoint: &&Endpoint| endpoint.address != data.endpoint.address;
+    let behind_own = setting.endpoints.iter().filter(own);
+    let behind_others = setting.endpoints.iter().filter(not_own);
+    let before = setting.extra.iter().filter_map(|extra| match extra {
+        ClassDescriptor::Unknown(extra) => Some(extra),
+        ClassDescriptor::Hid(_) => None,
+    });
+    let class = behind_own
+        .flat_map(|endpoint| &endpoint.extra)
+        .chain(before)
+        .chain(behind_others.flat_map(|endpoint| &endpoint.extra))
+        .find(is_class_endpoint)
+        .cloned();
+    match class {
+        Some(class) => {
+            let mut bytes = Vec::new();
+            class.write_to(&mut bytes);
+            let raw = Descriptors::new(&bytes).flatten().next();
+            if let Some(Err(problem)) = raw.map(|raw| data.read_class(version, raw)) {
+                problems.push(problem);
+            }
+        }
+        None => problems.push(AudioError::MissingDescriptor {
+            interface: setting.interface_number,
+            alternate_setting: setting.alternate_setting,
+            descriptor: "class-specific endpoint",
+            section: match version {
+                Version::Uac1 => "UAC1 4.6.1.2",
+                Version::Uac2 => "UAC2 4.10.1.2",
+            },
+        }),
+    }
+    if let Some(at) = data
+        .endpoint
+        .extra
+        .iter()
+        .position(|extra| is_class_endpoint(&extra))
+    {
+        data.endpoint.extra.remove(at);
+    }
+    let others = || isochronous().filter(|other| other.address != data.endpoint.address);
+    let named = match version {
+        Version::Uac1 => data.synch_address(),
+        Version::Uac2 => 0,
+    };
+    let feedback = others()
+        .find(|other| other.usage_type() == UsageType::Feedback)
+        .or_else(|| others().find(|other| named != 0 && other.address.to_byte() == named))
+        // Some devices leave out the direction.
+        .or_else(|| others().find(|other| named != 0 && other.address.number() == named));
+    if named != 0 && feedback.is_none() {
+        problems.push(AudioError::MissingFeedback {
+            data: data.endpoint.address,
+            feedback: named,
+        });
+    }
+    let feedback = feedback.cloned();
+    let feedback = feedback.map(|endpoint| FeedbackEndpoint { endpoint });
+    Some((data, feedback))
+}
+
+fn is_class_endpoint(extra: &&UnknownDescriptor) -> bool {
+    extra.descriptor_type == descriptor_type::CS_ENDPOINT
+        && extra.bytes.first() == Some(&subtype::ENDPOINT_GENERAL)
 }
