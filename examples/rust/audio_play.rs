@@ -61,7 +61,7 @@ fn play(device: &Device) -> Result<()> {
         playback.write_blocking(&bytes)?;
     }
     playback.drain_blocking()?;
-    let statistics = playback.stop()?;
+    let statistics = playback.stop_blocking()?;
     println!("played {} frames a second for a second", format.rate);
     if statistics.xruns + statistics.missed_packets > 0 {
         println!("but it broke: {statistics}");

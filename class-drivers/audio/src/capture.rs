@@ -27,18 +27,21 @@ use crate::stream::AudioStream;
 /// before are given before. What became of it until then is in the error, and in [`statistics`](Self::statistics).
 ///
 /// # Cancellation
-/// Dropping a future of a method loses nothing.
+/// Dropping a future of a method loses nothing: frames are given in the poll that returns how many.
 ///
 /// # Drop
-/// Requests are cancelled and taken back, alternate setting 0 is selected, which frees the bus's bandwidth, and the
-/// interface is given back.
+/// As [`stop`](Self::stop), which async programs should prefer: it blocks while requests are taken back and alternate
+/// setting 0 is selected.
 #[derive(Debug)]
 pub struct Capture {
-    // Before `opening`: endpoints close before the alternate setting changes.
-    intake: Intake,
+    /// Before `opening`: endpoints close before the alternate setting changes. `None` between two rates.
+    intake: Option<Box<Intake>>,
     opening: Opening,
     stream: AudioStream,
+    format: AudioFormat,
     options: StreamOptions,
+    /// Counts of what went before the intake there is.
+    before: Statistics,
 }
 
 impl Capture {
@@ -49,20 +52,23 @@ impl Capture {
         format: AudioFormat,
         options: StreamOptions,
     ) -> Result<Self, StreamError> {
-        let opening = Opening::start(waiting, device, stream, format).await?;
-        let intake = opening.intake(options, Statistics::default())?;
-        Ok(Self {
-            intake,
-            opening,
+        stream.setting_for(format)?;
+        let mut capture = Self {
+            intake: None,
+            opening: Opening::claim(waiting, device, stream).await?,
             stream: stream.clone(),
+            format,
             options,
-        })
+            before: Statistics::default(),
+        };
+        capture.ready(waiting).await?;
+        Ok(capture)
     }
 
     /// What [`read`](Self::read) gives.
     #[must_use]
     pub fn format(&self) -> AudioFormat {
-        self.opening.format()
+        self.format
     }
 
     /// The stream of the device.
@@ -74,18 +80,37 @@ impl Capture {
     /// What has become of the stream so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.intake.statistics
+        let now = self.intake.as_ref().map(|intake| intake.statistics);
+        now.unwrap_or(self.before)
     }
 
     /// Frames that came and were not read.
     #[must_use]
     pub fn latency_frames(&self) -> usize {
-        self.intake.waiting_frames()
+        self.intake
+            .as_ref()
+            .map_or(0, |intake| intake.waiting_frames())
     }
 
     /// Lets the device send. No effect on a stream that runs.
-    pub fn start(&mut self) {
-        self.intake.start();
+    ///
+    /// # Errors
+    /// See [`Capture`].
+    pub async fn start(&mut self) -> Result<(), StreamError> {
+        self.start_waiting(Waiting::Async).await
+    }
+
+    /// [`start`](Self::start), blocking.
+    ///
+    /// # Errors
+    /// See [`Capture`].
+    pub fn start_blocking(&mut self) -> Result<(), StreamError> {
+        block_on(self.start_waiting(Waiting::Blocking))
+    }
+
+    async fn start_waiting(&mut self, waiting: Waiting) -> Result<(), StreamError> {
+        self.ready(waiting).await?.start();
+        Ok(())
     }
 
     /// Reads whole sample frames: as soon as there are any, as many as there are and fit. Returns how many; 0 only for
@@ -129,15 +154,21 @@ impl Capture {
         frames: &mut [u8],
         deadline: Option<Instant>,
     ) -> Result<usize, StreamError> {
-        let read = self.intake.read(waiting, frames, deadline).await;
+        let intake = self.ready(waiting).await?;
+        let read = intake.read(waiting, frames, deadline).await;
         read.map_err(|error| self.ended(error))
     }
 
-    /// Goes on at another rate. Frames that were not read are lost; the counts go on.
+    /// Goes on at another rate, with the first [`read`](Self::read). Frames that were not read are lost; the counts go
+    /// on.
     ///
     /// # Errors
-    /// The device does not have the rate in this stream, channels and samples.
-    pub async fn set_rate(self, rate: u32) -> Result<Self, StreamError> {
+    /// The device does not have the rate in this stream, channels and samples, or refuses it. The stream goes on at the
+    /// rate it had, then.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves the stream at the rate it had, as an error does.
+    pub async fn set_rate(&mut self, rate: u32) -> Result<(), StreamError> {
         self.set_rate_waiting(Waiting::Async, rate).await
     }
 
@@ -145,38 +176,73 @@ impl Capture {
     ///
     /// # Errors
     /// As [`set_rate`](Self::set_rate).
-    pub fn set_rate_blocking(self, rate: u32) -> Result<Self, StreamError> {
+    pub fn set_rate_blocking(&mut self, rate: u32) -> Result<(), StreamError> {
         block_on(self.set_rate_waiting(Waiting::Blocking, rate))
     }
 
-    async fn set_rate_waiting(self, waiting: Waiting, rate: u32) -> Result<Self, StreamError> {
+    async fn set_rate_waiting(&mut self, waiting: Waiting, rate: u32) -> Result<(), StreamError> {
         let format = AudioFormat {
             rate,
-            ..self.format()
+            ..self.format
         };
         self.stream.setting_for(format)?;
-        let statistics = self.intake.end();
-        let opening = self.opening.restart(waiting, &self.stream, format).await?;
-        let intake = opening.intake(self.options, statistics)?;
-        Ok(Self {
-            intake,
-            opening,
-            stream: self.stream,
-            options: self.options,
-        })
+        self.close(waiting).await;
+        let intake = self.tune(waiting, format).await?;
+        self.intake = Some(Box::new(intake));
+        self.format = format;
+        Ok(())
     }
 
-    /// Ends the stream. Frames that were not read are lost.
+    /// Ends the stream. Frames that were not read are lost. Requests are cancelled and taken back, alternate setting 0
+    /// is selected, which frees the bus's bandwidth, and the interface is given back.
     ///
     /// # Errors
     /// Alternate setting 0 could not be selected.
-    pub fn stop(self) -> Result<Statistics, StreamError> {
-        let statistics = self.intake.end();
-        self.opening.close()?;
-        Ok(statistics)
+    ///
+    /// # Cancellation
+    /// Dropping the future drops the stream.
+    pub async fn stop(self) -> Result<Statistics, StreamError> {
+        self.stop_waiting(Waiting::Async).await
+    }
+
+    /// [`stop`](Self::stop), blocking.
+    ///
+    /// # Errors
+    /// As [`stop`](Self::stop).
+    pub fn stop_blocking(self) -> Result<Statistics, StreamError> {
+        block_on(self.stop_waiting(Waiting::Blocking))
+    }
+
+    async fn stop_waiting(mut self, waiting: Waiting) -> Result<Statistics, StreamError> {
+        self.close(waiting).await;
+        self.opening.rest(waiting).await?;
+        Ok(self.before)
+    }
+
+    /// The intake, made anew where a change of rate came to no end.
+    async fn ready(&mut self, waiting: Waiting) -> Result<&mut Intake, StreamError> {
+        let intake = match self.intake.take() {
+            Some(intake) => intake,
+            None => Box::new(self.tune(waiting, self.format).await?),
+        };
+        Ok(self.intake.insert(intake))
+    }
+
+    async fn tune(&mut self, waiting: Waiting, format: AudioFormat) -> Result<Intake, StreamError> {
+        let tuned = self.opening.tune(waiting, &self.stream, format).await?;
+        tuned.intake(self.options, self.before)
+    }
+
+    /// Closes the endpoint, and keeps the counts.
+    async fn close(&mut self, waiting: Waiting) {
+        if let Some(intake) = &mut self.intake {
+            intake.stop(waiting).await;
+            self.before = intake.statistics;
+            self.intake = None;
+        }
     }
 
     fn ended(&self, error: TransferError) -> StreamError {
-        StreamError::ended(error, self.intake.statistics)
+        StreamError::ended(error, self.statistics())
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use async_io::Timer;
 use usbfs2_host::Waiting;
 use usbfs2_protocol::audio::{ClockPath, ClockSource, ControlInterface, Entity};
 
+use crate::clock_lease::{ClockLease, ClockUses, Shared};
 use crate::error::{ControlError, StreamError};
 use crate::format::Rates;
 use crate::requests::Requests;
@@ -92,6 +92,16 @@ impl Clock {
         ranges.map(move |range| scaled(*range.start())..=scaled(*range.end()))
     }
 
+    /// What must stay as it is while a stream runs on this clock: the source's rate, and the pins of the selectors on
+    /// the way that could be switched.
+    fn wanted(&self, source_rate: u32) -> impl Iterator<Item = (Shared, u32)> {
+        let selections = self.selections.iter();
+        let switchable = selections.filter(|selection| selection.can_set && !selection.is_only);
+        let pins = switchable
+            .map(|&Selection { selector, pin, .. }| (Shared::Selector(selector), u32::from(pin)));
+        pins.chain([(Shared::Source(self.source), source_rate)])
+    }
+
     /// The source's rate that makes this one.
     fn source_rate(&self, rate: u32) -> Option<u32> {
         let (numerator, denominator) = self.ratio;
@@ -165,57 +175,14 @@ async fn rates_of(
     }
 }
 
-/// Clocks in use, and the rates they run at for streams that are open.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ClockUses(Arc<Mutex<BTreeMap<u8, (u32, usize)>>>);
-
-/// A clock runs at a rate for as long as this is there.
-#[derive(Debug)]
-pub(crate) struct ClockLease {
-    uses: ClockUses,
-    source: u8,
-}
-
-impl ClockUses {
-    /// Leases the clock at this rate; the rate it runs at for others, where that is another.
-    fn lease(&self, source: u8, rate: u32) -> Result<ClockLease, u32> {
-        let mut uses = self.lock();
-        let (running, count) = uses.entry(source).or_insert((rate, 0));
-        if *running != rate {
-            return Err(*running);
-        }
-        *count += 1;
-        Ok(ClockLease {
-            uses: self.clone(),
-            source,
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u8, (u32, usize)>> {
-        // Every change is whole before anything can panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for ClockLease {
-    fn drop(&mut self) {
-        let mut uses = self.uses.lock();
-        if let Some((_, count)) = uses.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                uses.remove(&self.source);
-            }
-        }
-    }
-}
-
-/// Has one of the clocks run at the rate: the one selected now, if it can, else the first that can.
+/// Has one of the clocks run at the rate for the stream of an interface: the one selected now, if it can, else the
+/// first that can. What another stream holds is left as it is.
 pub(crate) async fn run_at(
     waiting: Waiting,
     requests: &Requests,
     uses: &ClockUses,
     clocks: &[Clock],
-    rate: u32,
+    (rate, holder): (u32, u8),
 ) -> Result<ClockLease, StreamError> {
     let mut pins = BTreeMap::new();
     for &Selection { selector, .. } in clocks.iter().flat_map(|clock| &clock.selections) {
@@ -232,12 +199,10 @@ pub(crate) async fn run_at(
             reasons.push(format!("clock {source} has {}", clock.rates));
             continue;
         };
-        let lease = match uses.lease(source, source_rate) {
+        let lease = match uses.lease(holder, clock.wanted(source_rate)) {
             Ok(lease) => lease,
-            Err(running) => {
-                reasons.push(format!(
-                    "clock {source} runs at {running} Hz for another stream"
-                ));
+            Err(in_use) => {
+                reasons.push(in_use);
                 continue;
             }
         };

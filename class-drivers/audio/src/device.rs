@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use usbfs2_host::{Device, Direction, Interface, Waiting, block_on};
+use usbfs2_host::{ClaimError, Device, Direction, Interface, Waiting, block_on};
 use usbfs2_protocol::audio::{AudioError, AudioFunction, ControlInterface, Version};
 
 use crate::capture::Capture;
-use crate::clock_control::{self, Clock, ClockLease, ClockUses};
+use crate::clock_control::{self, Clock};
+use crate::clock_lease::{ClockLease, ClockUses};
 use crate::error::{OpenError, StreamError};
 use crate::format::AudioFormat;
 use crate::options::StreamOptions;
 use crate::playback::Playback;
 use crate::requests::Requests;
 use crate::stream::{AudioStream, verb};
-use crate::streams;
+use crate::{offload, streams};
 
 /// An audio function, claimed: its control interface is detached from the kernel's driver, and given back when the last
 /// clone of this and the last stream is dropped. Streaming interfaces are claimed by the streams.
@@ -82,7 +83,7 @@ impl AudioDevice {
     ) -> Result<Self, OpenError> {
         let (function, problems) = find(device, number)?;
         let requests = Requests {
-            interface: device.claim(function.control_interface)?,
+            interface: claim(waiting, device, function.control_interface).await?,
             version: function.control.version,
         };
         let streams = streams::of(waiting, device, &function, &problems, &requests).await?;
@@ -301,19 +302,31 @@ impl AudioDevice {
         &self.shared.requests
     }
 
+    /// Has a clock run at this rate for the stream of this interface.
     pub(crate) async fn run_clock(
         &self,
         waiting: Waiting,
         clocks: &[Clock],
         rate: u32,
+        holder: u8,
     ) -> Result<ClockLease, StreamError> {
         let Shared {
             requests,
             clocks: uses,
             ..
         } = &*self.shared;
-        clock_control::run_at(waiting, requests, uses, clocks, rate).await
+        clock_control::run_at(waiting, requests, uses, clocks, (rate, holder)).await
     }
+}
+
+/// Claims an interface, which blocks while another driver lets go of it.
+pub(crate) async fn claim(
+    waiting: Waiting,
+    device: &Device,
+    number: u8,
+) -> Result<Interface, ClaimError> {
+    let device = device.clone();
+    offload::call(waiting, move || device.claim(number)).await
 }
 
 /// The function asked for, or the first that can be used, else what is wrong with the first.

@@ -23,6 +23,8 @@ pub(crate) struct Intake {
     /// Frames are being lost for want of room: one xrun, until there is room again.
     is_overrun: bool,
     spare: Vec<IsochronousTransfer>,
+    /// Requests on the bus were cancelled by this end: that they say so is no failure.
+    is_cancelled: bool,
     failure: Option<TransferError>,
     pub(crate) statistics: Statistics,
 }
@@ -50,6 +52,7 @@ impl Intake {
             is_running: false,
             is_overrun: false,
             spare,
+            is_cancelled: false,
             failure: None,
             statistics,
         }
@@ -142,10 +145,13 @@ impl Intake {
         }
         let waiting = u64::try_from(self.ring.len()).unwrap_or(u64::MAX);
         self.statistics.saw_fill(waiting);
-        if let Err(error) = completion.status {
-            self.failure = self.failure.or(Some(error));
+        match completion.status {
+            Ok(()) => {}
+            Err(TransferError::Cancelled) if self.is_cancelled => {}
+            Err(error) => self.failure = self.failure.or(Some(error)),
         }
         self.spare.push(completion.into_transfer());
+        self.is_cancelled &= self.input.pending() > 0;
     }
 
     /// Returns the packet's frames, of which the ring took as many as it has room for.
@@ -167,25 +173,13 @@ impl Intake {
         u32::try_from(frames).unwrap_or(u32::MAX)
     }
 
-    /// Ends what is in flight and closes the endpoint. Frames that were not read are lost.
-    pub(crate) fn end(mut self) -> Statistics {
-        self.stop();
-        self.statistics
-    }
-
-    /// Ends what is in flight, keeping what came before.
-    pub(crate) fn stop(&mut self) {
+    /// Ends what is in flight, keeping what came before. The stream may be started again.
+    pub(crate) async fn stop(&mut self, waiting: Waiting) {
         self.is_running = false;
+        self.is_cancelled = self.input.pending() > 0;
         self.input.cancel_all();
-        while self.input.pending() > 0
-            && let Some(completion) = self.input.wait(None)
-        {
-            let failure = self.failure;
+        while let Some(completion) = self.input.complete(waiting, None).await {
             self.take(completion, &mut |_| {});
-            // The cancel is this end's wish.
-            if self.failure == Some(TransferError::Cancelled) {
-                self.failure = failure;
-            }
         }
     }
 }

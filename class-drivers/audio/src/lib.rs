@@ -17,7 +17,7 @@
 //!     playback.write_blocking(&[low, high, low, high])?;
 //! }
 //! playback.drain_blocking()?;
-//! println!("{}", playback.stop()?);
+//! println!("{}", playback.stop_blocking()?);
 //!
 //! // A second of what the microphone hears.
 //! let mut capture = card.record_blocking(format, StreamOptions::default())?;
@@ -26,7 +26,7 @@
 //! while frames < 48_000 {
 //!     frames += capture.read_blocking(&mut heard[frames * format.frame_bytes()..])?;
 //! }
-//! println!("{}", capture.stop()?);
+//! println!("{}", capture.stop_blocking()?);
 //! # Ok(()) }
 //! ```
 //!
@@ -67,6 +67,7 @@
 
 mod capture;
 mod clock_control;
+mod clock_lease;
 mod device;
 mod error;
 mod format;
@@ -74,11 +75,14 @@ mod implicit;
 mod intake;
 mod latency;
 mod mute;
+mod offload;
 mod opening;
 mod options;
+mod out_queue;
 mod outlet;
 mod pace;
 mod packetiser;
+mod plausible;
 mod playback;
 mod rate;
 mod requests;
@@ -87,6 +91,7 @@ mod statistics;
 mod stream;
 mod streams;
 mod timing;
+mod tuned;
 mod volume;
 
 pub use capture::Capture;

@@ -18,6 +18,8 @@ pub struct StreamOptions {
     ///
     /// Three quarters of it are on the bus, in requests of a quarter each and 8 ms at most. It is never less than
     /// three service intervals: one goes over the bus, one is queued, and one gathers in the driver.
+    ///
+    /// Playback's first frame waits for [silence](crate::Playback::LEAD) besides.
     pub latency: Duration,
     /// Playback whose pace is what the device records (implicit feedback): keep the recording for
     /// [`Playback::recorded`](crate::Playback::recorded) instead of dropping it. False unless told otherwise.

@@ -1,24 +1,25 @@
 //! From the caller to the bus: a ring of whole frames into packets at the pace the device sets.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use usbfs2_host::{
-    Buffer, IsochronousCompletion, IsochronousEndpoint, IsochronousTransfer, Out, PacketError,
-    TransferError, Waiting,
-};
+use usbfs2_host::{IsochronousCompletion, IsochronousEndpoint, Out, TransferError, Waiting};
 
 use crate::intake::Intake;
 use crate::latency::Depth;
+use crate::out_queue::OutQueue;
 use crate::pace::Pace;
 use crate::ring::FrameRing;
 use crate::statistics::Statistics;
 use crate::timing::Timing;
 
+/// Silence that a stream begins with, of which a device may lose some while it opens its interface. The kernel's driver
+/// begins with what its queue holds, which is up to 18 ms.
+pub(crate) const LEAD: Duration = Duration::from_millis(16);
+
 /// The device's end of a playback.
 #[derive(Debug)]
 pub(crate) struct Outlet {
-    output: IsochronousEndpoint<Out>,
+    queue: OutQueue,
     pace: Pace,
     /// What the device records, where that sets the pace.
     recording: Option<Intake>,
@@ -31,10 +32,10 @@ pub(crate) struct Outlet {
     prefill: usize,
     /// Frames of each packet of the next request; empty while nobody asked.
     plan: Vec<u32>,
-    /// Frames of each request on the bus.
-    in_flight: VecDeque<usize>,
-    in_flight_frames: usize,
-    spare: Vec<IsochronousTransfer>,
+    /// Requests of silence to submit ahead of the first frame.
+    lead: u32,
+    /// Those of them that have not ended, submitted or not.
+    lead_unsent: u32,
     is_running: bool,
     /// Silence is being sent because the caller is late: one xrun, until a request of its frames goes out.
     is_starved: bool,
@@ -52,8 +53,9 @@ impl Outlet {
         statistics: Statistics,
     ) -> Self {
         let bound = timing.frames_in(depth.all_packets());
+        let lead = timing.packets_in(LEAD).div_ceil(depth.packets.max(1));
         Self {
-            output,
+            queue: OutQueue::new(output, frame_bytes),
             pace,
             recording,
             depth,
@@ -62,9 +64,8 @@ impl Outlet {
             bound,
             prefill: timing.frames_in(depth.packets * depth.requests).min(bound),
             plan: Vec::new(),
-            in_flight: VecDeque::new(),
-            in_flight_frames: 0,
-            spare: Vec::new(),
+            lead,
+            lead_unsent: lead,
             is_running: false,
             is_starved: false,
             failure: None,
@@ -74,12 +75,17 @@ impl Outlet {
 
     /// Frames given and not yet sent, silence included.
     pub(crate) fn waiting_frames(&self) -> usize {
-        self.in_flight_frames + self.ring.len()
+        self.queue.frames() + self.ring.len()
     }
 
-    /// The most that can be.
+    /// The most that can be, the silence it begins with apart.
     pub(crate) fn bound(&self) -> usize {
         self.bound
+    }
+
+    /// Whether the bus moves, or waits for frames that come too late.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_running
     }
 
     /// Frames of what the device records meanwhile, where that sets the pace and is kept. Never blocks.
@@ -89,8 +95,17 @@ impl Outlet {
             .map_or(0, |recording| recording.pop(to))
     }
 
+    /// What became of the recording that sets the pace.
+    pub(crate) fn recording_statistics(&self) -> Option<Statistics> {
+        self.recording
+            .as_ref()
+            .map(|recording| recording.statistics)
+    }
+
     /// Takes whole frames of `data`: as soon as there is room for any, as many as there is room for. 0 once
     /// `deadline` has passed.
+    ///
+    /// Cancellation: frames are taken in the poll that returns how many.
     pub(crate) async fn write(
         &mut self,
         waiting: Waiting,
@@ -138,7 +153,11 @@ impl Outlet {
         self.service()?;
         if !self.is_running {
             self.begin();
-            self.submit_cushion();
+            let cushion = self.depth.requests - 1;
+            if self.lead < cushion {
+                self.lead_unsent += cushion - self.lead;
+                self.lead = cushion;
+            }
             self.run();
         }
         Ok(())
@@ -154,9 +173,12 @@ impl Outlet {
             self.service()?;
             if self.is_running {
                 self.run();
-                while self.output.pending() < 2 {
+                while self.queue.pending() < 2 {
                     self.starved();
-                    self.submit_next(true);
+                    let frames = self.planned_frames();
+                    let silence = frames.saturating_sub(self.ring.len());
+                    self.statistics.silence_frames += silence as u64;
+                    self.submit(frames);
                 }
             }
             if !self.wait(waiting, deadline).await {
@@ -172,8 +194,11 @@ impl Outlet {
             self.begin();
         }
         while self.ring.len() > 0 {
-            while self.ring.len() > 0 && self.output.pending() < self.most_requests() {
-                self.submit_next(false);
+            while self.ring.len() > 0 && self.queue.pending() < self.most_requests() {
+                if !self.submit_lead() {
+                    let frames = self.planned_frames();
+                    self.submit(frames);
+                }
             }
             self.wait(waiting, None).await;
             self.service()?;
@@ -183,41 +208,36 @@ impl Outlet {
             self.service()?;
         }
         self.service()?;
-        self.rest();
+        // A stream that rests is not paced.
+        if let Some(recording) = &mut self.recording {
+            recording.stop(waiting).await;
+            self.forget();
+        }
         Ok(())
     }
 
-    /// Ends a recording that sets the pace, and forgets what it said: a stream that rests is not paced, and one that
-    /// starts again is paced by what is recorded from then on.
-    fn rest(&mut self) {
-        if let Some(recording) = &mut self.recording {
-            recording.stop();
+    /// Forgets what a recording said: a stream that starts again is paced by what is recorded from then on.
+    fn forget(&mut self) {
+        if self.recording.is_some() {
             self.pace.forget();
             self.plan.clear();
         }
     }
 
-    /// Ends what is in flight and closes the endpoints. What was not sent is lost.
-    pub(crate) fn end(mut self) -> Statistics {
+    /// Ends what is in flight. What was not sent is lost.
+    pub(crate) async fn end(&mut self, waiting: Waiting) {
         self.is_running = false;
-        self.output.cancel_all();
-        while self.output.pending() > 0
-            && let Some(completion) = self.output.wait(None)
-        {
-            self.take(completion);
-        }
-        self.pace.stop();
+        self.queue.cancel();
+        while self.wait(waiting, None).await {}
+        self.pace.stop(waiting).await;
         if let Some(recording) = &mut self.recording {
-            recording.stop();
+            recording.stop(waiting).await;
         }
-        self.statistics
     }
 
     /// Takes what has completed. Never blocks.
     fn service(&mut self) -> Result<(), TransferError> {
-        while self.output.pending() > 0
-            && let Some(completion) = self.output.wait(Some(Duration::ZERO))
-        {
+        while let Some(completion) = self.queue.ended() {
             self.take(completion);
         }
         let heard = self.pace.listen(&mut self.statistics);
@@ -233,7 +253,7 @@ impl Outlet {
 
     /// Waits for a request to end. Whether one did before `deadline`.
     async fn wait(&mut self, waiting: Waiting, deadline: Option<Instant>) -> bool {
-        match self.output.complete(waiting, deadline).await {
+        match self.queue.next_ended(waiting, deadline).await {
             Some(completion) => {
                 self.take(completion);
                 true
@@ -246,23 +266,30 @@ impl Outlet {
     fn run(&mut self) {
         if !self.is_running {
             self.begin();
-        } else if self.output.pending() == 0 {
+        } else if self.queue.pending() == 0 && self.lead == 0 {
             // Nothing was sent meanwhile. Silence before what comes now, so that the next delay does no harm.
             self.starved();
-            self.statistics.silence_frames += self.submit_cushion();
+            for _ in 1..self.depth.requests {
+                self.statistics.silence_frames += self.submit_silence() as u64;
+            }
         }
-        while self.output.pending() < self.most_requests()
-            && self.planned_frames() <= self.ring.len()
-        {
-            self.submit_next(false);
+        while self.queue.pending() < self.most_requests() {
+            if self.submit_lead() {
+                continue;
+            }
+            let frames = self.planned_frames();
+            if frames > self.ring.len() {
+                break;
+            }
+            self.submit(frames);
             self.is_starved = false;
         }
     }
 
     fn begin(&mut self) {
-        if !self.is_running && self.output.pending() == 0 {
+        if !self.is_running && self.queue.pending() == 0 {
             // The future of a drain may have been dropped before it got there.
-            self.rest();
+            self.forget();
         }
         self.is_running = true;
         self.pace.start();
@@ -271,14 +298,14 @@ impl Outlet {
         }
     }
 
-    /// All requests but one, of silence. Returns the frames.
-    fn submit_cushion(&mut self) -> u64 {
-        let before = self.in_flight_frames;
-        for _ in 1..self.depth.requests {
-            let frames = self.planned_frames();
-            self.submit(frames, 0);
+    /// A request of the silence the stream begins with. Whether there was one left to submit.
+    fn submit_lead(&mut self) -> bool {
+        if self.lead == 0 {
+            return false;
         }
-        (self.in_flight_frames - before) as u64
+        self.lead -= 1;
+        self.submit_silence();
+        true
     }
 
     fn starved(&mut self) {
@@ -302,68 +329,31 @@ impl Outlet {
         self.plan.iter().map(|&frames| frames as usize).sum()
     }
 
-    /// Submits a request of the ring's frames, filled up with silence, which is counted where it breaks the stream.
-    fn submit_next(&mut self, is_break: bool) {
+    /// A request of silence. Returns its frames.
+    fn submit_silence(&mut self) -> usize {
         let frames = self.planned_frames();
-        let given = frames.min(self.ring.len());
-        if is_break {
-            self.statistics.silence_frames += (frames - given) as u64;
-        }
-        self.submit(frames, given);
+        self.submit(0);
+        frames
     }
 
-    fn submit(&mut self, frames: usize, given: usize) {
-        let mut transfer = self
-            .spare
-            .pop()
-            .unwrap_or_else(|| IsochronousTransfer::send(Buffer::new(), Vec::new()));
-        let frame_bytes = self.frame_bytes;
-        let bytes = transfer.buffer_mut();
-        bytes.clear();
-        self.ring.pop_to_buffer(bytes, given);
-        append_silence(bytes, (frames - given) * frame_bytes);
-        let frame_length = u32::try_from(frame_bytes).unwrap_or(u32::MAX);
-        transfer.set_packet_lengths(self.plan.drain(..).map(|frames| frames * frame_length));
-        self.in_flight.push_back(frames);
-        self.in_flight_frames += frames;
-        self.output.submit(transfer);
+    /// Submits the request that was planned: up to `given` of the ring's frames, filled up with silence.
+    fn submit(&mut self, given: usize) {
+        self.queue.submit(&self.plan, &mut self.ring, given);
+        self.plan.clear();
     }
 
     fn take(&mut self, completion: IsochronousCompletion) {
-        self.statistics.saw_fill(self.waiting_frames() as u64);
-        let frames = self.in_flight.pop_front().unwrap_or(0);
-        self.in_flight_frames -= frames;
+        let before = self.waiting_frames() as u64;
+        let counted = self.queue.count(completion, &mut self.statistics);
+        self.failure = self.failure.or(counted.err());
+        if self.lead_unsent > 0 {
+            // What is kept beside the silence it begins with is not what is kept from then on.
+            self.lead_unsent -= 1;
+            return;
+        }
+        self.statistics.saw_fill(before);
         if self.is_running {
             self.statistics.saw_fill(self.waiting_frames() as u64);
         }
-        for packet in &completion.packets {
-            let frames = |bytes: usize| (bytes / self.frame_bytes) as u64;
-            match packet.status {
-                Ok(()) => self.statistics.frames += frames(packet.actual_length),
-                // What a cancel kept from moving was not missed.
-                Err(PacketError::Cancelled) => {}
-                Err(PacketError::Disconnected) => {
-                    self.failure = Some(TransferError::Disconnected);
-                }
-                Err(_) => {
-                    self.statistics.missed_packets += 1;
-                    self.statistics.lost_frames += frames(packet.length);
-                }
-            }
-        }
-        if let Err(error) = completion.status {
-            self.failure = self.failure.or(Some(error));
-        }
-        self.spare.push(completion.into_transfer());
-    }
-}
-
-/// The zero of signed samples, whatever their size.
-fn append_silence(to: &mut Buffer, mut bytes: usize) {
-    const SILENCE: [u8; 512] = [0; 512];
-    while bytes > 0 {
-        let part = bytes.min(SILENCE.len());
-        to.extend_from_slice(&SILENCE[..part]);
-        bytes -= part;
     }
 }

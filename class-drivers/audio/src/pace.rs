@@ -1,10 +1,11 @@
 //! Who sets the pace of playback: the host's frames, the device's feedback, or what it records.
 
-use usbfs2_host::{Buffer, In, IsochronousEndpoint, IsochronousTransfer, TransferError};
+use usbfs2_host::{Buffer, In, IsochronousEndpoint, IsochronousTransfer, TransferError, Waiting};
 use usbfs2_protocol::audio::{FeedbackDecoder, Heard};
 
 use crate::implicit::ImplicitPacing;
 use crate::packetiser::Packetiser;
+use crate::plausible::PlausibleSizes;
 use crate::statistics::Statistics;
 use crate::timing::Timing;
 
@@ -32,8 +33,7 @@ enum Source {
 #[derive(Debug)]
 struct Implicit {
     pacing: ImplicitPacing,
-    /// What packets of the recording carry when they are not heard.
-    recording: Packetiser,
+    plausible: PlausibleSizes,
     /// Frames and packets since the rate was told last.
     frames: u64,
     packets: u64,
@@ -72,11 +72,11 @@ impl Pace {
         Self::new(timing, Source::Explicit(line))
     }
 
-    /// What the device records, in packets of these service intervals.
-    pub(crate) fn implicit(timing: Timing, recording_interval: u32) -> Self {
+    /// What the device records, in packets of these service intervals; `packets` go to it within the stream's latency.
+    pub(crate) fn implicit(timing: Timing, recording_interval: u32, packets: u32) -> Self {
         let implicit = Implicit {
-            pacing: ImplicitPacing::new(recording_interval, timing.interval),
-            recording: Packetiser::new(timing.rate, recording_interval, timing.unit()),
+            pacing: ImplicitPacing::new(recording_interval, timing.interval, packets),
+            plausible: PlausibleSizes::new(timing.rate, recording_interval, timing.unit()),
             frames: 0,
             packets: 0,
             packets_a_second: u64::from((8_000 / recording_interval.max(1)).max(1)),
@@ -147,15 +147,8 @@ impl Pace {
         let Source::Implicit(implicit) = &mut self.source else {
             return;
         };
-        let nominal = implicit.recording.next_packet();
-        // An eighth, as for explicit feedback, and a frame more or less for rounding.
-        let range = nominal / 8 + 1;
-        let heard = frames.filter(|&frames| frames > 0);
-        let good = heard.filter(|frames| frames.abs_diff(nominal) <= range);
-        if heard.is_some() && good.is_none() {
-            statistics.feedback_ignored += 1;
-        }
-        let frames = good.unwrap_or(nominal);
+        let (frames, is_ignored) = implicit.plausible.judge(frames);
+        statistics.feedback_ignored += u64::from(is_ignored);
         implicit.pacing.arrived(frames);
         implicit.frames += u64::from(frames);
         implicit.packets += 1;
@@ -169,15 +162,16 @@ impl Pace {
     pub(crate) fn forget(&mut self) {
         if let Source::Implicit(implicit) = &mut self.source {
             implicit.pacing.clear();
+            implicit.plausible.clear();
             (implicit.frames, implicit.packets) = (0, 0);
         }
     }
 
     /// Ends what is in flight.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self, waiting: Waiting) {
         if let Source::Explicit(line) = &mut self.source {
             line.endpoint.cancel_all();
-            while line.endpoint.pending() > 0 && line.endpoint.wait(None).is_some() {}
+            while line.endpoint.complete(waiting, None).await.is_some() {}
         }
     }
 }
@@ -202,7 +196,7 @@ mod tests {
         ControlRequest, ControlResponse, DeviceIds, Direction, EndpointRequest, Endpoints,
         Function, FunctionBuilder, FunctionError, Gadget, InterfaceClass,
     };
-    use usbfs2_host::{EndpointAddress, Host, Speed};
+    use usbfs2_host::{EndpointAddress, Host, Speed, block_on};
     use usbfs2_loopback::Bus;
 
     use super::*;
@@ -270,6 +264,6 @@ mod tests {
         pace.start();
         let refused = Err(TransferError::InvalidRequest);
         assert_eq!(pace.listen(&mut statistics), refused);
-        pace.stop();
+        block_on(pace.stop(Waiting::Blocking));
     }
 }

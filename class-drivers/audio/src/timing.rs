@@ -45,6 +45,12 @@ impl Timing {
         usize::try_from(frames).unwrap_or(usize::MAX)
     }
 
+    /// Packets that go by in a time, rounded up.
+    pub(crate) fn packets_in(self, time: Duration) -> u32 {
+        let microframes = u32::try_from(time.as_micros().div_ceil(125)).unwrap_or(u32::MAX);
+        microframes.div_ceil(self.interval.max(1))
+    }
+
     /// The fastest rate packets have room for.
     pub(crate) fn largest_rate(self) -> Feedback {
         let units = (self.interval / self.unit()).max(1);

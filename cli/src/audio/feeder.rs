@@ -92,6 +92,13 @@ impl Feeder {
         Ok(Self { pieces })
     }
 
+    /// A file whose pieces a test gives.
+    #[cfg(test)]
+    pub(super) fn of_a_pipe() -> (SyncSender<Result<Vec<i32>>>, Self) {
+        let (sender, pieces) = sync_channel(AHEAD);
+        (sender, Self { pieces })
+    }
+
     /// The next samples, waited for at most this long; disconnected at the end of the file.
     pub(super) fn next(&self, at_most: Duration) -> Result<Result<Vec<i32>>, RecvTimeoutError> {
         self.pieces.recv_timeout(at_most)

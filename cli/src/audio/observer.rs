@@ -85,16 +85,17 @@ impl Observer {
         self.screen.is_seen()
     }
 
-    /// Says how it went, and draws the plot.
+    /// Says how it went, and how the recording did that set its pace, and draws the plot.
     pub(super) fn finish(
         self,
         statistics: &Statistics,
+        recording: Option<&Statistics>,
         quiet: bool,
         plot: Option<&Path>,
     ) -> Result<()> {
         self.screen.clear();
         if !quiet {
-            report::print(self.verb, &self.format, statistics);
+            report::print(self.verb, &self.format, statistics, recording);
         }
         if let Some(path) = plot {
             let plot = Plot {

@@ -54,13 +54,14 @@ pub(super) fn play_on(device: &AudioDevice, wav: WavReader, args: &AudioPlayArgs
     let mut playback = device.play_on_blocking(stream, format, options)?;
     let mut observer = Observer::new("played", format, total, args.quiet);
     let played = play(&mut playback, &feeder, &mut observer);
-    let statistics = playback.statistics();
+    let (statistics, recording) = (playback.statistics(), playback.recording_statistics());
     let stopped = match &played {
-        Ok(()) => playback.stop().map(drop),
+        Ok(()) => playback.stop_blocking().map(drop),
         // What went wrong says more than that stopping did too.
         Err(_) => Ok(()),
     };
-    observer.finish(&statistics, args.quiet, args.stream.plot.as_deref())?;
+    let plot = args.stream.plot.as_deref();
+    observer.finish(&statistics, recording.as_ref(), args.quiet, plot)?;
     played?;
     Ok(stopped?)
 }
@@ -69,20 +70,16 @@ fn play(playback: &mut Playback, feeder: &Feeder, observer: &mut Observer) -> Re
     let format = playback.format();
     let mut bytes = Vec::new();
     while !interrupt::requested() {
-        let mut samples = match feeder.next(Duration::ZERO) {
-            Ok(piece) => piece?,
-            Err(RecvTimeoutError::Disconnected) => {
+        let mut samples = match next_piece(playback, feeder)? {
+            Next::Piece(samples) => samples,
+            Next::End => {
                 // What is in the device's own buffer goes on as long as more comes.
                 let frames = format.rate as usize * AFTER.as_millis() as usize / 1000;
                 playback.write_blocking(&vec![0; frames * format.frame_bytes()])?;
                 playback.drain_blocking()?;
                 break;
             }
-            // The file is slow, but the bus goes on.
-            Err(RecvTimeoutError::Timeout) => {
-                playback.pump_blocking(GLANCE)?;
-                continue;
-            }
+            Next::Nothing => continue,
         };
         round(&mut samples, format.sample.bits());
         bytes.clear();
@@ -97,6 +94,30 @@ fn play(playback: &mut Playback, feeder: &Feeder, observer: &mut Observer) -> Re
         });
     }
     Ok(())
+}
+
+/// What a file has next.
+enum Next {
+    Piece(Vec<i32>),
+    /// Nothing yet.
+    Nothing,
+    End,
+}
+
+/// The next piece of a file, waited for as long as a glance: a bus that runs goes on meanwhile.
+fn next_piece(playback: &mut Playback, feeder: &Feeder) -> Result<Next> {
+    let is_running = playback.is_running();
+    let at_most = if is_running { Duration::ZERO } else { GLANCE };
+    match feeder.next(at_most) {
+        Ok(piece) => piece.map(Next::Piece),
+        Err(RecvTimeoutError::Disconnected) => Ok(Next::End),
+        Err(RecvTimeoutError::Timeout) => {
+            if is_running {
+                playback.pump_blocking(GLANCE)?;
+            }
+            Ok(Next::Nothing)
+        }
+    }
 }
 
 /// What is played how, with all that is not as it is in the file.
@@ -124,4 +145,37 @@ fn total_frames(wav: &WavReader, format: AudioFormat, duration: Option<Duration>
         (in_file, duration) => in_file.or(duration.map(|duration| duration.as_secs_f64()))?,
     };
     Some((seconds * f64::from(format.rate)).round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use usbfs2_audio::Sample;
+
+    use super::super::tests::World;
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_says_nothing_is_waited_for() {
+        let world = World::new();
+        let format = AudioFormat::new(48_000, 2, Sample::S16);
+        let options = StreamOptions::default();
+        let mut playback = world.device.play_blocking(format, options).unwrap();
+        let (pipe, feeder) = Feeder::of_a_pipe();
+        for is_running in [false, true] {
+            assert_eq!(playback.is_running(), is_running);
+            let began = Instant::now();
+            let next = next_piece(&mut playback, &feeder).unwrap();
+            assert!(matches!(next, Next::Nothing));
+            assert!(began.elapsed() >= GLANCE, "it asks again at once");
+            playback.start_blocking().unwrap();
+        }
+        pipe.send(Ok(vec![1, 2])).unwrap();
+        let next = next_piece(&mut playback, &feeder).unwrap();
+        assert!(matches!(next, Next::Piece(samples) if samples == [1, 2]));
+        drop(pipe);
+        let next = next_piece(&mut playback, &feeder).unwrap();
+        assert!(matches!(next, Next::End));
+    }
 }

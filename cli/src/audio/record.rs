@@ -187,11 +187,11 @@ fn end(
 ) -> Result<()> {
     let statistics = capture.statistics();
     let stopped = match &outcome {
-        Ok(()) => capture.stop().map(drop),
+        Ok(()) => capture.stop_blocking().map(drop),
         // What went wrong says more than that stopping did too.
         Err(_) => Ok(()),
     };
-    observer.finish(&statistics, quiet, args.plot.as_deref())?;
+    observer.finish(&statistics, None, quiet, args.plot.as_deref())?;
     outcome?;
     Ok(stopped?)
 }

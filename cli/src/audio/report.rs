@@ -29,14 +29,24 @@ pub(super) fn line(statistics: &Statistics, rate: u32, total: Option<u64>, fill_
     parts.join("   ")
 }
 
-/// The report at the end of a stream, on standard error.
-pub(super) fn print(verb: &str, format: &AudioFormat, statistics: &Statistics) {
-    for line in lines(verb, format, statistics) {
+/// The report at the end of a stream, on standard error; `recording` is what became of the recording that set its pace.
+pub(super) fn print(
+    verb: &str,
+    format: &AudioFormat,
+    statistics: &Statistics,
+    recording: Option<&Statistics>,
+) {
+    for line in lines(verb, format, statistics, recording) {
         note!("{line}");
     }
 }
 
-fn lines(verb: &str, format: &AudioFormat, statistics: &Statistics) -> Vec<String> {
+fn lines(
+    verb: &str,
+    format: &AudioFormat,
+    statistics: &Statistics,
+    recording: Option<&Statistics>,
+) -> Vec<String> {
     let milliseconds = |frames: u64| frames as f64 * 1000.0 / f64::from(format.rate);
     let seconds = milliseconds(statistics.frames) / 1000.0;
     let mut lines = vec![format!(
@@ -53,15 +63,16 @@ fn lines(verb: &str, format: &AudioFormat, statistics: &Statistics) -> Vec<Strin
         }
     }
     lines.push(format!("breaks    {xruns}"));
-    let mut packets = match statistics.missed_packets {
-        0 => "none missed".to_owned(),
-        n => format!("{n} missed, or not whole"),
-    };
-    if statistics.ragged_packets > 0 {
-        packets += &format!(", {} ended within a frame", statistics.ragged_packets);
-    }
-    lines.push(format!("packets   {packets}"));
+    lines.push(format!("packets   {}", packets(statistics)));
     lines.push(format!("feedback  {}", feedback(statistics, format.rate)));
+    if let Some(recording) = recording {
+        lines.push(format!(
+            "paced by  a recording of {} frames, {}; packets: {}",
+            recording.frames,
+            count(recording.xruns, "xrun"),
+            packets(recording)
+        ));
+    }
     if let Some((least, most)) = statistics.fill {
         lines.push(format!(
             "buffer    {:.1} to {:.1} ms",
@@ -70,6 +81,17 @@ fn lines(verb: &str, format: &AudioFormat, statistics: &Statistics) -> Vec<Strin
         ));
     }
     lines
+}
+
+fn packets(statistics: &Statistics) -> String {
+    let mut said = match statistics.missed_packets {
+        0 => "none missed".to_owned(),
+        n => format!("{n} missed, or not whole"),
+    };
+    if statistics.ragged_packets > 0 {
+        said += &format!(", {} ended within a frame", statistics.ragged_packets);
+    }
+    said
 }
 
 fn feedback(statistics: &Statistics, rate: u32) -> String {
@@ -106,5 +128,32 @@ fn count(number: u64, what: &str) -> String {
         0 => format!("no {what}"),
         1 => format!("1 {what}"),
         n => format!("{n} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usbfs2_audio::Sample;
+
+    use super::*;
+
+    fn counts(frames: u64, xruns: u64, missed_packets: u64) -> Statistics {
+        let mut statistics = Statistics::default();
+        statistics.frames = frames;
+        statistics.xruns = xruns;
+        statistics.missed_packets = missed_packets;
+        statistics
+    }
+
+    #[test]
+    fn a_recording_that_sets_the_pace_has_a_line() {
+        let format = AudioFormat::new(48_000, 2, Sample::S16);
+        let played = counts(96_000, 0, 0);
+        let recorded = counts(96_012, 1, 3);
+        let with = lines("played", &format, &played, Some(&recorded));
+        let line = "paced by  a recording of 96012 frames, 1 xrun; packets: 3 missed, or not whole";
+        assert!(with.iter().any(|said| said == line), "{with:?}");
+        let without = lines("played", &format, &played, None);
+        assert_eq!(without.len() + 1, with.len());
     }
 }

@@ -21,15 +21,15 @@ use crate::args::{AudioCommand, Cli, Command};
 const LATENCY: &str = "--latency=1500";
 
 /// A sound card that is plugged in, and a place for files.
-struct World {
+pub(super) struct World {
     card: Arc<Audio>,
-    device: AudioDevice,
+    pub(super) device: AudioDevice,
     folder: TempDir,
     _running: Running,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let stream = || StreamOptions {
             sizes: vec![SampleSize::Bits16, SampleSize::Bits24],
             ..StreamOptions::stereo()

@@ -62,7 +62,7 @@ pub fn play(card: &AudioDevice, frames: &[u8]) -> Result<Statistics> {
     let mut playback = card.play_blocking(FORMAT, options)?;
     playback.write_blocking(frames)?;
     playback.drain_blocking()?;
-    Ok(playback.stop()?)
+    Ok(playback.stop_blocking()?)
 }
 
 /// Records this many bytes from the first frame on that is not silence, within ten seconds.
@@ -84,7 +84,7 @@ pub fn listen(card: &AudioDevice, bytes: usize) -> Result<Vec<u8>> {
         let silence = capture.statistics().frames < 10 * u64::from(FORMAT.rate);
         ensure!(silence || !heard.is_empty(), "the card says nothing");
     }
-    capture.stop()?;
+    capture.stop_blocking()?;
     heard.truncate(bytes);
     Ok(heard)
 }

@@ -73,7 +73,7 @@ fn play(card: &AudioDevice, stream: &AudioStream, format: AudioFormat) {
     }
     // A rate may be so low that to drain would take a day.
     let _ = playback.pump_blocking(A_WHILE);
-    let _ = playback.stop();
+    let _ = playback.stop_blocking();
 }
 
 fn record(card: &AudioDevice, stream: &AudioStream, format: AudioFormat) {
@@ -87,7 +87,7 @@ fn record(card: &AudioDevice, stream: &AudioStream, format: AudioFormat) {
             return;
         }
     }
-    let _ = capture.stop();
+    let _ = capture.stop_blocking();
 }
 
 /// The isochronous endpoints of a configuration, each once.

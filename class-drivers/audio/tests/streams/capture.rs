@@ -35,7 +35,7 @@ fn packets_of_any_size_become_one_stream() {
     // None, one, a few, as many as fit: as a device does whose clock is another.
     let sizes = [6, 0, 8, 1, 7, 6, 8, 5];
     let mut packets = sizes.into_iter().cycle();
-    capture.start();
+    capture.start_blocking().unwrap();
     for _ in 0..8_000 {
         mouth.say(4, || {
             let size = packets.next().unwrap();
@@ -54,7 +54,7 @@ fn packets_of_any_size_become_one_stream() {
             .zip(1..)
             .all(|(&heard, number)| heard == number)
     );
-    let statistics = capture.stop().unwrap();
+    let statistics = capture.stop_blocking().unwrap();
     assert_eq!((statistics.xruns, statistics.lost_frames), (0, 0));
     assert_eq!(statistics.ragged_packets, 0);
     let interface = puppet.device.claim(2).unwrap();
@@ -71,7 +71,7 @@ fn a_packet_that_ends_within_a_frame_keeps_its_whole_frames() {
     let mut mouth = Mouth::new(puppet.source().data);
     let mut heard = Vec::new();
     let mut next = 1;
-    capture.start();
+    capture.start_blocking().unwrap();
     for _ in 0..800 {
         mouth.say(4, || {
             let mut packet = numbered(next, 6);
@@ -103,7 +103,7 @@ fn a_device_that_sends_nothing_is_missed_and_a_late_reader_is_an_xrun() {
         .unwrap();
     let source = puppet.source();
     let mut heard = Vec::new();
-    capture.start();
+    capture.start_blocking().unwrap();
     for _ in 0..100 {
         puppet.bus.step(8);
         read(&mut capture, &mut heard).unwrap();
@@ -127,7 +127,7 @@ fn unplugging_gives_what_came_first_and_then_the_end() {
         .record_blocking(stereo(48_000), StreamOptions::default())
         .unwrap();
     let mut mouth = Mouth::new(puppet.source().data);
-    capture.start();
+    capture.start_blocking().unwrap();
     mouth.say(40, || numbered(1, 48));
     puppet.bus.step(8 * 12);
     puppet.unplug();
@@ -141,5 +141,5 @@ fn unplugging_gives_what_came_first_and_then_the_end() {
     assert!(error.to_string().contains("unplugged after"), "{error}");
     let again = read(&mut capture, &mut heard).unwrap_err();
     assert!(matches!(again, StreamError::Disconnected { .. }));
-    capture.stop().unwrap();
+    capture.stop_blocking().unwrap();
 }

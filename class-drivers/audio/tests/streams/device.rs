@@ -50,12 +50,12 @@ fn the_rate_is_set_at_the_endpoint_or_at_the_clock() {
     ] {
         let puppet = Puppet::plug(&parts);
         let card = puppet.open();
-        let playback = card
+        let mut playback = card
             .play_blocking(format, StreamOptions::default())
             .unwrap();
         let set = puppet.state()[&key].clone();
         assert_eq!(set, 48_000_u32.to_le_bytes()[..bytes]);
-        let playback = playback.set_rate_blocking(44_100).unwrap();
+        playback.set_rate_blocking(44_100).unwrap();
         assert_eq!(playback.format().rate, 44_100);
         let set = puppet.state()[&key].clone();
         assert_eq!(set, 44_100_u32.to_le_bytes()[..bytes]);
@@ -78,11 +78,12 @@ fn two_streams_on_one_clock_have_one_rate() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the stream has no clock to run on: clock 10 runs at 48000 Hz for another stream"
+        "the stream has no clock to run on: clock 10 runs at 48000 Hz for the stream of \
+         interface 1"
     );
     card.record_blocking(format, StreamOptions::default())
         .unwrap();
-    playback.stop().unwrap();
+    playback.stop_blocking().unwrap();
     card.record_blocking(other, StreamOptions::default())
         .unwrap();
 }

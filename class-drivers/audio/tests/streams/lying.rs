@@ -66,7 +66,7 @@ fn the_clock_behind_a_selector_is_selected() {
         .unwrap();
     assert_eq!(puppet.state()[&(1, 0, 11 << 8)], [2]);
     assert_eq!(puppet.state()[&(1, 0, 10 << 8)], 48_000_u32.to_le_bytes());
-    playback.stop().unwrap();
+    playback.stop_blocking().unwrap();
 }
 
 #[test]

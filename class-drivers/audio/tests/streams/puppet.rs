@@ -381,6 +381,17 @@ impl Puppet {
         self.sinks.recv_timeout(PATIENCE).unwrap()
     }
 
+    /// An ear at the playback stream as the host has selected it last.
+    pub(crate) fn ear(&self, depth: usize) -> Ear {
+        loop {
+            let mut ear = Ear::new(self.sink().data, depth);
+            // Of what was selected before, the host has taken leave before it selected again.
+            if ear.endpoint.wait(Some(Duration::ZERO)).is_none() {
+                return ear;
+            }
+        }
+    }
+
     /// The capture stream's endpoint, once the host has selected it.
     pub(crate) fn source(&self) -> Stream {
         self.sources.recv_timeout(PATIENCE).unwrap()

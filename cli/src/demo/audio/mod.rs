@@ -185,8 +185,8 @@ fn pass(device: &AudioDevice, card: &Arc<Audio>, sound: &Sound) -> Result<Passag
     let samples = recorded.map_err(|_| anyhow!("the recording panicked"))??;
     Ok(Passage {
         samples,
-        played: playback.stop()?,
-        recorded: capture.stop()?,
+        played: playback.stop_blocking()?,
+        recorded: capture.stop_blocking()?,
     })
 }
 

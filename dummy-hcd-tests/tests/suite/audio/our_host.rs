@@ -95,7 +95,7 @@ impl OurHost {
             ensure!(written > 0, "no room came for {} s", DEADLINE.as_secs());
             next += u32::try_from(written)?;
         }
-        Ok(playback.stop()?)
+        Ok(playback.stop_blocking()?)
     }
 
     fn record(self, card: &AudioDevice, length: Length) -> Result<Statistics> {
@@ -108,7 +108,7 @@ impl OurHost {
             listener.hear(&frames[..count * FRAME])?;
         }
         length.suffices(listener.finish()?)?;
-        Ok(capture.stop()?)
+        Ok(capture.stop_blocking()?)
     }
 }
 

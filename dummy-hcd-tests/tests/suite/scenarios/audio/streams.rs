@@ -84,7 +84,7 @@ fn play_and_listen(world: &World, options: AudioOptions, rate: u32) -> Result<()
     let heard = thread::spawn(move || listen(&card, count));
     play(&mut playback, count)?;
     joined(heard)?;
-    ensure_whole(&playback.stop()?)
+    ensure_whole(&playback.stop_blocking()?)
 }
 
 fn plays_and_records_audio_1(world: &World) -> Result<()> {
@@ -119,13 +119,13 @@ fn play_and_record(world: &World, options: AudioOptions) -> Result<()> {
     let heard = thread::spawn(move || listen(&card, count));
     let recorded = thread::spawn(move || {
         record(&mut capture, count)?;
-        ensure_whole(&capture.stop()?)
+        ensure_whole(&capture.stop_blocking()?)
     });
     play(&mut playback, count)?;
     for thread in [heard, sung, recorded] {
         joined(thread)?;
     }
-    ensure_whole(&playback.stop()?)
+    ensure_whole(&playback.stop_blocking()?)
 }
 
 fn records(world: &World) -> Result<()> {
@@ -136,7 +136,7 @@ fn records(world: &World) -> Result<()> {
     let mut capture = studio.device.record_blocking(format, studio.options())?;
     record(&mut capture, count)?;
     joined(sung)?;
-    ensure_whole(&capture.stop()?)
+    ensure_whole(&capture.stop_blocking()?)
 }
 
 fn follows_a_clock(world: &World, ppm: i32) -> Result<()> {
@@ -156,7 +156,7 @@ fn follows_a_clock(world: &World, ppm: i32) -> Result<()> {
     let heard = thread::spawn(move || listen(&card, count));
     play(&mut playback, count)?;
     joined(heard)?;
-    let statistics = playback.stop()?;
+    let statistics = playback.stop_blocking()?;
     ensure_whole(&statistics)?;
     // The card asks for a little more or less where its buffer is not as full as it should be.
     let off = feedback_ppm(&statistics, 48_000)?;

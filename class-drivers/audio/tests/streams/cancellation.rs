@@ -1,0 +1,150 @@
+//! Futures that are dropped before they are done: what was taken is played, and the stream goes on.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use usbfs2_audio::{AudioFormat, Playback, Sample, StreamOptions};
+use usbfs2_loopback::Bus;
+
+use crate::playback::{numbered, numbers};
+use crate::puppet::{Ear, Parts, Puppet};
+
+fn stereo(rate: u32) -> AudioFormat {
+    AudioFormat::new(rate, 2, Sample::S16)
+}
+
+/// Has time pass on the bus while something is done.
+fn while_stepping<T>(bus: &Bus, done: impl FnOnce() -> T) -> T {
+    let bus = bus.clone();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let stepping = std::thread::spawn(move || {
+        let on = std::sync::mpsc::TryRecvError::Empty;
+        while stopped.try_recv() == Err(on) {
+            bus.step(8);
+            std::thread::yield_now();
+        }
+    });
+    let result = done();
+    drop(stop);
+    stepping.join().unwrap();
+    result
+}
+
+fn sound(ear: &mut Ear) -> Vec<u32> {
+    ear.listen();
+    let heard = numbers(&std::mem::take(&mut ear.heard));
+    heard.into_iter().filter(|&frame| frame != 0).collect()
+}
+
+#[test]
+fn frames_taken_by_a_write_that_is_dropped_are_played() {
+    let puppet = Puppet::plug(&Parts::uac1());
+    let card = puppet.open();
+    let mut playback = card
+        .play_blocking(stereo(48_000), StreamOptions::default())
+        .unwrap();
+    let mut ear = Ear::new(puppet.sink().data, 5_000);
+    // Far more than there is room for.
+    assert!(
+        playback
+            .write(&numbered(1, 50_000))
+            .now_or_never()
+            .is_none()
+    );
+    while_stepping(&puppet.bus, || playback.drain_blocking()).unwrap();
+    let heard = sound(&mut ear);
+    assert!(heard.len() >= 15 * 48, "{}", heard.len());
+    assert!(
+        heard
+            .iter()
+            .zip(1..)
+            .all(|(&heard, number)| heard == number)
+    );
+}
+
+fn is_between_rates(playback: &Playback) -> bool {
+    playback.max_latency_frames() == 0
+}
+
+/// Polls a change of rate so many times, with a millisecond on the bus in between, and drops it unless it is done.
+fn begin_to_set_rate(playback: &mut Playback, bus: &Bus, rate: u32, polls: u32) -> bool {
+    let mut change = pin!(playback.set_rate(rate));
+    for _ in 0..polls {
+        match change
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(changed) => {
+                changed.unwrap();
+                return true;
+            }
+            Poll::Pending => bus.step(8),
+        }
+        // What is done in another thread gets its turn.
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    false
+}
+
+#[test]
+fn a_change_of_rate_can_be_dropped_anywhere() {
+    for parts in [Parts::uac1(), Parts::uac2()] {
+        let puppet = Puppet::plug(&parts);
+        let card = puppet.open();
+        let mut playback = card
+            .play_blocking(stereo(48_000), StreamOptions::default())
+            .unwrap();
+        let mut ear = Ear::new(puppet.sink().data, 5_000);
+        let mut next = 1;
+        // Whether the setting is selected anew with what is called next.
+        let mut is_new = false;
+        let (mut dropped, mut done) = (0, 0);
+        for polls in 1.. {
+            // As much as a stream begins with, or less: some of it is in the ring.
+            let taken = playback.write_timeout(&numbered(next, 700), Duration::ZERO);
+            let taken = u32::try_from(taken.unwrap()).unwrap();
+            if is_new {
+                ear = puppet.ear(5_000);
+            }
+            let rate = playback.format().rate;
+            let other = 48_000 + 44_100 - rate;
+            let heard = match begin_to_set_rate(&mut playback, &puppet.bus, other, polls) {
+                true => {
+                    assert_eq!(playback.format().rate, other);
+                    done += 1;
+                    is_new = true;
+                    sound(&mut ear)
+                }
+                false => {
+                    assert_eq!(playback.format().rate, rate);
+                    dropped += 1;
+                    let mut heard = sound(&mut ear);
+                    // Whatever it had come to, the frames that it left are played now.
+                    is_new = is_between_rates(&playback);
+                    let rest = playback.write_timeout(&[], Duration::ZERO);
+                    assert_eq!(rest.unwrap(), 0);
+                    if is_new {
+                        ear = puppet.ear(5_000);
+                    }
+                    while_stepping(&puppet.bus, || playback.drain_blocking()).unwrap();
+                    heard.extend(sound(&mut ear));
+                    is_new = false;
+                    heard
+                }
+            };
+            assert_eq!(
+                heard,
+                (next..next + taken).collect::<Vec<_>>(),
+                "{polls} polls"
+            );
+            next += taken;
+            if done == 3 {
+                break;
+            }
+        }
+        assert!(dropped > 5, "{dropped}");
+        assert_eq!(playback.statistics().xruns, 0);
+    }
+}
