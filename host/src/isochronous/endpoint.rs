@@ -170,7 +170,9 @@ impl<D: EndpointDirection> IsochronousEndpoint<D> {
     }
 
     /// Asks for every pending request to end soon. Each still completes: with
-    /// [`TransferError::Cancelled`](crate::TransferError::Cancelled), or with success when packets came first.
+    /// [`TransferError::Cancelled`](crate::TransferError::Cancelled), or with success when packets came first. An
+    /// EHCI controller serves what is on its schedule, up to a second of it, so that those requests may end behind
+    /// others that were queued later.
     pub fn cancel_all(&mut self) {
         self.queue.cancel_all();
     }

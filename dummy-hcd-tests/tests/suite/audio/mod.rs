@@ -1,5 +1,6 @@
 //! Isochronous transfers, on a `dummy_hcd` that has them: `cargo xtask vm --isochronous --icount`.
 
+mod asleep;
 mod breaks;
 mod cards;
 mod command;
@@ -35,6 +36,7 @@ pub(crate) fn tests() -> Vec<Test> {
         cards::tests(),
         command::tests(),
         packets::tests(),
+        asleep::tests(),
         source_sink::tests(),
         usbtest::tests(),
         streams::tests(),
