@@ -17,5 +17,6 @@ pub mod sound;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod usbfs2;
+pub mod usbredir;
 pub mod usbtest;
 pub mod wait;

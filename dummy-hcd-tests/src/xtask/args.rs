@@ -169,6 +169,7 @@ and /dev/usbfs2 mounted. What it writes to $USBFS2_VM_RESULTS is kept with --res
 
 With --controller, $USBFS2_QMP is a port to QEMU's own monitor (QMP, one JSON object a line): device_add
 and device_del are the cable. A file in $USBFS2_MEDIA is media/NAME to QEMU, as blockdev-add wants it.
+$USBFS2_USBREDIR is a port to a usb-redir device that has chardev socket usbredir.sock (chardev-add).
 
 Exit status: the command's own; 70 if the VM itself failed or its kernel reported a BUG, WARNING or
 hung task; 124 past the deadline; 130 after Ctrl-C.

@@ -141,6 +141,14 @@ fn controllers(command: &mut Command, controllers: &[Controller], machine: &Mach
     ]);
     socket(command, "qmp", &machine.monitor);
     command.args(["-device", "virtserialport,chardev=qmp,name=usbfs2.qmp"]);
+    // Where a device that lives in the guest reaches QEMU's `usb-redir`: that one's chardev goes with the device,
+    // so a test makes it each time, and connects it to this.
+    command.args([
+        "-chardev",
+        "socket,id=redirection,path=usbredir.sock,server=on,wait=off",
+        "-device",
+        "virtserialport,chardev=redirection,name=usbfs2.usbredir",
+    ]);
     // What a sound card that is plugged in plays. QEMU's mixer passes it on as it is.
     command.args([
         "-audiodev",

@@ -80,6 +80,9 @@ if [ -n "$CONTROLLERS" ]; then
 	USBFS2_QMP=$(port usbfs2.qmp)
 	export USBFS2_QMP
 	[ -n "$USBFS2_QMP" ] || fail "the port to QEMU's monitor is missing"
+	USBFS2_USBREDIR=$(port usbfs2.usbredir)
+	export USBFS2_USBREDIR
+	[ -n "$USBFS2_USBREDIR" ] || fail "the port to QEMU's usb-redir is missing"
 fi
 cd "$DIRECTORY" || fail "cannot enter $DIRECTORY"
 out=$(port usbfs2.stdout)

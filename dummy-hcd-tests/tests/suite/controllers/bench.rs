@@ -46,6 +46,11 @@ impl Bench {
         self.monitor.borrow_mut()
     }
 
+    /// The serial number of what is plugged into `port`, and what QEMU calls it.
+    pub(super) fn serial(&self, port: &str) -> String {
+        format!("{OURS}{}-{port}", self.controller.name())
+    }
+
     /// Plugs a device of QEMU's `model` into `port` and waits until the kernel has configured it.
     pub(super) fn plug(&self, model: &str, port: &str) -> Result<Plugged<'_>> {
         self.plug_with(model, port, json!({}))
@@ -95,7 +100,7 @@ impl Bench {
         properties: Value,
         medium: Option<Medium>,
     ) -> Result<Plugged<'_>> {
-        let id = format!("{OURS}{}-{port}", self.controller.name());
+        let id = self.serial(port);
         let mut arguments = json!({
             "driver": model,
             "id": id,

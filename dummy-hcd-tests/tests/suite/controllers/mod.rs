@@ -7,6 +7,7 @@
 mod bench;
 mod bulk;
 mod halts;
+mod high_speed;
 mod hub;
 mod in_flight;
 mod isochronous;
@@ -14,6 +15,8 @@ mod isochronous_faults;
 mod keyboard;
 mod listing;
 mod pointers;
+mod redirection;
+mod sound_card;
 mod speaker;
 mod storage;
 mod transfers;
@@ -102,6 +105,11 @@ fn cases(controller: Controller, host: KernelHost) -> Vec<(&'static str, Case)> 
     // QEMU's EHCI and UHCI count bytes of a packet that was stalled, which usbfs passes on.
     if of_files || controller == Controller::Xhci {
         cases.extend(halts::cases());
+    }
+    // What runs at high speed comes from elsewhere than QEMU: redirection/mod.rs.
+    if of_files && controller != Controller::Uhci {
+        cases.extend(high_speed::cases_of_files());
+        cases.extend(sound_card::cases_of_files());
     }
     // QEMU's hub and its sound card run at full speed, and EHCI leaves that to others.
     if controller != Controller::Ehci {

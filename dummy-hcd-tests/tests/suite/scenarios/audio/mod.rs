@@ -1,6 +1,6 @@
 //! Our audio driver on our sound card: every frame bears a number, and each arrives once and in order.
 
-mod numbered;
+pub(crate) mod numbered;
 mod streams;
 
 use std::sync::Arc;

@@ -59,7 +59,7 @@ impl Listener {
 
 /// Plays frames 1 to `count`, of which the card has to have the first, and silence: its clock goes on for as long as
 /// packets come, and plays what is in its buffer.
-pub(super) fn play(playback: &mut Playback, count: u32) -> Result<()> {
+pub(crate) fn play(playback: &mut Playback, count: u32) -> Result<()> {
     let mut next = 1;
     while next <= count {
         let some = (count - next + 1).min(480);
@@ -72,7 +72,7 @@ pub(super) fn play(playback: &mut Playback, count: u32) -> Result<()> {
 }
 
 /// Hears frames 1 to `count` at the card, and nothing else.
-pub(super) fn listen(card: &Arc<Audio>, count: u32) -> Result<()> {
+pub(crate) fn listen(card: &Arc<Audio>, count: u32) -> Result<()> {
     let mut listener = Listener::default();
     let mut some = vec![0; 2 * 480];
     while listener.last() < count {
@@ -131,6 +131,6 @@ pub(super) fn record(capture: &mut Capture, count: u32) -> Result<()> {
 }
 
 /// Frames in so much time.
-pub(super) fn frames(rate: u32, time: Duration) -> u32 {
+pub(crate) fn frames(rate: u32, time: Duration) -> u32 {
     rate * u32::try_from(time.as_millis()).unwrap_or(u32::MAX) / 1_000
 }
