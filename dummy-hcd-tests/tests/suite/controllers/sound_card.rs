@@ -41,7 +41,7 @@ fn plays(bench: &Bench) -> Result<()> {
     redirected.check()?;
     heard.with_context(|| playback.statistics().to_string())?;
     played?;
-    let statistics = playback.stop()?;
+    let statistics = playback.stop_blocking()?;
     ensure!(statistics.xruns == 0, "{statistics}");
     ensure!(statistics.feedback.is_some(), "no feedback: {statistics}");
     Ok(())
