@@ -32,7 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`functions::Audio`] is a sound card, [`functions::Disk`] a disk on an image.
+//! [`functions::Audio`] is a sound card, [`functions::Disk`] a disk on an image, [`functions::SourceSink`] what the
+//! kernel's usbtest tests.
 //!
 //! # A function of one's own
 //!

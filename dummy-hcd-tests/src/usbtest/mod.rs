@@ -6,6 +6,8 @@ use std::os::fd::AsFd as _;
 
 use crate::device::SysfsDevice;
 
+pub mod cases;
+pub mod report;
 #[allow(unsafe_code)]
 mod sys;
 

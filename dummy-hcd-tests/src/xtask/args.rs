@@ -36,6 +36,8 @@ pub(crate) enum Action {
     Picture,
     /// Asks sg3-utils and libiscsi's tests about our disk, and writes docs/scsi-conformance.md
     Conformance(ConformanceOptions),
+    /// Runs every case of the kernel's usbtest on the kernel's source and sink and on ours
+    Usbtest(UsbtestOptions),
     /// Builds the module with W=1 and sparse for each kernel and runs checkpatch over it
     CheckModule(CheckModuleOptions),
 }
@@ -103,6 +105,17 @@ pub(crate) struct ConformanceOptions {
     /// The usbfs2 command that is the disk; built when left out
     #[arg(long, value_name = "FILE")]
     pub(crate) command: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UsbtestOptions {
+    /// Kernel series of the VM
+    #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
+    pub(crate) kernel: String,
+
+    /// Write docs/usbtest.md instead of showing the table
+    #[arg(long)]
+    pub(crate) document: bool,
 }
 
 #[derive(Debug, Clone, Args)]

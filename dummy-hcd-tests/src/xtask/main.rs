@@ -28,6 +28,7 @@ mod soak;
 mod sources;
 mod tally;
 mod test;
+mod usbtest;
 mod vm;
 
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Action::Fuzz(options) => fuzz::run(&options),
         Action::Picture => picture::run(),
         Action::Conformance(options) => conformance::run(&options),
+        Action::Usbtest(options) => usbtest::run(&options),
         Action::CheckModule(options) => test::run_module_checks(&options),
     };
     match outcome {

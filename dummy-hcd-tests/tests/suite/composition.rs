@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use usb_gadget::function::Handle;
 use usb_gadget::function::custom::Custom;
-use usb_gadget::{Class, Config, Gadget, Id, RegGadget, Strings, Udc};
+use usb_gadget::{Class, Config, Gadget, Id, RegGadget, Speed, Strings, Udc};
 
 use crate::world::IDS;
 
@@ -22,6 +22,15 @@ pub(crate) struct Composition {
 impl Composition {
     /// Puts the composite together and mounts FunctionFS, with the strings every scenario expects.
     pub(crate) fn register(before: impl IntoIterator<Item = Handle>) -> Result<Self> {
+        Self::register_as(Id::new(IDS.vendor, IDS.product), None, before)
+    }
+
+    /// The same by other numbers, and at no more than `max_speed`.
+    pub(crate) fn register_as(
+        id: Id,
+        max_speed: Option<Speed>,
+        before: impl IntoIterator<Item = Handle>,
+    ) -> Result<Self> {
         let mut functions = Custom::builder();
         // Descriptors, strings and events are this project's gadget's.
         functions.ffs_no_init = true;
@@ -30,14 +39,11 @@ impl Composition {
         for function in before {
             configuration.add_function(function);
         }
-        let registered = Gadget::new(
-            Class::INTERFACE_SPECIFIC,
-            Id::new(IDS.vendor, IDS.product),
-            Strings::new("usbfs2", "scenario", "42"),
-        )
-        .with_config(configuration.with_function(handle))
-        .register()
-        .context("compose a gadget in configfs")?;
+        let strings = Strings::new("usbfs2", "scenario", "42");
+        let mut gadget = Gadget::new(Class::INTERFACE_SPECIFIC, id, strings)
+            .with_config(configuration.with_function(handle));
+        gadget.max_speed = max_speed;
+        let registered = gadget.register().context("compose a gadget in configfs")?;
         Ok(Self {
             directory: functions.ffs_dir()?,
             registered,

@@ -38,6 +38,7 @@ mod settings;
 mod setup;
 mod transfers;
 mod unload;
+mod usbtest;
 mod users;
 mod vendor;
 mod world;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Some(hotplug::WATCH) => hotplug::watch(),
         Some(processes::EXEC) => processes::exec(&arguments.collect::<Vec<_>>()),
         Some(functionfs::HOLD) => functionfs::hold(&arguments.collect::<Vec<_>>()),
+        Some(usbtest::REPORT) => usbtest::report(),
         Some(io_uring::HOLD) => io_uring::hold(&arguments.collect::<Vec<_>>()),
         _ if runner::in_vm() => runner::run_all(kernel_tests()),
         _ => runner::run_on_loopback(scenarios::on_loopback()),
@@ -99,6 +101,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         faults::tests(),
         controllers::tests(),
         audio::tests(),
+        usbtest::tests(),
         unload::tests(),
     ] {
         tests.extend(topic);

@@ -15,6 +15,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use self::suite::Suite;
+pub(crate) use self::suite::build_program as build_suite;
 use crate::args::{CheckModuleOptions, TestOptions};
 use crate::jobs::{self, Job};
 use crate::kernel::Kernel;

@@ -14,19 +14,24 @@ pub(super) struct Suite {
     command: Vec<String>,
 }
 
+/// Builds the program alone.
+pub(crate) fn build_program() -> Result<String> {
+    progress::say("building the suite for the VM");
+    let arguments = [
+        "test",
+        "-p",
+        "dummy-hcd-tests",
+        "--test",
+        "suite",
+        "--no-run",
+    ];
+    cargo::build(&arguments, "suite")
+}
+
 impl Suite {
     /// Builds it, and what it runs besides the command.
     pub(super) fn build(command: &str) -> Result<Self> {
-        progress::say("building the suite for the VM");
-        let arguments = [
-            "test",
-            "-p",
-            "dummy-hcd-tests",
-            "--test",
-            "suite",
-            "--no-run",
-        ];
-        let suite = cargo::build(&arguments, "suite")?;
+        let suite = build_program()?;
         let example = "composite_gadget";
         let composite = cargo::build(
             &["build", "-p", "usbfs2-examples", "--bin", example],

@@ -23,6 +23,7 @@ use crate::scenarios;
 pub(crate) fn tests() -> Vec<Test> {
     let scenarios = [
         scenarios::isochronous::scenarios(),
+        scenarios::source_sink::isochronous::scenarios(),
         scenarios::audio::scenarios(),
     ]
     .concat()

@@ -11,7 +11,7 @@ pub(crate) mod isochronous;
 pub(crate) mod keyboard;
 mod keyboard_faults;
 mod results;
-mod source_sink;
+pub(crate) mod source_sink;
 
 use anyhow::Result;
 pub(crate) use disk::{Probe, pattern};
@@ -56,6 +56,7 @@ pub(crate) fn on_loopback() -> Vec<Trial> {
         keyboard::scenarios_of_a_host_alone(),
         audio::scenarios(),
         isochronous::scenarios(),
+        source_sink::isochronous::scenarios(),
     ]
     .concat();
     let scenarios = scenarios

@@ -1,5 +1,7 @@
 //! Our source, sink and loopback: the bytes usbtest looks for, at the places where it does not look.
 
+pub(crate) mod isochronous;
+
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
