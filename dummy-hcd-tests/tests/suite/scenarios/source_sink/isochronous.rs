@@ -122,7 +122,9 @@ fn packets_in(world: &World) -> Result<()> {
     // The bulk endpoints are there as well.
     read(&mut open(&rig.interface)?, 4096)?;
     write(&mut open(&rig.interface)?, 4096)?;
-    ensure!(rig.function.counters().packets_in >= ENOUGH);
+    wait::until("the source has counted every packet", || {
+        (rig.function.counters().packets_in >= ENOUGH).then_some(())
+    })?;
     Ok(())
 }
 
