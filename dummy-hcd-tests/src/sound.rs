@@ -48,6 +48,12 @@ impl SoundCard {
         PathBuf::from(format!("/dev/snd/pcmC{}D0{direction}", self.0))
     }
 
+    /// The device file of its first MIDI port.
+    #[must_use]
+    pub fn midi(self) -> PathBuf {
+        PathBuf::from(format!("/dev/snd/midiC{}D0", self.0))
+    }
+
     /// What ALSA's programs call its controls: "hw:1".
     #[must_use]
     pub fn mixer(self) -> String {

@@ -4,6 +4,7 @@
 //! `cargo run -p usbfs2-examples --bin list -- --demo` runs one. With `--demo` it plugs devices of its own
 //! into an in-process bus, so that it needs no hardware, no kernel module and no root.
 
+pub mod firmware;
 pub mod sound_card;
 pub mod thermometer;
 

@@ -175,6 +175,93 @@ on tokio, within a minute
     );
 }
 
+/// What the two ends of a firmware's demo printed, each in a thread of its own.
+fn sorted(program: &str) -> Vec<String> {
+    let mut lines: Vec<String> = printed(program, &["--demo"])
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn firmware_serial_echoes_a_mebibyte_and_stalls_a_break() {
+    let printed = sorted(env!("CARGO_BIN_EXE_firmware_serial"));
+    for line in [
+        "9600 8N1 without a terminal",
+        "115200 7E2 with a terminal",
+        "a break: the endpoint stalled: the device refused the request, or clear_halt is due",
+        "1048576 bytes came back as they were",
+        "1 requests stalled",
+    ] {
+        assert!(
+            printed.iter().any(|printed| printed == line),
+            "{line}: {printed:?}"
+        );
+    }
+}
+
+#[test]
+fn firmware_mouse_moves_and_clicks() {
+    let expected = "\
+moved by 10 -5
+Button { number: 1, pressed: true }
+Button { number: 1, pressed: false }
+moved by -127 127
+";
+    let printed = printed(env!("CARGO_BIN_EXE_firmware_mouse"), &["--demo"]);
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn firmware_keyboard_types_and_is_lit() {
+    let printed = sorted(env!("CARGO_BIN_EXE_firmware_keyboard"));
+    assert_eq!(
+        printed,
+        ["num lock true, caps lock false", "typed: unmodified"]
+    );
+}
+
+#[test]
+fn firmware_disk_recovers_and_keeps_a_file() {
+    let printed = sorted(env!("CARGO_BIN_EXE_firmware_disk"));
+    let expected = [
+        "1 reset",
+        "16777216 bytes",
+        "a file of 262144 bytes came back as it was",
+    ];
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn firmware_midi_answers_an_octave_higher() {
+    let printed = sorted(env!("CARGO_BIN_EXE_firmware_midi"));
+    assert_eq!(
+        printed,
+        [
+            "heard [90, 3c, 64]",
+            "heard [90, 40, 64]",
+            "it played [67, 72, 76]"
+        ]
+    );
+}
+
+#[test]
+fn firmware_audio_hears_what_is_played() {
+    let printed = printed(env!("CARGO_BIN_EXE_firmware_audio"), &["--demo"]);
+    assert!(
+        printed.contains("all 12000 frames came back as they were\n"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn firmware_composite_plays_and_types() {
+    let printed = printed(env!("CARGO_BIN_EXE_firmware_composite"), &["--demo"]);
+    assert_eq!(printed, "played piano\ntyped piano\n");
+}
+
 #[test]
 fn examples_say_which_arguments_they_take() {
     for (program, arguments) in [
@@ -186,6 +273,7 @@ fn examples_say_which_arguments_they_take() {
         (env!("CARGO_BIN_EXE_hotplug"), &["--wrong"]),
         (env!("CARGO_BIN_EXE_own_gadget"), &["--wrong"]),
         (env!("CARGO_BIN_EXE_asynchronous"), &["1-1"]),
+        (env!("CARGO_BIN_EXE_firmware_serial"), &["--wrong"]),
     ] {
         let complaint = complaint(program, arguments);
         let says_what_to_give = complaint.to_lowercase().contains("give ");

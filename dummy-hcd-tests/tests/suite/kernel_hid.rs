@@ -80,14 +80,14 @@ impl Desk {
 }
 
 /// Type, code and value (input-event-codes.h).
-type Event = (u16, u16, i32);
+pub(crate) type Event = (u16, u16, i32);
 
-const EV_KEY: u16 = 1;
-const EV_REL: u16 = 2;
+pub(crate) const EV_KEY: u16 = 1;
+pub(crate) const EV_REL: u16 = 2;
 const EV_ABS: u16 = 3;
 
 /// What the kernel says happened.
-struct Events(File);
+pub(crate) struct Events(pub(crate) File);
 
 impl Events {
     /// The next `count` events of keys and axes. Left out is what the kernel derives from them: the ends of
@@ -112,7 +112,7 @@ impl Events {
         Ok(events)
     }
 
-    fn are(&mut self, expected: &[Event]) -> Result<()> {
+    pub(crate) fn are(&mut self, expected: &[Event]) -> Result<()> {
         let events = self.take(expected.len())?;
         ensure!(events == expected, "{events:?} instead of {expected:?}");
         Ok(())

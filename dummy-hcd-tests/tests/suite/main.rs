@@ -16,6 +16,7 @@ mod disk_files;
 mod endpoint_files;
 mod events;
 mod faults;
+mod firmware;
 mod functionfs;
 mod halts;
 mod hotplug;
@@ -102,6 +103,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         controllers::tests(),
         audio::tests(),
         usbtest::tests(),
+        firmware::tests(),
         unload::tests(),
     ] {
         tests.extend(topic);

@@ -1,6 +1,8 @@
 //! What a test in the VM starts from: a kernel gadget on bus 0, seen by sysfs and by usbfs2.
 
+use std::env;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -131,6 +133,15 @@ pub(crate) fn disk(mebibytes: u64) -> Result<(Plugged, tempfile::NamedTempFile)>
     )?;
     plugged.device.wait_driver(0, "usb-storage")?;
     Ok((plugged, image))
+}
+
+/// Where an example is, whose directory `cargo xtask test` names.
+pub(crate) fn example(name: &str) -> Result<PathBuf> {
+    const EXAMPLES: &str = "USBFS2_EXAMPLES";
+    let directory = env::var_os(EXAMPLES).with_context(|| {
+        format!("{EXAMPLES} is no directory of examples: run the suite by cargo xtask test")
+    })?;
+    Ok(Path::new(&directory).join(name))
 }
 
 pub(crate) fn modprobe(module: &str) -> Result<()> {

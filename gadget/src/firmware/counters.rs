@@ -21,8 +21,9 @@ pub struct FirmwareCounters {
     pub requests_unanswered: u64,
     /// Stalls of requests that gadgetfs had acknowledged before the firmware saw them.
     pub stalls_too_late: u64,
-    /// Bulk-Only Mass Storage Resets that `usbd-storage` took only in the form of an IN request.
-    pub requests_rephrased: u64,
+    /// Bulk-Only Mass Storage Resets that a class refused, as `usbd-storage` does, and that were carried out by
+    /// telling the firmware of a reset of the bus.
+    pub storage_resets: u64,
     /// Calls of `force_reset`, which Linux cannot do.
     pub force_resets_refused: u64,
     /// Transfers that the controller failed.

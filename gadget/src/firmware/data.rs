@@ -73,7 +73,9 @@ impl DataEndpoint {
         match (self.transfer_type, self.address.direction()) {
             (TransferType::Bulk, Direction::In) => 64,
             (TransferType::Bulk, Direction::Out) => 16 * self.packets_per_transfer,
-            (TransferType::Isochronous, _) => 8,
+            (TransferType::Isochronous, Direction::In) => 8,
+            // Nobody sends again what there was no room for, and what waits here is late by no more than the firmware is.
+            (TransferType::Isochronous, Direction::Out) => 128,
             (TransferType::Interrupt | TransferType::Control, _) => 2,
         }
     }
@@ -112,6 +114,19 @@ impl DataEndpoint {
         self.is_sent = false;
         self.halt = Halt::No;
         pipe
+    }
+
+    /// Drops what is on its way: the host has given up what it belongs to.
+    pub(super) fn flush(&mut self, counters: &mut FirmwareCounters) {
+        let packets = self.arrived.len() + self.readable.len() + self.written.len();
+        counters.packets_dropped += packets as u64;
+        self.arrived.clear();
+        self.readable.clear();
+        self.written.clear();
+        match (&self.pipe, self.address.direction()) {
+            (Some(pipe), Direction::In) => pipe.cancel_all(),
+            _ => self.receive(),
+        }
     }
 
     pub(super) fn has_pipe(&self, pipe: &Arc<dyn Pipe>) -> bool {

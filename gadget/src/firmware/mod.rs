@@ -69,7 +69,7 @@
 //! - A read takes one packet, and one that does not fit the buffer stays
 //!   ([`BufferOverflow`](usb_device::UsbError::BufferOverflow)); a write gives one, and answers
 //!   [`WouldBlock`](usb_device::UsbError::WouldBlock) when there is no room: bulk endpoints hold 64 packets to the host
-//!   and 16 from it, isochronous ones 8, interrupt endpoints 2. Full packets written together go out as one transfer.
+//!   and 16 from it, isochronous ones 8 and 128, interrupt endpoints 2. Full packets written together go out as one transfer.
 //! - Reset, suspend and resume, alternate settings, strings, halts. On a halted endpoint a write waits for the host to
 //!   end the halt. Data of a configuration that has gone is dropped and counted.
 //! - A request the firmware neither answers nor stalls (a class wrote more than the control buffer of 256 bytes) is

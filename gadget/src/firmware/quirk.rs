@@ -7,23 +7,18 @@ use super::description::Description;
 /// Bulk-Only Mass Storage Reset (BOT 3.1), whose data stage is empty.
 const BULK_ONLY_RESET: u8 = 0xff;
 
-/// The form in which a class acts on a request that it has refused, if there is one.
+/// The interface that a Bulk-Only Mass Storage Reset is for, if the request is one and the interface has that transport.
 ///
-/// `usbd-storage` (3.0.0) looks for the Bulk-Only Mass Storage Reset among the IN requests, of which it is none
-/// (BOT 3.1: bmRequestType is 0x21), and so refuses the one that a host's recovery begins with. Asked for it as an
-/// IN request it resets itself.
-pub(super) fn rephrased(setup: &SetupPacket, description: &Description) -> Option<SetupPacket> {
+/// `usbd-storage` (2.0.0 and 3.0.0) looks for it among the IN requests, of which it is none (BOT 3.1: bmRequestType is
+/// 0x21), and so refuses what a host's recovery begins with. What the class does have is the reset of the bus. So that is
+/// what the firmware is told of in place of the request it has refused, and that it is configured again; the host sees the
+/// request accepted. Other classes of the same device are told of the reset too.
+pub(super) fn storage_reset(setup: &SetupPacket, description: &Description) -> Option<u8> {
     let is_reset = setup.direction() == Direction::Out
         && setup.request_type.kind == RequestKind::Class
         && setup.request_type.recipient == Recipient::Interface
         && setup.request == BULK_ONLY_RESET
         && setup.length == 0;
-    let is_for_storage = || {
-        let interface = setup.interface();
-        interface.is_some_and(|interface| description.is_bulk_only(interface))
-    };
-    (is_reset && is_for_storage()).then(|| {
-        let interface = setup.interface().unwrap_or_default();
-        SetupPacket::class_interface_in(BULK_ONLY_RESET, setup.value, interface, 0)
-    })
+    let interface = setup.interface().filter(|_| is_reset)?;
+    description.is_bulk_only(interface).then_some(interface)
 }

@@ -16,8 +16,9 @@ pub(super) enum Origin {
     Learning,
     /// This bus, in place of a request that the controller keeps to itself. Nobody waits for the answer.
     Controller,
-    /// This bus, for the host, in the form that `usbd-storage` understands: see [`super::quirk`].
-    Rephrased,
+    /// This bus, to configure a firmware that it has reset because of this interface. The host waits: see
+    /// [`super::quirk`].
+    Recovery(u8),
 }
 
 /// A request for the firmware.

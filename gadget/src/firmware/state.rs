@@ -76,6 +76,9 @@ pub(super) struct State {
     pub(super) is_woken: bool,
     /// The firmware has moved data since its last poll, so that what it left unread is worth another look.
     has_progressed: bool,
+    /// The firmware has read data since its last poll. A class may have it in a buffer of its own, and a microcontroller
+    /// polls again anyway: so does this one, once.
+    has_read: bool,
     is_suspended: bool,
     /// The firmware has been given an address since its last reset.
     is_addressed: bool,
@@ -100,6 +103,7 @@ impl State {
             is_new: false,
             is_woken: false,
             has_progressed: false,
+            has_read: false,
             is_suspended: false,
             is_addressed: false,
             task,
@@ -149,6 +153,7 @@ impl State {
         let has_unread = || self.endpoints.iter().any(DataEndpoint::has_unread);
         let is_ready = self.is_new
             || self.is_woken
+            || self.has_read
             || !self.events.is_empty()
             || !self.control.is_idle()
             || (self.has_progressed && has_unread());
@@ -168,6 +173,7 @@ impl State {
         let is_new = std::mem::take(&mut self.is_new);
         self.is_woken = false;
         self.has_progressed = false;
+        let has_read = std::mem::take(&mut self.has_read);
         if let Some(outcome) = self.control.overdue() {
             self.finish(outcome, shared);
         }
@@ -193,6 +199,10 @@ impl State {
                     return PollResult::Resume;
                 }
                 Some(BusEvent::Request(mut request)) => {
+                    // Until its reset the class went on with what the host has given up.
+                    if let Origin::Recovery(interface) = request.origin {
+                        self.flush(interface);
+                    }
                     for (address, pipe) in std::mem::take(&mut request.pipes) {
                         self.open(address, pipe);
                     }
@@ -216,7 +226,7 @@ impl State {
             ep_in_complete |= u16::from(is_sent) << number;
         }
         let ep_setup = u16::from(control.setup);
-        if ep_out | ep_in_complete | ep_setup == 0 {
+        if ep_out | ep_in_complete | ep_setup == 0 && !has_read {
             return PollResult::None;
         }
         PollResult::Data {
@@ -228,7 +238,7 @@ impl State {
 
     fn next_event(&mut self) -> Option<BusEvent> {
         if let Some(BusEvent::Request(request)) = self.events.front()
-            && request.origin == Origin::Host
+            && matches!(request.origin, Origin::Host | Origin::Recovery(_))
             && !self.is_addressed
         {
             self.is_addressed = true;
@@ -244,11 +254,7 @@ impl State {
         match outcome.origin {
             Origin::Controller => {}
             Origin::Learning => self.learned(outcome, shared),
-            Origin::Rephrased => {
-                // However it was refused: the class acts on it, and then leaves it.
-                self.counters.requests_rephrased += 1;
-                self.answer(ControlResponse::Acknowledge, shared);
-            }
+            Origin::Recovery(_) => self.answer(ControlResponse::Acknowledge, shared),
             Origin::Host => {
                 if outcome.is_unanswered {
                     self.counters.requests_unanswered += 1;
@@ -259,13 +265,34 @@ impl State {
                     );
                 }
                 if outcome.response == ControlResponse::Stall
-                    && let Some(rephrased) = quirk::rephrased(&setup, &self.description)
+                    && let Some(interface) = quirk::storage_reset(&setup, &self.description)
                 {
-                    let request = Request::new(Origin::Rephrased, rephrased);
-                    self.events.push_front(BusEvent::Request(request));
+                    self.reset_storage(interface);
                     return;
                 }
                 self.answer(outcome.response, shared);
+            }
+        }
+    }
+
+    /// Carries out a Bulk-Only Mass Storage Reset that the class has refused: see [`quirk`].
+    fn reset_storage(&mut self, interface: u8) {
+        self.counters.storage_resets += 1;
+        self.flush(interface);
+        let setup = SetupPacket::set_configuration(self.description.configuration_value());
+        let request = Request::new(Origin::Recovery(interface), setup);
+        self.events.push_front(BusEvent::Request(request));
+        self.events.push_front(BusEvent::Reset);
+    }
+
+    /// Drops what is on its way through an interface's endpoints.
+    fn flush(&mut self, interface: u8) {
+        let description = Arc::clone(&self.description);
+        for described in description.setting(interface, 0) {
+            let address = described.assigned.address;
+            let mut endpoints = self.endpoints.iter_mut();
+            if let Some(endpoint) = endpoints.find(|endpoint| endpoint.address == address) {
+                endpoint.flush(&mut self.counters);
             }
         }
     }
@@ -372,6 +399,7 @@ impl State {
         }
         let length = self.endpoint(address)?.read(buffer)?;
         self.has_progressed = true;
+        self.has_read = true;
         Ok(length)
     }
 

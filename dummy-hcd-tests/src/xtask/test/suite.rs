@@ -1,6 +1,8 @@
 //! The suite in the VM: one program, whose tests run in several guests.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
 
 use super::guest::{self, PARTS, Part, SAFE};
 use crate::args::TestOptions;
@@ -32,16 +34,16 @@ impl Suite {
     /// Builds it, and what it runs besides the command.
     pub(super) fn build(command: &str) -> Result<Self> {
         let suite = build_program()?;
-        let example = "composite_gadget";
-        let composite = cargo::build(
-            &["build", "-p", "usbfs2-examples", "--bin", example],
-            example,
-        )?;
+        let arguments = ["build", "-p", "usbfs2-examples", "--bins"];
+        let example = cargo::build(&arguments, "composite_gadget")?;
+        let examples = Path::new(&example)
+            .parent()
+            .context("it is in no directory")?;
         let command = vec![
             "env".to_owned(),
             "USBFS2_WORLD=kernel".to_owned(),
             format!("USBFS2_COMMAND={command}"),
-            format!("USBFS2_COMPOSITE={composite}"),
+            format!("USBFS2_EXAMPLES={}", examples.display()),
             suite,
         ];
         Ok(Self { command })

@@ -14,6 +14,7 @@ mod streams;
 mod usbtest;
 
 pub(crate) use our_host::OurHost;
+pub(crate) use recording::{Length, Recording};
 pub(crate) use streams::Duplex;
 pub(crate) use usbtest::SourceSink;
 

@@ -1,6 +1,5 @@
 //! The example `composite_gadget`, as users run it.
 
-use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
@@ -13,10 +12,8 @@ use usbfs2_mass_storage::MassStorage;
 
 use crate::scenarios::Scenario;
 use crate::scenarios::keyboard::read_text;
+use crate::setup;
 use crate::world::World;
-
-/// Where `cargo xtask test` says the example is.
-const EXAMPLE: &str = "USBFS2_COMPOSITE";
 
 pub(super) fn scenarios() -> Vec<(&'static str, Scenario)> {
     vec![(
@@ -37,10 +34,7 @@ impl Drop for Example {
 }
 
 fn the_example_works(world: &World) -> Result<()> {
-    let program = env::var_os(EXAMPLE).with_context(|| {
-        format!("{EXAMPLE} does not name the example: run the suite by cargo xtask test")
-    })?;
-    let mut child = Command::new(program)
+    let mut child = Command::new(setup::example("composite_gadget")?)
         .arg("run")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
