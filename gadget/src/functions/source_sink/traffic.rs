@@ -116,7 +116,13 @@ fn take(
         Ok(()) if direction == Direction::Out => {
             let pattern = function.options.pattern;
             if let Some((offset, byte)) = pattern.mismatch(packet, &completion.buffer) {
-                log::warn!(
+                // A halt ends those of a bulk endpoint; packets may come 8000 times a second.
+                let level = match is_isochronous {
+                    true => log::Level::Debug,
+                    false => log::Level::Warn,
+                };
+                log::log!(
+                    level,
                     "{}: byte {offset} of {bytes} is {byte}, which is not {pattern:?}",
                     endpoint.address()
                 );
