@@ -126,7 +126,8 @@ fn controllers(command: &mut Command, controllers: &[Controller], machine: &Mach
     for controller in controllers {
         let model = match controller {
             Controller::Xhci => "qemu-xhci",
-            Controller::Ehci => "usb-ehci",
+            // Frames that QEMU makes up for when it was late; it leaves out those that are more. The most it can.
+            Controller::Ehci => "usb-ehci,maxframes=512",
             Controller::Uhci => "piix3-usb-uhci",
         };
         command.args(["-device", &format!("{model},id={}", controller.name())]);

@@ -14,9 +14,9 @@ mod isochronous;
 mod isochronous_faults;
 mod keyboard;
 mod listing;
+mod our_gadgets;
 mod pointers;
 mod redirection;
-mod sound_card;
 mod speaker;
 mod storage;
 mod transfers;
@@ -107,9 +107,12 @@ fn cases(controller: Controller, host: KernelHost) -> Vec<(&'static str, Case)> 
         cases.extend(halts::cases());
     }
     // What runs at high speed comes from elsewhere than QEMU: redirection/mod.rs.
-    if of_files && controller != Controller::Uhci {
-        cases.extend(high_speed::cases_of_files());
-        cases.extend(sound_card::cases_of_files());
+    if controller != Controller::Uhci {
+        cases.extend(our_gadgets::cases());
+        if of_files {
+            cases.extend(our_gadgets::cases_of_files());
+            cases.extend(high_speed::cases_of_files());
+        }
     }
     // QEMU's hub and its sound card run at full speed, and EHCI leaves that to others.
     if controller != Controller::Ehci {
