@@ -37,6 +37,7 @@ mod runner;
 mod scenarios;
 mod settings;
 mod setup;
+mod test_class;
 mod transfers;
 mod unload;
 mod usbtest;
@@ -104,6 +105,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         audio::tests(),
         usbtest::tests(),
         firmware::tests(),
+        test_class::tests(),
         unload::tests(),
     ] {
         tests.extend(topic);

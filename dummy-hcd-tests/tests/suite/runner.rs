@@ -19,6 +19,9 @@ use crate::world::{KernelHost, World};
 /// The argument that makes this program one test's process.
 pub(crate) const ONE: &str = "--run-one";
 
+/// Begins a line of a test's output that is shown when it passes, too.
+pub(crate) const FIGURE: &str = "figure: ";
+
 /// One test.
 #[derive(Debug, Clone)]
 pub(crate) struct Test {
@@ -86,6 +89,12 @@ impl Test {
     pub(crate) fn isochronous_composite(name: &str, run: Scenario) -> Self {
         let body = Body::CompositeScenario(KernelHost::Usbfs2, run);
         Self::isochronous(format!("audio::functionfs::{name}"), body)
+    }
+
+    /// A scenario whose firmware needs isochronous endpoints.
+    pub(crate) fn isochronous_firmware(name: &str, run: Scenario) -> Self {
+        let body = Body::Scenario(KernelHost::Usbfs2, run);
+        Self::isochronous(format!("audio::{name}"), body)
     }
 
     /// A scenario whose gadget is in a composite, on FunctionFS.
@@ -241,7 +250,10 @@ fn supervise(test: &Test) -> Result<()> {
     output.rewind()?;
     output.read_to_string(&mut said)?;
     match status {
-        Some(status) if status.success() => {}
+        Some(status) if status.success() => {
+            let figures = said.lines().filter_map(|line| line.strip_prefix(FIGURE));
+            figures.for_each(|figure| println!("{figure}"));
+        }
         Some(status) => bail!("{status}\n{said}"),
         None => bail!(
             "hung for {} s\n{said}{}",

@@ -19,6 +19,7 @@ pub(crate) use dummy_hcd_tests::random;
 use libtest_mimic::{Failed, Trial};
 use usbfs2_loopback::Bus;
 
+use crate::test_class;
 use crate::world::World;
 
 /// What a scenario does in its world.
@@ -57,6 +58,7 @@ pub(crate) fn on_loopback() -> Vec<Trial> {
         audio::scenarios(),
         isochronous::scenarios(),
         source_sink::isochronous::scenarios(),
+        test_class::scenarios(),
     ]
     .concat();
     let scenarios = scenarios
