@@ -196,3 +196,104 @@ impl ControlEndpoint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use usbfs2_protocol::{RequestKind, SetupPacket};
+
+    use super::super::request::Origin;
+    use super::*;
+
+    fn offered(setup: SetupPacket, data: &[u8]) -> ControlEndpoint {
+        let mut control = ControlEndpoint::new(8);
+        control.offer(Request {
+            data: data.to_vec(),
+            ..Request::new(Origin::Host, setup)
+        });
+        assert!(control.overdue().is_none());
+        assert!(control.events().setup);
+        let mut bytes = [0; 64];
+        assert_eq!(control.read(&mut bytes), Ok(8));
+        assert_eq!(bytes[..8], setup.to_bytes());
+        control
+    }
+
+    fn ask(length: u16) -> ControlEndpoint {
+        offered(
+            SetupPacket::device_in(RequestKind::Vendor, 1, 0, 0, length),
+            &[],
+        )
+    }
+
+    fn data(outcome: Option<Outcome>) -> usize {
+        match outcome.unwrap().response {
+            ControlResponse::Data(bytes) => bytes.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_gathered_until_a_short_packet_or_everything_asked_for() {
+        let mut control = ask(64);
+        for _ in 0..2 {
+            assert!(control.write(&[0; 8]).unwrap().is_none());
+            assert!(control.overdue().is_none());
+            assert!(control.events().in_complete);
+        }
+        assert_eq!(data(control.write(&[0; 3]).unwrap()), 19);
+        let mut control = ask(8);
+        assert_eq!(data(control.write(&[0; 8]).unwrap()), 8);
+        // The packet of no bytes behind it goes nowhere.
+        assert!(control.events().in_complete);
+        assert!(control.write(&[]).unwrap().is_none());
+        assert!(control.events().in_complete);
+        assert!(control.is_idle());
+        assert_eq!(
+            control.write(&[0; 9]).unwrap_err(),
+            UsbError::BufferOverflow
+        );
+    }
+
+    #[test]
+    fn data_is_read_in_packets_and_then_acknowledged() {
+        let setup = SetupPacket::device_out(RequestKind::Vendor, 1, 0, 0, 11);
+        let mut control = offered(setup, b"eleven byte");
+        let mut bytes = [0; 8];
+        assert!(control.overdue().is_none());
+        assert!(control.events().out);
+        assert_eq!(control.read(&mut bytes), Ok(8));
+        assert!(control.overdue().is_none());
+        assert!(control.events().out);
+        assert_eq!(control.read(&mut []), Err(UsbError::BufferOverflow));
+        assert_eq!(control.read(&mut bytes), Ok(3));
+        let outcome = control.write(&[]).unwrap().unwrap();
+        assert_eq!(outcome.response, ControlResponse::Acknowledge);
+        assert!(control.stall().is_none());
+    }
+
+    #[test]
+    fn a_request_without_an_answer_is_overdue_at_the_next_poll() {
+        let outcome = ask(8).overdue().unwrap();
+        assert!(outcome.is_unanswered);
+        assert_eq!(outcome.response, ControlResponse::Stall);
+        // Data that is announced and not read is no different.
+        let setup = SetupPacket::device_out(RequestKind::Vendor, 1, 0, 0, 1);
+        let mut control = offered(setup, b"1");
+        assert!(control.overdue().is_none());
+        assert!(control.events().out);
+        assert!(control.overdue().unwrap().is_unanswered);
+        // An answer of full packets that nothing follows is what was written.
+        let mut control = ask(64);
+        assert!(control.write(&[0; 8]).unwrap().is_none());
+        assert!(control.events().in_complete);
+        assert_eq!(data(control.overdue()), 8);
+    }
+
+    #[test]
+    fn a_stall_of_both_directions_is_one() {
+        let mut control = ask(8);
+        assert_eq!(control.stall().unwrap().response, ControlResponse::Stall);
+        assert!(control.stall().is_none());
+        assert!(control.is_idle());
+    }
+}

@@ -232,3 +232,67 @@ fn at_full_speed(descriptor: &mut [u8]) {
         TransferType::Bulk | TransferType::Control => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::udc::Udc;
+    use usbfs2_protocol::Direction;
+
+    /// A configuration of one interface with a bulk IN endpoint, and `extra` bytes of a class's before that.
+    fn read(attributes: u8, packet_size: u16, extra: usize) -> Result<Description, FirmwareError> {
+        let mut allocation = Allocation::new(Udc::dummy_hcd());
+        let address = allocation
+            .allocate(Direction::In, TransferType::Bulk, packet_size, None)
+            .unwrap();
+        let mut bytes = vec![9, 2, 0, 0, 1, 1, 0, attributes, 50];
+        bytes.extend([9, 4, 0, 0, 1, 0xff, 0, 0, 0]);
+        for length in std::iter::repeat_n(10, extra / 10) {
+            bytes.extend([length, 0x24, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        let [low, high] = packet_size.to_le_bytes();
+        bytes.extend([7, 5, address.to_byte(), 2, low, high, 0]);
+        let total = u16::try_from(bytes.len()).unwrap();
+        bytes[2..4].copy_from_slice(&total.to_le_bytes());
+        Description::read(vec![0; 18], bytes, &allocation, None)
+    }
+
+    fn refused(attributes: u8, extra: usize) -> String {
+        let description = read(attributes, 64, extra).unwrap();
+        description.check_gadgetfs().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_gadgetfs_refuses_is_told_with_the_way_out() {
+        read(0x80, 64, 200).unwrap().check_gadgetfs().unwrap();
+        let message = refused(0xa0, 0);
+        assert!(message.contains("supports_remote_wakeup"), "{message}");
+        let message = refused(0x80, 240);
+        let limit = "the configuration has 265 bytes, gadgetfs can send 256";
+        assert!(message.starts_with(limit), "{message}");
+    }
+
+    #[test]
+    fn the_packets_say_the_speed_and_full_speed_has_shorter_ones() {
+        let full = read(0x80, 64, 0).unwrap();
+        assert!(!full.is_high_speed());
+        assert_eq!(full.full_speed_configuration(), full.configuration);
+        let high = read(0x80, 512, 0).unwrap();
+        assert!(high.is_high_speed());
+        let mut expected = high.configuration.clone();
+        expected[22..24].copy_from_slice(&64_u16.to_le_bytes());
+        assert_eq!(high.full_speed_configuration(), expected);
+        let error = read(0x80, 100, 0).unwrap_err().to_string();
+        assert!(error.contains("use 512"), "{error}");
+    }
+
+    #[test]
+    fn high_speed_intervals_become_frames() {
+        let mut interrupt = [7, 5, 0x81, 3, 0x00, 0x02, 7];
+        at_full_speed(&mut interrupt);
+        assert_eq!(interrupt, [7, 5, 0x81, 3, 64, 0, 8]);
+        let mut isochronous = [7, 5, 0x81, 1, 0x00, 0x14, 4];
+        at_full_speed(&mut isochronous);
+        assert_eq!(isochronous, [7, 5, 0x81, 1, 0xff, 3, 1]);
+    }
+}

@@ -8,9 +8,9 @@ mod descriptors;
 mod requests;
 mod rig;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use crate::runner::Test;
+use crate::runner::{FIGURE, Test};
 use crate::scenarios::Scenario;
 use crate::world::World;
 use rig::Rig;
@@ -24,35 +24,26 @@ fn on(world: &World, check: Check) -> Result<()> {
     rig.finish()
 }
 
-/// The checks, each on a device of its own.
+/// The functional checks.
+const CHECKS: [(&str, Check); 9] = [
+    ("control_request", requests::control_request),
+    ("control_data", requests::control_data),
+    ("control_data_static", requests::control_data_static),
+    ("control_error", requests::control_error),
+    ("string_descriptors", descriptors::string_descriptors),
+    ("interface_descriptor", descriptors::interface_descriptor),
+    (
+        "iso_endpoint_descriptors",
+        descriptors::iso_endpoint_descriptors,
+    ),
+    ("bulk_loopback", data::bulk_loopback),
+    ("interrupt_loopback", data::interrupt_loopback),
+];
+
 pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
     vec![
-        ("firmware::test_class::control_request", |world| {
-            on(world, requests::control_request)
-        }),
-        ("firmware::test_class::control_data", |world| {
-            on(world, requests::control_data)
-        }),
-        ("firmware::test_class::control_data_static", |world| {
-            on(world, requests::control_data_static)
-        }),
-        ("firmware::test_class::control_error", |world| {
-            on(world, requests::control_error)
-        }),
-        ("firmware::test_class::string_descriptors", |world| {
-            on(world, descriptors::string_descriptors)
-        }),
-        ("firmware::test_class::interface_descriptor", |world| {
-            on(world, descriptors::interface_descriptor)
-        }),
-        ("firmware::test_class::iso_endpoint_descriptors", |world| {
-            on(world, descriptors::iso_endpoint_descriptors)
-        }),
-        ("firmware::test_class::bulk_loopback", |world| {
-            on(world, data::bulk_loopback)
-        }),
-        ("firmware::test_class::interrupt_loopback", |world| {
-            on(world, data::interrupt_loopback)
+        ("firmware::test_class::every_check", |world| {
+            on(world, every_check)
         }),
         ("firmware::test_class::bench_bulk_write", |world| {
             on(world, bench::bulk_write)
@@ -61,6 +52,15 @@ pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
             on(world, bench::bulk_read)
         }),
     ]
+}
+
+/// One after the other on one device, each named when it has passed.
+fn every_check(rig: &Rig) -> Result<()> {
+    for (name, check) in CHECKS {
+        check(rig).context(name)?;
+        println!("{FIGURE}{name} passed");
+    }
+    Ok(())
 }
 
 /// The same over gadgetfs: the device has an isochronous endpoint.
