@@ -19,10 +19,17 @@ use crate::world::{Connected, World};
 
 pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
     let mut scenarios = in_one_setting();
-    scenarios.push((
-        "isochronous::settings_open_and_close_the_streams",
-        packets::settings,
-    ));
+    scenarios.extend([
+        (
+            "isochronous::settings_open_and_close_the_streams",
+            packets::settings as Scenario,
+        ),
+        // The kernel answers for functions on FunctionFS before they hear of it.
+        (
+            "isochronous::the_first_packets_out_are_taken",
+            packets::first,
+        ),
+    ]);
     scenarios
 }
 
@@ -89,6 +96,14 @@ impl Function for Streams {
         }
     }
 
+    fn prepare(&self, endpoints: &mut Endpoints) {
+        if let Ok(output) = endpoints.get_mut(0) {
+            for _ in 0..Self::AHEAD {
+                output.submit(Buffer::with_capacity(LONGEST.into()));
+            }
+        }
+    }
+
     fn run(&self, mut endpoints: Endpoints) -> Result<(), FunctionError> {
         let Ok(output) = endpoints.take(0) else {
             return Ok(());
@@ -121,9 +136,6 @@ impl Streams {
     }
 
     fn take(&self, mut output: Endpoint) -> Result<(), FunctionError> {
-        for _ in 0..Self::AHEAD {
-            output.submit(Buffer::with_capacity(LONGEST.into()));
-        }
         while let Some(completion) = output.wait(None) {
             completion.status?;
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +144,11 @@ impl Streams {
             output.submit(Buffer::with_capacity(LONGEST.into()));
         }
         Ok(())
+    }
+
+    fn forget(&self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.clear();
     }
 
     fn taken(&self) -> Vec<Vec<u8>> {

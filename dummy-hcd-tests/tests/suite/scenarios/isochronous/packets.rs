@@ -100,6 +100,32 @@ pub(super) fn packets_out(world: &World) -> Result<()> {
     compare(&rig, &gone)
 }
 
+/// The device answers the request for the setting when it has somewhere to put packets, each time.
+pub(super) fn first(world: &World) -> Result<()> {
+    let rig = Rig::new(world)?;
+    for round in 0..10 {
+        rig.interface.set_alternate_setting(0)?;
+        rig.streams.forget();
+        rig.interface.set_alternate_setting(1)?;
+        let mut output = rig.output()?;
+        let packets: Vec<_> = (0..).take(PACKETS).map(packet).collect();
+        let lengths = packets.iter().map(|packet| packet.len() as u32).collect();
+        output.submit(IsochronousTransfer::send(packets.concat().into(), lengths));
+        let completion = output.wait(Some(DEADLINE)).context("silence")?;
+        completion.status?;
+        ensure!(
+            completion
+                .packets
+                .iter()
+                .all(|packet| packet.status.is_ok()),
+            "round {round}: {:?}",
+            completion.packets
+        );
+        compare(&rig, &packets).with_context(|| format!("round {round}"))?;
+    }
+    Ok(())
+}
+
 /// What the host believes to have sent is what the device took.
 fn compare(rig: &Rig, gone: &[Vec<u8>]) -> Result<()> {
     wait::until("the device has taken every packet", || {
