@@ -168,9 +168,10 @@ struct Moved {
 impl Moved {
     /// Counts what arrived of the data's next piece, and returns how much that is.
     fn count(&mut self, piece: &Completion, length: u64) -> usize {
-        let wanted = piece_length(length - self.wire);
+        let wanted = piece_length(length.saturating_sub(self.wire));
         let arrived = piece.buffer.len().min(wanted);
-        self.wire += arrived as u64;
+        // The last packet may carry more than is wanted: the host has sent that, and waits for no halt to end it.
+        self.wire += piece.buffer.len() as u64;
         self.ended_by_host |= piece.status.is_ok() && arrived < wanted;
         arrived
     }
