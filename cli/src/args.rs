@@ -2,6 +2,7 @@
 
 mod audio;
 mod gadget;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub(crate) use gadget::{
     Backend, GadgetCheckArgs, GadgetCommand, GadgetDiskArgs, GadgetKind, KindName,
 };
 use usbfs2_capture::LONGEST;
+pub(crate) use verify::VerifyArgs;
 
 /// USB in user space: drive devices, be a device, and try both without hardware.
 #[derive(Debug, Parser)]
@@ -49,6 +51,12 @@ pub(crate) enum Command {
     /// Data are kept as usbmon shows them: of one transfer at most 240 KiB.
     #[command(after_help = CAPTURE_EXAMPLES)]
     Capture(CaptureArgs),
+    /// Check a device against chapter 9 of the USB specification, and a disk against Bulk-Only Transport.
+    ///
+    /// Each check passes, fails, is not applicable to the device, or is not possible on this way to it. The drivers of
+    /// the system lose the device for the time: unmount disks first. As root it is suspended and unplugged too.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
     /// Say what is missing on this machine and how to get it.
     Doctor(JsonArgs),
     /// Make a tour: a keyboard types, a disk stores, the cable is pulled, a voice is heard, nothing is lost.
@@ -64,6 +72,12 @@ pub(crate) enum Command {
         shell: Shell,
     },
 }
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  usbfs2 verify 1-1                                    chapter 9, and 200 times plugged in
+  usbfs2 verify 0781:5567 --mass-storage --rounds 10   a disk, without writing to it
+  usbfs2 verify 1-1 --mass-storage --allow-writes      a disk, with writes that are put back";
 
 #[derive(Debug, Args)]
 pub(crate) struct JsonArgs {

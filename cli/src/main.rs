@@ -18,6 +18,7 @@ mod man;
 mod output;
 mod progress;
 mod select;
+mod verify;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ fn run(command: Command) -> Result<()> {
         Command::Audio(command) => audio::run(&command),
         Command::Gadget(command) => gadget::run(&command),
         Command::Capture(args) => capture::run(&host()?, &args),
+        Command::Verify(args) => verify::run(&host()?, &args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Man { directory } => man::run(&directory),

@@ -40,6 +40,7 @@ mod chapter9;
 mod check;
 mod descriptors;
 mod finding;
+mod mass_storage;
 mod options;
 mod port;
 mod reading;

@@ -36,6 +36,15 @@ pub trait Port {
     /// The system refuses.
     fn plug(&self) -> Result<(), PortError>;
 
+    /// Has the drivers of the system let go of the device, so that its configuration may change.
+    ///
+    /// # Errors
+    /// This user may not.
+    fn unbind_drivers(&self) -> Result<(), PortError>;
+
+    /// Gives the device back to the drivers that had it, where they have not got it back by themselves.
+    fn bind_drivers(&self);
+
     /// Suspends the device, which nobody has open, and returns when it sleeps.
     ///
     /// # Errors
@@ -89,6 +98,13 @@ impl Port for BusPort {
         self.cable.plug();
         Ok(())
     }
+
+    fn unbind_drivers(&self) -> Result<(), PortError> {
+        // There are none.
+        Ok(())
+    }
+
+    fn bind_drivers(&self) {}
 
     fn suspend(&self, _timeout: Duration) -> Result<(), PortError> {
         self.device()?.suspend();

@@ -6,7 +6,7 @@ use usbfs2_host::{DeviceId, Host, OpenError};
 use crate::check::{Body, Check, CheckResult, Hold};
 use crate::finding::{Checked, Outcome};
 use crate::subject::Subject;
-use crate::{Options, Port, Report, chapter9, descriptors};
+use crate::{Options, Port, Report, chapter9, descriptors, mass_storage};
 
 /// Why a device could not be verified at all.
 #[derive(Debug, Error)]
@@ -32,7 +32,7 @@ pub fn verify(
 ) -> Result<Report, VerifyError> {
     let mut subject = Subject::open(host, device, port, options)?;
     let mut results = Vec::new();
-    for check in checks() {
+    for check in checks(options) {
         let result = CheckResult {
             group: check.group,
             name: check.name,
@@ -46,10 +46,12 @@ pub fn verify(
 }
 
 /// Every check, in order.
-fn checks() -> Vec<Check> {
+fn checks(options: &Options) -> Vec<Check> {
+    let mass_storage = options.mass_storage.then(mass_storage::checks);
     [
         descriptors::checks(),
         chapter9::checks_of_requests(),
+        mass_storage.unwrap_or_default(),
         chapter9::checks_of_the_bus(),
     ]
     .concat()

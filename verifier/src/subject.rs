@@ -210,11 +210,14 @@ impl<'a> Subject<'a> {
             Err(ConfigurationError::Refused(TransferError::TimedOut)
                 | ConfigurationError::Disconnected)
         ));
-        result.map_err(|error| {
-            Finding::failed(
+        result.map_err(|error| match error {
+            ConfigurationError::Busy => {
+                Finding::not_possible("a driver of the system has an interface of the device")
+            }
+            error => Finding::failed(
                 format!("configuration {value} to be accepted"),
                 error.to_string(),
-            )
+            ),
         })
     }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use usbfs2_gadget::functions::audio::AudioOptions;
 use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions};
-use usbfs2_gadget::functions::{Audio, ConsumerControl, Gamepad, Keyboard, Mouse, Tablet};
+use usbfs2_gadget::functions::source_sink::SourceSinkOptions;
+use usbfs2_gadget::functions::{
+    Audio, ConsumerControl, Gamepad, Keyboard, Mouse, SourceSink, Tablet,
+};
 use usbfs2_gadget::scsi::MemoryMedium;
 use usbfs2_gadget::{DeviceIds, Function, Gadget, GadgetBuilder, Speed};
 use usbfs2_host::Host;
@@ -90,8 +93,75 @@ fn consumer_control() {
 }
 
 #[test]
+fn source_sink() {
+    passes_at_every_speed(|| vec![SourceSink::new(SourceSinkOptions::default()).unwrap()]);
+}
+
+#[test]
 fn sound_card() {
     passes_at_every_speed(|| vec![card()]);
+}
+
+/// The most that a disk is put to.
+fn with_writes() -> Options {
+    Options {
+        mass_storage: true,
+        allow_writes: true,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn disk_with_all_commands() {
+    for speed in [Speed::Full, Speed::High, Speed::Super] {
+        let gadget = builder(vec![disk()]).build().unwrap();
+        let report = passes(&gadget, speed, &with_writes());
+        assert!(report.counts().passed > 85, "{:?}", report.counts());
+    }
+}
+
+#[test]
+fn a_disk_is_not_written_to_unless_that_is_allowed() {
+    let gadget = builder(vec![disk()]).build().unwrap();
+    let options = Options {
+        allow_writes: false,
+        ..with_writes()
+    };
+    let report = run(&gadget, Speed::High, &options);
+    assert_eq!(report.failures().count(), 0);
+    let unasked = report.results.iter();
+    let unasked = unasked.filter(|one| matches!(one.outcome, Outcome::NotPossible(_)));
+    assert_eq!(unasked.count(), 7);
+}
+
+#[test]
+fn a_write_protected_disk_and_one_without_a_medium_have_less_to_show() {
+    let options = DiskOptions {
+        read_only: true,
+        ..DiskOptions::default()
+    };
+    let disk = Disk::new(MemoryMedium::new(1 << 20), options).unwrap();
+    let gadget = builder(vec![disk]).build().unwrap();
+    let report = passes(&gadget, Speed::High, &with_writes());
+    let write = report.result("WRITE: what is written is read").unwrap();
+    assert_eq!(
+        write.outcome,
+        Outcome::NotApplicable("the disk is write-protected".to_owned())
+    );
+
+    let options = DiskOptions {
+        removable: true,
+        ..DiskOptions::default()
+    };
+    let disk = Disk::new(MemoryMedium::new(1 << 20), options).unwrap();
+    disk.unit(0).unwrap().eject().unwrap();
+    let gadget = builder(vec![disk]).build().unwrap();
+    let report = passes(&gadget, Speed::High, &with_writes());
+    let read = report.result("READ CAPACITY").unwrap();
+    assert!(
+        matches!(read.outcome, Outcome::NotApplicable(_)),
+        "{read:?}"
+    );
 }
 
 #[test]

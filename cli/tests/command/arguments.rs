@@ -10,6 +10,7 @@ fn every_subcommand_has_help() {
     for path in [
         "",
         "list",
+        "verify",
         "hid",
         "hid monitor",
         "hid send",
@@ -131,4 +132,14 @@ fn bash_takes_its_completions() {
         .write_all(script.as_bytes())
         .unwrap();
     assert!(bash.wait().unwrap().success());
+}
+
+#[test]
+fn a_disk_is_written_to_by_a_verification_of_disks_alone() {
+    let outcome = usbfs2(["verify", "1-1", "--allow-writes"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.stderr.contains("--mass-storage"), "{outcome:?}");
+    let outcome = usbfs2(["verify", "1-1", "--deadline", "0"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.stderr.contains("from 10 to 600000"), "{outcome:?}");
 }

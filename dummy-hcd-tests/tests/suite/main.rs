@@ -43,6 +43,7 @@ mod unload;
 mod usbtest;
 mod users;
 mod vendor;
+mod verify;
 mod world;
 
 use std::process::ExitCode;
@@ -106,6 +107,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         usbtest::tests(),
         firmware::tests(),
         test_class::tests(),
+        verify::tests(),
         unload::tests(),
     ] {
         tests.extend(topic);

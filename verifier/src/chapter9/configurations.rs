@@ -115,10 +115,19 @@ fn no_configuration(subject: &mut Subject<'_>) -> Checked {
 fn every_configuration(subject: &mut Subject<'_>) -> Checked {
     let active = subject.configuration()?;
     for value in values(subject.reading()).into_iter().chain([active]) {
-        subject.set_configuration(value)?;
+        select(subject, value)?;
         expect(subject, value)?;
     }
     Ok(())
+}
+
+/// Selects a configuration, for which no driver may have the device.
+fn select(subject: &mut Subject<'_>, value: u8) -> Checked {
+    let port = subject.port;
+    let selected = port.unbind_drivers().map_err(Finding::from);
+    let selected = selected.and_then(|()| subject.set_configuration(value));
+    port.bind_drivers();
+    selected
 }
 
 /// Runs a check while no configuration is selected.
@@ -127,7 +136,7 @@ fn without_configuration(
     check: impl FnOnce(&mut Subject<'_>) -> Checked,
 ) -> Checked {
     let active = subject.configuration()?;
-    subject.set_configuration(0)?;
+    select(subject, 0)?;
     let checked = expect(subject, 0).and_then(|()| check(subject));
     let back = subject.set_configuration(active);
     checked.and(back)?;

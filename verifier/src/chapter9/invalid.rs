@@ -128,7 +128,13 @@ pub(super) const CHECKS: &[Check] = &[
         "USB 2.0 9.4.9",
         |subject| {
             let endpoint = first_endpoint(subject)?;
-            features(subject, 0x02, endpoint)
+            let refused = features(subject, 0x02, endpoint);
+            if refused.is_err() && subject.is_there().is_ok() {
+                // Controllers are known that take every feature for the halt.
+                let clear = raw(0x02, request::CLEAR_FEATURE, 0, endpoint.into(), 0);
+                let _ = subject.ask(clear);
+            }
+            refused
         },
     ),
     check(

@@ -24,6 +24,8 @@ pub struct KernelPort {
     device: DeviceId,
     hub: Result<HubPort, String>,
     asleep: Mutex<Option<Asleep>>,
+    /// Interfaces that were unbound, and the directories of their drivers.
+    unbound: Mutex<Vec<(String, PathBuf)>>,
 }
 
 /// What to put back when the device is awake again.
@@ -31,8 +33,6 @@ pub struct KernelPort {
 struct Asleep {
     control: String,
     delay: Option<String>,
-    /// Interfaces and the directories of their drivers.
-    drivers: Vec<(String, PathBuf)>,
 }
 
 impl KernelPort {
@@ -43,6 +43,7 @@ impl KernelPort {
             device: device.clone(),
             hub: HubPort::of(device).map_err(|error| error.to_string()),
             asleep: Mutex::new(None),
+            unbound: Mutex::new(Vec::new()),
         }
     }
 
@@ -72,12 +73,9 @@ impl KernelPort {
         Ok(bound)
     }
 
-    fn fall_asleep(&self, asleep: &mut Asleep, timeout: Duration) -> Result<(), PortError> {
+    fn fall_asleep(&self, asleep: &Asleep, timeout: Duration) -> Result<(), PortError> {
         let power = self.directory().join("power");
-        for (interface, driver) in self.drivers()? {
-            write(&driver.join("unbind"), &interface)?;
-            asleep.drivers.push((interface, driver));
-        }
+        self.unbind_drivers()?;
         if asleep.delay.is_some() {
             write(&power.join("autosuspend_delay_ms"), "0")?;
         }
@@ -108,11 +106,8 @@ impl KernelPort {
             write(&power.join("autosuspend_delay_ms"), delay)
         });
         let control = write(&power.join("control"), &asleep.control);
-        let mut bound = Ok(());
-        for (interface, driver) in &asleep.drivers {
-            bound = bound.and(write(&driver.join("bind"), interface));
-        }
-        awake.and(delay).and(control).and(bound)?;
+        self.bind_drivers();
+        awake.and(delay).and(control)?;
         match status?.as_str() {
             "active" => Ok(()),
             other => Err(PortError::NotPossible(format!(
@@ -131,14 +126,30 @@ impl Port for KernelPort {
         Ok(self.hub()?.enable()?)
     }
 
+    fn unbind_drivers(&self) -> Result<(), PortError> {
+        for (interface, driver) in self.drivers()? {
+            write(&driver.join("unbind"), &interface)?;
+            let mut unbound = self.unbound.lock().unwrap_or_else(PoisonError::into_inner);
+            unbound.push((interface, driver));
+        }
+        Ok(())
+    }
+
+    fn bind_drivers(&self) {
+        let mut unbound = self.unbound.lock().unwrap_or_else(PoisonError::into_inner);
+        for (interface, driver) in unbound.drain(..) {
+            // One that has it again, as after a new configuration, says so; one that is gone needs nothing.
+            let _ = write(&driver.join("bind"), &interface);
+        }
+    }
+
     fn suspend(&self, timeout: Duration) -> Result<(), PortError> {
         let power = self.directory().join("power");
-        let mut asleep = Asleep {
+        let asleep = Asleep {
             control: read(&power.join("control"))?,
             delay: read(&power.join("autosuspend_delay_ms")).ok(),
-            drivers: Vec::new(),
         };
-        match self.fall_asleep(&mut asleep, timeout) {
+        match self.fall_asleep(&asleep, timeout) {
             Ok(()) => {
                 *self.asleep.lock().unwrap_or_else(PoisonError::into_inner) = Some(asleep);
                 Ok(())
@@ -164,6 +175,7 @@ impl Drop for KernelPort {
     fn drop(&mut self) {
         // A device that is gone has nothing to put back.
         let _ = self.resume();
+        self.bind_drivers();
     }
 }
 
