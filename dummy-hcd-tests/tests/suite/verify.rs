@@ -115,7 +115,7 @@ fn run(host: KernelHost, id: &DeviceId) -> Result<Report> {
     let options = Options {
         mass_storage: true,
         allow_writes: true,
-        rounds: 3,
+        rounds: 2,
         ..Options::default()
     };
     let port = KernelPort::of(id);
