@@ -86,6 +86,8 @@
 //!   whether a full packet ends it. Where it does not, [`FirmwareBus::set_packets_per_transfer`] has more of them come with
 //!   one call of the kernel.
 //! - That the host has ended a halt shows only when data moves.
+//! - The in-process bus has no timer of its own: while isochronous packets are due on a real clock, [`FirmwareBus::wait`]
+//!   looks at the clock again and again.
 
 mod allocation;
 mod bus;
