@@ -1,8 +1,7 @@
 //! The device's end of the cable.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -88,8 +87,8 @@ pub struct DevicePort {
     port: u8,
     speed: Speed,
     events: Arc<Mailbox<QueuedEvent>>,
-    /// The control request taken last and not answered; 0 for none.
-    request: AtomicU64,
+    /// The control request taken last and not answered; 0 for none. 64-bit atomics are not everywhere (powerpc, mips).
+    request: Mutex<u64>,
 }
 
 impl DevicePort {
@@ -99,7 +98,7 @@ impl DevicePort {
             port,
             speed,
             events,
-            request: AtomicU64::new(0),
+            request: Mutex::new(0),
         }
     }
 
@@ -149,9 +148,14 @@ impl DevicePort {
 
     fn taken(&self, queued: QueuedEvent) -> DeviceEvent {
         if let Some(request) = queued.request {
-            self.request.store(request, Ordering::SeqCst);
+            *self.request() = request;
         }
         queued.event
+    }
+
+    /// Held for no longer than a look.
+    fn request(&self) -> MutexGuard<'_, u64> {
+        self.request.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers the setup event taken last.
@@ -162,7 +166,7 @@ impl DevicePort {
     /// # Errors
     /// [`RespondError::Superseded`] when the host did not wait for the answer: forget the request.
     pub fn respond(&self, response: ControlResponse) -> Result<(), RespondError> {
-        let request = self.request.load(Ordering::SeqCst);
+        let request = *self.request();
         if request == 0 {
             return Err(RespondError::NoRequest);
         }
@@ -176,9 +180,10 @@ impl DevicePort {
         });
         if result != Err(RespondError::NotIn) {
             // Unless a newer request was taken meanwhile, there is none to answer now.
-            let _newer =
-                self.request
-                    .compare_exchange(request, 0, Ordering::SeqCst, Ordering::SeqCst);
+            let mut current = self.request();
+            if *current == request {
+                *current = 0;
+            }
         }
         result
     }

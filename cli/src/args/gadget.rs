@@ -48,7 +48,7 @@ pub(crate) enum Backend {
     #[default]
     Gadgetfs,
     /// This board's device controller, as a function of a composite device in configfs (needs root and
-    /// CONFIG_USB_CONFIGFS_F_FS); not for audio.
+    /// CONFIG_USB_CONFIGFS_F_FS); not for audio, serial and midi.
     Functionfs,
     /// A bus inside this process: a dry run that shows what a host sees (needs nothing).
     Loopback,
@@ -102,6 +102,9 @@ pub(crate) enum KindName {
     MediaKeys,
     Disk,
     Audio,
+    Serial,
+    Midi,
+    SourceSink,
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,6 +136,17 @@ pub(crate) enum GadgetKind {
     MediaKeys,
     /// Be a disk.
     Disk(GadgetDiskArgs),
+    /// Be a serial port (CDC ACM): what the host writes to it is printed, and standard input is what the host reads.
+    ///
+    /// The class is the `usbd-serial` crate's, unmodified. The end of the input does not end it, Ctrl-C does.
+    Serial,
+    /// Be a MIDI port: notes of lines on standard input go to the host, and the host's are printed.
+    ///
+    /// Lines: on|off NOTE [VELOCITY], control NUMBER VALUE, program NUMBER, bend -8192..8191, channel 1..16,
+    /// wait MILLISECONDS; notes are 0 to 127, 60 is the middle C. The class is the `usbd-midi` crate's, unmodified.
+    Midi,
+    /// Be the device of the kernel's usbtest driver (0525:a4a0): an endless source and sink.
+    SourceSink,
     /// Be a sound card with a speaker and a microphone (needs a controller with isochronous endpoints).
     Audio(GadgetAudioArgs),
 }

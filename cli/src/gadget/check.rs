@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions};
+use usbfs2_gadget::functions::source_sink::SourceSinkOptions;
 use usbfs2_gadget::functions::{
-    Audio, AudioOptions, ConsumerControl, Gamepad, Keyboard, Mouse, Tablet,
+    Audio, AudioOptions, ConsumerControl, Gamepad, Keyboard, Mouse, SourceSink, Tablet,
 };
 use usbfs2_gadget::scsi::MemoryMedium;
 use usbfs2_gadget::{
     Direction, Function, Gadget, KnownUdc, MachineUdc, Plan, Problem, Speed, Target, Udc,
 };
 
-use super::Identity;
+use super::{Identity, described};
 use crate::args::{Backend, GadgetCheckArgs, KindName};
 use crate::output::say;
 
@@ -188,5 +189,8 @@ fn of_kind(kind: KindName) -> Result<Arc<dyn Function>> {
         KindName::MediaKeys => ConsumerControl::new(),
         KindName::Disk => Disk::new(MemoryMedium::new(DISK_BYTES), DiskOptions::default())?,
         KindName::Audio => Audio::new(AudioOptions::default())?,
+        KindName::SourceSink => SourceSink::new(SourceSinkOptions::default())?,
+        KindName::Serial => described::serial(),
+        KindName::Midi => described::midi(),
     })
 }

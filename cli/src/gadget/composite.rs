@@ -8,7 +8,7 @@ use usb_gadget::{Class, Config, Id, RegGadget, Strings};
 use usbfs2_gadget::MachineUdc;
 
 use super::leftovers::Owner;
-use super::{Identity, MANUFACTURER, VENDOR};
+use super::{Identity, MANUFACTURER};
 
 /// A gadget of ours in configfs; removed when dropped, its mount too.
 pub(super) struct Composite {
@@ -33,7 +33,7 @@ impl Composite {
         let configuration = Config::new(identity.name).with_function(function);
         let mut gadget = usb_gadget::Gadget::new(
             Class::INTERFACE_SPECIFIC,
-            Id::new(VENDOR, identity.product),
+            Id::new(identity.vendor, identity.product),
             strings,
         )
         .with_config(configuration);

@@ -5,12 +5,17 @@ pub(crate) mod audio;
 mod check;
 mod composite;
 mod counters;
+mod described;
 mod disk;
+mod firmware;
 mod hid;
 mod host_view;
 mod keyboard;
 mod leftovers;
+mod midi;
 mod place;
+mod serial;
+mod source_sink;
 mod standard_input;
 
 use anyhow::Result;
@@ -40,12 +45,16 @@ fn be(kind: &GadgetKind, backend: Backend) -> Result<()> {
         GadgetKind::MediaKeys => hid::run(&MEDIA_KEYS, ConsumerControl::new(), backend),
         GadgetKind::Disk(args) => disk::run(args, backend),
         GadgetKind::Audio(args) => audio::run(args, backend),
+        GadgetKind::Serial => serial::run(backend),
+        GadgetKind::Midi => midi::run(backend),
+        GadgetKind::SourceSink => source_sink::run(backend),
     }
 }
 
 /// By what a host knows a device of ours.
 #[derive(Debug)]
 struct Identity {
+    vendor: u16,
     product: u16,
     name: &'static str,
     serial_number: Option<&'static str>,
@@ -67,9 +76,18 @@ const GAMEPAD: Identity = Identity::new(0x0005, "Gamepad");
 const MEDIA_KEYS: Identity = Identity::new(0x0006, "Media keys");
 const SOUND_CARD: Identity = Identity::new(0x0007, "Sound card");
 
+const SERIAL_PORT: Identity = Identity::new(0x0008, "Serial port");
+const MIDI_PORT: Identity = Identity::new(0x0009, "MIDI port");
+/// As the kernel's usbtest knows it.
+const SOURCE_SINK: Identity = Identity {
+    vendor: 0x0525,
+    ..Identity::new(0xa4a0, "Source and sink")
+};
+
 impl Identity {
     const fn new(product: u16, name: &'static str) -> Self {
         Self {
+            vendor: VENDOR,
             product,
             name,
             serial_number: None,
@@ -78,7 +96,7 @@ impl Identity {
 
     fn builder(&self) -> GadgetBuilder {
         let builder = Gadget::builder(DeviceIds {
-            vendor: VENDOR,
+            vendor: self.vendor,
             product: self.product,
             release: RELEASE,
         })

@@ -30,6 +30,11 @@ fn what_fits_is_laid_out() {
     );
     assert!(!printed.contains("is the most"), "{printed}");
     check("--backend loopback audio").printed();
+    let printed = check("--udc dwc2 serial midi source-sink").printed();
+    assert!(
+        printed.contains("serial + midi + source-sink fits"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -152,6 +157,24 @@ fn a_dry_run_shows_what_a_host_sees() {
     }
     for part in ["Ctrl-C unplugs", "in all: to the host 3 packets, 15 B"] {
         assert!(said.contains(part), "`{part}` is not in: {said}");
+    }
+
+    for (kind, last) in [
+        (
+            "midi",
+            "      endpoint 0x81 bulk IN, 64 bytes a packet, interval 0",
+        ),
+        (
+            "serial",
+            "      endpoint 0x82 bulk IN, 64 bytes a packet, interval 0",
+        ),
+        (
+            "source-sink",
+            "      endpoint 0x01 bulk OUT, 512 bytes a packet, interval 0",
+        ),
+    ] {
+        let (seen, _) = dry_run(&[kind], "", last);
+        assert!(seen.len() > 3, "{kind}: {seen:?}");
     }
 
     let folder = open_folder();

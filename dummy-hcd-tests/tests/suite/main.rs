@@ -18,6 +18,7 @@ mod events;
 mod faults;
 mod firmware;
 mod functionfs;
+mod gadget_runs;
 mod halts;
 mod hotplug;
 mod in_flight;
@@ -85,6 +86,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         kernel_hid::tests(),
         kernel_disks::tests(),
         command::tests(),
+        gadget_runs::tests(),
         disk_files::tests(),
         transfers::tests(),
         claims::tests(),
