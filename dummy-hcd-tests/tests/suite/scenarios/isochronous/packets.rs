@@ -1,7 +1,8 @@
 //! Packets in, packets out, a cancel and a cable in the middle of them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::hint;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -17,6 +18,8 @@ use crate::world::World;
 /// Packets a request, and requests at a time.
 const PACKETS: usize = 8;
 const DEPTH: usize = 4;
+/// Threads that want the processor all the time.
+const RIVALS: usize = 4;
 /// Packets that have to arrive.
 const ENOUGH: u32 = 200;
 
@@ -100,30 +103,42 @@ pub(super) fn packets_out(world: &World) -> Result<()> {
     compare(&rig, &gone)
 }
 
-/// The device answers the request for the setting when it has somewhere to put packets, each time.
+/// The device answers the request for the setting when it has somewhere to put packets, however many others want the
+/// processor that its threads have to come to.
 pub(super) fn first(world: &World) -> Result<()> {
     let rig = Rig::new(world)?;
-    for round in 0..10 {
-        rig.interface.set_alternate_setting(0)?;
-        rig.streams.forget();
-        rig.interface.set_alternate_setting(1)?;
-        let mut output = rig.output()?;
-        let packets: Vec<_> = (0..).take(PACKETS).map(packet).collect();
-        let lengths = packets.iter().map(|packet| packet.len() as u32).collect();
-        output.submit(IsochronousTransfer::send(packets.concat().into(), lengths));
-        let completion = output.wait(Some(DEADLINE)).context("silence")?;
-        completion.status?;
-        ensure!(
-            completion
-                .packets
-                .iter()
-                .all(|packet| packet.status.is_ok()),
-            "round {round}: {:?}",
-            completion.packets
-        );
-        compare(&rig, &packets).with_context(|| format!("round {round}"))?;
-    }
-    Ok(())
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..RIVALS {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    hint::spin_loop();
+                }
+            });
+        }
+        let result = (0..5).try_for_each(|round| {
+            let heard = opened_anew(&rig);
+            heard.with_context(|| format!("round {round}"))
+        });
+        is_over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// Opens the stream and sends to it at once.
+fn opened_anew(rig: &Rig) -> Result<()> {
+    rig.interface.set_alternate_setting(0)?;
+    rig.streams.forget();
+    rig.interface.set_alternate_setting(1)?;
+    let mut output = rig.output()?;
+    output.submit(IsochronousTransfer::send(
+        packet(0).into(),
+        vec![packet(0).len() as u32],
+    ));
+    let completion = output.wait(Some(DEADLINE)).context("silence")?;
+    completion.status?;
+    ensure!(completion.packets[0].status.is_ok(), "{completion:?}");
+    compare(rig, &[packet(0)])
 }
 
 /// What the host believes to have sent is what the device took.
