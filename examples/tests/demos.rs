@@ -2,8 +2,17 @@
 //! needs a kernel, is run in the VM.
 
 use std::process::{Command, Output};
+use std::sync::{PoisonError, RwLock};
+
+/// Sound is played in real time: its examples have the machine to themselves, the others run beside each other.
+static MACHINE: RwLock<()> = RwLock::new(());
 
 fn run(program: &str, arguments: &[&str]) -> Output {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    output(program, arguments)
+}
+
+fn output(program: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
     // anyhow would add its own to the complaint.
     command.args(arguments).env_remove("RUST_BACKTRACE");
@@ -12,7 +21,16 @@ fn run(program: &str, arguments: &[&str]) -> Output {
 
 /// What a run that succeeded printed.
 fn printed(program: &str, arguments: &[&str]) -> String {
-    let output = run(program, arguments);
+    text(run(program, arguments))
+}
+
+/// The same of a run that has the machine to itself.
+fn printed_alone(program: &str, arguments: &[&str]) -> String {
+    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+    text(output(program, arguments))
+}
+
+fn text(output: Output) -> String {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{}: {errors}", output.status);
     assert_eq!(errors, "");
@@ -44,7 +62,7 @@ through loopback: an in-process bus was given
 
 #[test]
 fn audio_play_is_heard_to_the_last_period() {
-    let printed = printed(env!("CARGO_BIN_EXE_audio_play"), &["--demo"]);
+    let printed = printed_alone(env!("CARGO_BIN_EXE_audio_play"), &["--demo"]);
     let expected = "\
 to the speaker: 2 channels, 16 bits, 48000 Hz
 volume: -12.0 dB
@@ -66,7 +84,10 @@ fn isochronous_hears_every_word() {
     let expected = "up to 64 bytes every 1ms\n\
         heard: a\nheard: word\nheard: is\nheard: lost\nheard: that\nheard: nobody\nheard: was\nheard: there\n\
         heard: to\nheard: hear\nheard: .\n";
-    assert_eq!(printed(env!("CARGO_BIN_EXE_isochronous"), &[]), expected);
+    assert_eq!(
+        printed_alone(env!("CARGO_BIN_EXE_isochronous"), &[]),
+        expected
+    );
     let complaint = complaint(env!("CARGO_BIN_EXE_isochronous"), &["--loud"]);
     assert!(
         complaint.contains("`--loud` is not understood"),
@@ -76,7 +97,7 @@ fn isochronous_hears_every_word() {
 
 #[test]
 fn sound_card_repeats_what_it_hears() {
-    let printed = printed(env!("CARGO_BIN_EXE_sound_card"), &[]);
+    let printed = printed_alone(env!("CARGO_BIN_EXE_sound_card"), &[]);
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(
         lines[..3],
@@ -249,7 +270,7 @@ fn firmware_midi_answers_an_octave_higher() {
 
 #[test]
 fn firmware_audio_hears_what_is_played() {
-    let printed = printed(env!("CARGO_BIN_EXE_firmware_audio"), &["--demo"]);
+    let printed = printed_alone(env!("CARGO_BIN_EXE_firmware_audio"), &["--demo"]);
     assert!(
         printed.contains("all 12000 frames came back as they were\n"),
         "{printed}"

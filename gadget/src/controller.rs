@@ -6,6 +6,7 @@ use usbfs2_protocol::{SetupPacket, Speed};
 
 use crate::describe::EndpointRequest;
 use crate::function::ControlResponse;
+use crate::keeper::Mark;
 use crate::layout::Assigned;
 use crate::pipe::Pipe;
 use crate::running::Stopper;
@@ -15,6 +16,11 @@ use crate::running::Stopper;
 pub(crate) enum Event {
     /// A host is there, or has reset the device.
     Reset,
+    /// The process before this one was killed while somebody kept the gadget, and this one goes on in its place. By
+    /// function: whether it had something in hand. What the host had done follows, as if it did it again.
+    Restored {
+        in_hand: Vec<bool>,
+    },
     /// A control request, with the data stage of an OUT request.
     Setup {
         setup: SetupPacket,
@@ -42,6 +48,11 @@ pub(crate) trait Controller: Send + 'static {
     }
     /// The speed of the current connection.
     fn speed(&self) -> Speed;
+    /// Where a function notes whether it has something in hand.
+    fn mark(&self, function: usize) -> Option<Mark> {
+        let _ = function;
+        None
+    }
     /// Waits for the next event. Returns `Stop` for ever once stopped.
     fn next_event(&mut self) -> Event;
     /// Answers the last setup event. A request that the host gave up is not an error.

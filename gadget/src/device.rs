@@ -134,6 +134,7 @@ impl<C: Controller> Device<C> {
                     self.status.counting.lock().resets += 1;
                     self.forget();
                 }
+                Event::Restored { in_hand } => self.restored(&in_hand),
                 Event::Configured => {
                     self.is_attached = true;
                     self.forget();
@@ -206,6 +207,13 @@ impl<C: Controller> Device<C> {
             self.guard(function, "reset", (), || function.reset());
         }
         self.deconfigure();
+    }
+
+    fn restored(&self, in_hand: &[bool]) {
+        for (index, function) in self.gadget.functions.iter().enumerate() {
+            let in_hand = in_hand.get(index).copied().unwrap_or_default();
+            self.guard(function, "restored", (), || function.restored(in_hand));
+        }
     }
 
     /// Ends all runs. Idempotent.
@@ -369,6 +377,7 @@ impl<C: Controller> Device<C> {
             endpoints,
             alternate_settings: settings,
             interface: interface.filter(|_| model.independent_interfaces),
+            mark: self.controller.mark(function),
             session: active.session.clone(),
         };
         let function = &self.gadget.functions[function];

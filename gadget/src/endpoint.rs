@@ -8,6 +8,7 @@ use aio_rs::Buffer;
 use usbfs2_protocol::{Direction, EndpointAddress, Speed, TransferType};
 
 use crate::describe::InterfaceHandle;
+use crate::keeper::Mark;
 use crate::pipe::Pipe;
 
 /// Why an endpoint call or a transfer failed.
@@ -92,6 +93,7 @@ pub struct Endpoints {
     pub(crate) alternate_settings: Vec<u8>,
     /// The one this run is of.
     pub(crate) interface: Option<InterfaceHandle>,
+    pub(crate) mark: Option<Mark>,
     pub(crate) session: Session,
 }
 
@@ -129,6 +131,12 @@ impl Endpoints {
     #[must_use]
     pub fn interface(&self) -> Option<InterfaceHandle> {
         self.interface
+    }
+
+    /// Where to note that something is in hand, if somebody keeps the gadget for a process to come.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark.clone()
     }
 
     /// The speed the host runs the device at.

@@ -67,6 +67,16 @@ pub trait Function: Send + Sync + 'static {
     /// The bus was reset or unplugged: forget state that the specification ties to it, such as HID's
     /// boot protocol. Called before [`disabled`](Function::disabled).
     fn reset(&self) {}
+
+    /// The process that was this gadget before was killed while somebody kept it ([`Keeper`](crate::Keeper)), and this one
+    /// goes on in its place: called once, before the first run. `in_hand` is what that process noted last
+    /// ([`Mark::set`](crate::Mark::set)), false if it noted nothing.
+    ///
+    /// The host has noticed nothing so far. What it had set is set again, by the requests it used. A transfer that was
+    /// with the controller has been taken back; bytes that it had moved already are lost.
+    fn restored(&self, in_hand: bool) {
+        let _ = in_hand;
+    }
 }
 
 /// Why a function's `run` ended.

@@ -207,6 +207,7 @@ mod functionfs;
 pub mod functions;
 mod gadget;
 mod gadgetfs;
+mod keeper;
 mod layout;
 mod loopback;
 mod pipe;
@@ -232,6 +233,7 @@ pub use describe::{
 pub use endpoint::{Canceller, Completion, Endpoint, EndpointError, Endpoints, Session};
 pub use function::{ControlRequest, ControlResponse, ControlTarget, Function, FunctionError};
 pub use gadget::{DeviceIds, Gadget, GadgetBuilder};
+pub use keeper::{Keeper, KeeperError, Mark};
 pub use plan::{Plan, PlannedEndpoint};
 pub use running::{Failure, Running, State, StateTimeout};
 pub use start::{FunctionfsOptions, GadgetfsOptions, StartError, learn_udc};

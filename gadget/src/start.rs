@@ -8,6 +8,7 @@ use usbfs2_protocol::Speed;
 
 use crate::check::DescriptorProblems;
 use crate::gadget::Gadget;
+use crate::keeper::Keeper;
 use crate::running::Running;
 use crate::udc::Udc;
 
@@ -19,6 +20,8 @@ pub struct GadgetfsOptions {
     /// The controller's endpoints, where they are known. Default: `None`, which means the table for
     /// dummy_hcd and [`learn_udc`] for any other.
     pub udc: Option<Udc>,
+    /// Who keeps the gadget on the bus should this process be killed, for the next to go on with. Default: `None`.
+    pub keeper: Option<Keeper>,
 }
 
 impl Default for GadgetfsOptions {
@@ -26,6 +29,7 @@ impl Default for GadgetfsOptions {
         Self {
             mount: PathBuf::from("/dev/gadget"),
             udc: None,
+            keeper: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `usbfs2 gadget`.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -21,6 +22,11 @@ Examples:
   usbfs2 gadget check audio                                   on this machine's controller
   usbfs2 gadget check --udc musb --backend functionfs disk    in a composite gadget";
 
+const HOLD_EXAMPLES: &str = "\
+Examples:
+  usbfs2 gadget hold usbfs2 gadget run disk --image stick.img
+  usbfs2 gadget hold ./my-firmware                            a program that uses Keeper::from_environment";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum GadgetCommand {
     /// Be a device until Ctrl-C, on the backend of your choice.
@@ -37,6 +43,21 @@ pub(crate) enum GadgetCommand {
     ///
     /// Only gadgets that `usbfs2 gadget run` made and whose process is gone; a run begins with it, too.
     Clean,
+    /// Run a gadget's program, and keep the gadget on the bus for it to go on with should it be killed.
+    ///
+    /// The program is started again when it was killed or failed, and finds its files as below systemd, whose protocol
+    /// this is (sd_notify(3)); on gadgetfs. Ctrl-C ends both.
+    #[command(after_help = HOLD_EXAMPLES)]
+    Hold {
+        /// The program and its arguments.
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "COMMAND"
+        )]
+        command: Vec<OsString>,
+    },
     #[command(flatten)]
     Kind(GadgetKind),
 }

@@ -13,7 +13,7 @@ use crate::interrupt;
 use crate::output::note;
 
 /// How often the state is looked at, and Ctrl-C.
-const GLANCE: Duration = Duration::from_millis(100);
+pub(super) const GLANCE: Duration = Duration::from_millis(100);
 
 type OnState<'a> = Box<dyn FnMut(Option<State>, State) -> Result<()> + 'a>;
 type OnGlance<'a> = Box<dyn FnMut() -> Result<()> + 'a>;

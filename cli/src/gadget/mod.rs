@@ -9,6 +9,7 @@ mod described;
 mod disk;
 mod firmware;
 mod hid;
+mod hold;
 mod host_view;
 mod keyboard;
 mod leftovers;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: &GadgetCommand) -> Result<()> {
         GadgetCommand::Kind(kind) => be(kind, Backend::default()),
         GadgetCommand::Check(args) => check::run(args),
         GadgetCommand::Clean => leftovers::run(),
+        GadgetCommand::Hold { command } => hold::run(command),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a gadget runs, and how it is taken away from there.
 
 use anyhow::{Context as _, Result};
-use usbfs2_gadget::{FunctionfsOptions, Gadget, GadgetfsOptions, Running, Speed, Target};
+use usbfs2_gadget::{FunctionfsOptions, Gadget, GadgetfsOptions, Keeper, Running, Speed, Target};
 use usbfs2_loopback::Bus;
 
 use super::Identity;
@@ -24,7 +24,11 @@ impl Place {
     pub(super) fn start(gadget: &Gadget, identity: &Identity, backend: Backend) -> Result<Self> {
         match backend {
             Backend::Gadgetfs => {
-                let running = gadget.start_gadgetfs(&GadgetfsOptions::default())?;
+                let options = GadgetfsOptions {
+                    keeper: Keeper::from_environment()?,
+                    ..GadgetfsOptions::default()
+                };
+                let running = gadget.start_gadgetfs(&options)?;
                 Ok(Self {
                     view: None,
                     name: running.port_name().to_owned(),

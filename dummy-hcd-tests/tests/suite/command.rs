@@ -83,6 +83,10 @@ impl Running {
         Ok(Self(child))
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Asks it to end, as a service manager would, and expects success.
     pub(crate) fn end(mut self) -> Result<()> {
         let pid = self.0.id().to_string();

@@ -37,11 +37,11 @@ const SECTOR: u64 = 512;
 
 /// A disk of the kernel's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct KernelDisk(PathBuf);
+pub(crate) struct KernelDisk(PathBuf);
 
 impl KernelDisk {
     /// The disks of a device, by LUN.
-    fn of(device: &SysfsDevice) -> BTreeMap<u8, Self> {
+    pub(crate) fn of(device: &SysfsDevice) -> BTreeMap<u8, Self> {
         let disks = fs::read_dir("/sys/block").into_iter().flatten().flatten();
         disks
             .filter_map(|entry| {
@@ -58,7 +58,7 @@ impl KernelDisk {
             .collect()
     }
 
-    fn node(&self) -> PathBuf {
+    pub(crate) fn node(&self) -> PathBuf {
         Path::new("/dev").join(self.0.file_name().unwrap_or_default())
     }
 

@@ -38,6 +38,7 @@ mod runner;
 mod scenarios;
 mod settings;
 mod setup;
+mod survival;
 mod test_class;
 mod transfers;
 mod unload;
@@ -87,6 +88,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         kernel_disks::tests(),
         command::tests(),
         gadget_runs::tests(),
+        survival::tests(),
         disk_files::tests(),
         transfers::tests(),
         claims::tests(),

@@ -1,7 +1,6 @@
 //! An endpoint file, read or written by a thread of its own. It carries one transfer at a time; what is
 //! submitted beyond waits here.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,12 +14,13 @@ use usbfs2_protocol::{Direction, EndpointAddress, TransferType};
 use super::sys::{INTERRUPT_INTERVAL, IoThread, come_first};
 use super::transfers::{Change, Halt, Shared, transfer_error};
 use crate::endpoint::{Completion, EndpointError};
+use crate::keeper::OpenFile;
 use crate::pipe::Pipe;
 
 /// An open endpoint file, and what is to be known of the endpoint behind it.
 #[derive(Debug, Clone)]
 pub(crate) struct EndpointFile {
-    pub(crate) file: Arc<File>,
+    pub(crate) file: Arc<OpenFile>,
     pub(crate) address: EndpointAddress,
     pub(crate) transfer_type: TransferType,
     /// Of an isochronous endpoint, all bytes of a service interval.
@@ -206,6 +206,7 @@ impl Drop for FilePipe {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::{PipeWriter, Write as _};
     use std::os::fd::OwnedFd;
 
@@ -215,7 +216,7 @@ mod tests {
     fn out(transfer_type: TransferType) -> (FilePipe, PipeWriter) {
         let (reader, writer) = io::pipe().unwrap();
         let endpoint = EndpointFile {
-            file: Arc::new(File::from(OwnedFd::from(reader))),
+            file: Arc::new(File::from(OwnedFd::from(reader)).into()),
             address: EndpointAddress::new(1, Direction::Out).unwrap(),
             transfer_type,
             max_packet_size: 64,

@@ -4,9 +4,9 @@
 //! takes one signal and blocks all others: another one would end a transfer that nobody cancelled.
 //! Endpoint 0's calls may be repeated, and their thread blocks nothing.
 
-use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::os::unix::thread::JoinHandleExt as _;
 use std::ptr;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
@@ -23,7 +23,7 @@ pub(super) const INTERRUPT_INTERVAL: Duration = Duration::from_millis(1);
 const CLEAR_HALT: Opcode = opcode::none(b'g', 3);
 
 /// Ends the halt of an endpoint. Waits for I/O that another thread does on the file.
-pub(super) fn clear_halt(file: &File) -> Result<(), Errno> {
+pub(super) fn clear_halt(file: impl AsFd) -> Result<(), Errno> {
     // SAFETY: the opcode says that it has no argument, and the kernel reads none (ep_ioctl, ffs_epfile_ioctl): it
     // touches no memory of this process.
     unsafe { ioctl(file, NoArg::<CLEAR_HALT>::new()) }

@@ -2,7 +2,6 @@
 //! them.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -15,6 +14,7 @@ use usbfs2_protocol::{Direction, TransferType};
 use super::pipe::{Active, EndpointFile};
 use super::sys::{INTERRUPT_INTERVAL, clear_halt};
 use crate::endpoint::{Completion, EndpointError};
+use crate::keeper::OpenFile;
 
 /// The kernel copies a transfer into memory that kmalloc gives it, which is no more than this.
 const LONGEST_TRANSFER: usize = 4 << 20;
@@ -93,7 +93,7 @@ impl Shared {
     }
 
     /// The thread: one system call after the other.
-    pub(super) fn serve(&self, file: &File) {
+    pub(super) fn serve(&self, file: &OpenFile) {
         let mut state = self.lock();
         while !state.is_ending {
             if matches!(state.halt, Halt::Asked(_)) {
@@ -118,7 +118,7 @@ impl Shared {
     }
 
     /// One transfer with the kernel.
-    fn transfer(&self, file: &File, buffer: &mut Buffer) -> Result<usize, EndpointError> {
+    fn transfer(&self, file: &OpenFile, buffer: &mut Buffer) -> Result<usize, EndpointError> {
         let length = match self.direction {
             Direction::In => buffer.len(),
             Direction::Out => buffer.requested_length(),
@@ -153,7 +153,7 @@ impl Shared {
     }
 
     /// Reads one transfer of up to `length` bytes, and fails when the host sends more.
-    fn read(&self, file: &File, buffer: &mut Buffer, length: usize) -> Result<usize, Errno> {
+    fn read(&self, file: &OpenFile, buffer: &mut Buffer, length: usize) -> Result<usize, Errno> {
         buffer.clear();
         let whole_packets = length.next_multiple_of(self.max_packet_size.max(1));
         if whole_packets == length {
@@ -174,7 +174,7 @@ impl Shared {
 
     /// Halts the endpoint if that was asked for, or ends its halt: I/O in the wrong direction does the one, and fails
     /// with EBADMSG.
-    pub(super) fn halt(&self, file: &File) {
+    pub(super) fn halt(&self, file: &OpenFile) {
         let Halt::Asked(change) = self.lock().halt else {
             return;
         };

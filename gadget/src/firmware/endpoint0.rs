@@ -96,6 +96,8 @@ impl Endpoint0 {
                 }
                 Event::Suspend => self.shared.tell(BusEvent::Suspend),
                 Event::Resume => self.shared.tell(BusEvent::Resume),
+                // What the host had set follows as the requests it used.
+                Event::Restored { .. } => {}
                 // Told of composite gadgets only, which these backends are not.
                 Event::Configured => {}
                 Event::Stop => break,

@@ -8,6 +8,7 @@ use super::description::Description;
 use super::error::FirmwareError;
 use crate::controller::Plugged;
 use crate::gadgetfs::{self, Mount};
+use crate::keeper::Keeper;
 use crate::loopback;
 use crate::start::{GadgetfsOptions, StartError};
 use crate::udc::Udc;
@@ -20,6 +21,7 @@ pub(super) enum Target {
     },
     Gadgetfs {
         mount: Mount,
+        keeper: Option<Keeper>,
         /// Whether the controller's endpoints are known for certain.
         is_udc_certain: bool,
     },
@@ -29,12 +31,14 @@ impl Target {
     /// The machine's controller, with the endpoints that it has as far as its name says.
     pub(super) fn gadgetfs(options: &GadgetfsOptions) -> Result<(Self, Udc), StartError> {
         let mount = Mount::at(&options.mount)?;
+        let keeper = options.keeper.clone();
         let udc = match &options.udc {
             Some(udc) => udc.clone(),
-            None => gadgetfs::controller(&mount, false)?,
+            None => gadgetfs::controller(&mount, false, keeper.as_ref())?,
         };
         let target = Self::Gadgetfs {
             mount,
+            keeper,
             is_udc_certain: options.udc.is_some(),
         };
         Ok((target, udc))
@@ -47,11 +51,12 @@ impl Target {
     ) -> Result<(), StartError> {
         if let Self::Gadgetfs {
             mount,
+            keeper,
             is_udc_certain: is_certain @ false,
         } = self
             && !allocation.udc().carries_isochronous()
         {
-            allocation.replace_udc(gadgetfs::controller(mount, true)?);
+            allocation.replace_udc(gadgetfs::controller(mount, true, keeper.as_ref())?);
             *is_certain = true;
         }
         Ok(())
@@ -78,7 +83,7 @@ impl Target {
     ) -> Result<Plugged, FirmwareError> {
         match self {
             Self::Loopback { bus, speed } => Ok(loopback::plug_described(bus, *speed)?),
-            Self::Gadgetfs { mount, .. } => {
+            Self::Gadgetfs { mount, keeper, .. } => {
                 description.check_gadgetfs()?;
                 let high_speed = description
                     .is_high_speed()
@@ -89,6 +94,7 @@ impl Target {
                     &description.full_speed_configuration(),
                     high_speed,
                     &description.device,
+                    keeper.as_ref(),
                 )?)
             }
         }

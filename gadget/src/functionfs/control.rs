@@ -19,6 +19,7 @@ use crate::controller::{Controller, Event};
 use crate::describe::EndpointRequest;
 use crate::descriptors;
 use crate::function::ControlResponse;
+use crate::keeper::OpenFile;
 use crate::layout::Assigned;
 use crate::pipe::Pipe;
 use crate::running::Stopper;
@@ -53,7 +54,7 @@ impl Stopper for Arc<Stop> {
 pub(super) struct OpenEndpoint {
     pub(super) address: EndpointAddress,
     pub(super) request: EndpointRequest,
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<OpenFile>,
     /// The same file, non-blocking, to ask about the endpoint.
     pub(super) inquiry: File,
 }

@@ -99,7 +99,7 @@ fn open_endpoints(
             Ok(OpenEndpoint {
                 address,
                 request,
-                file: Arc::new(open(&path, OFlags::empty())?),
+                file: Arc::new(open(&path, OFlags::empty())?.into()),
                 inquiry: open(&path, OFlags::NONBLOCK)?,
             })
         })

@@ -63,6 +63,8 @@ pub struct TabletControls {
 
 impl Controls for TabletControls {
     const NAME: &'static str = "tablet";
+    // That would be a corner.
+    const RESTS_AT_ZERO: bool = false;
 
     fn release(&mut self) {
         // The pen stays where it is.

@@ -15,11 +15,13 @@ use usbfs2_protocol::standard::request;
 use usbfs2_protocol::{Direction, SetupPacket, Speed};
 
 use super::event::FileEvent;
+use super::kept::{Found, Kept, Request};
 use crate::blocking::{EndpointFile, FilePipe, sys};
 use crate::controller::{Controller, Event};
 use crate::describe::EndpointRequest;
 use crate::descriptors;
 use crate::function::ControlResponse;
+use crate::keeper::{Mark, OpenFile};
 use crate::layout::Assigned;
 use crate::pipe::Pipe;
 use crate::running::Stopper;
@@ -61,13 +63,24 @@ impl Stopper for StopFd {
     }
 }
 
-/// The open file, and what is needed to open the endpoints beside it.
+/// What is needed to open endpoints.
+pub(super) struct EndpointFiles {
+    pub(super) directory: PathBuf,
+    pub(super) udc: Udc,
+    pub(super) has_high_speed: bool,
+}
+
+/// The open file, and the endpoints' beside it.
 pub(super) struct ControlFile {
     file: File,
     stop: StopFd,
-    directory: PathBuf,
-    udc: Udc,
-    has_high_speed: bool,
+    endpoints: EndpointFiles,
+    /// Where somebody keeps the gadget.
+    kept: Option<Kept>,
+    /// What the host has done to the gadget of the process before this one.
+    replay: VecDeque<Event>,
+    /// Whether what was told last is of `replay`.
+    is_replaying: bool,
     speed: Speed,
     /// Events read but not told yet.
     events: VecDeque<FileEvent>,
@@ -87,25 +100,55 @@ impl ControlFile {
     pub(super) fn new(
         file: File,
         stop: StopFd,
-        directory: PathBuf,
-        udc: Udc,
-        has_high_speed: bool,
+        endpoints: EndpointFiles,
+        kept: Option<Kept>,
     ) -> io::Result<Self> {
-        let mut control = Self {
+        let mut control = Self::of(file, stop, endpoints, kept);
+        // The kernel stalls what it does not answer itself until somebody has read once.
+        control.read_event()?;
+        Ok(control)
+    }
+
+    /// Takes over the file that the process before this one has left with its keeper.
+    pub(super) fn restored(found: Found, stop: StopFd, endpoints: EndpointFiles) -> Self {
+        let Found {
+            kept,
+            control,
+            in_hand,
+        } = found;
+        let mut replay = VecDeque::new();
+        let mut speed = Speed::Full;
+        if let Some(connected) = kept.history().speed {
+            speed = connected;
+            replay.push_back(Event::Reset);
+            replay.push_back(Event::Restored { in_hand });
+            let settings = kept.history().settings.iter().cloned();
+            replay.extend(settings.map(|Request { setup, data }| Event::Setup {
+                setup,
+                data: data.unwrap_or_default(),
+            }));
+        }
+        let mut control = Self::of(control, stop, endpoints, Some(kept));
+        control.replay = replay;
+        control.is_replaying = true;
+        control.speed = speed;
+        control
+    }
+
+    fn of(file: File, stop: StopFd, endpoints: EndpointFiles, kept: Option<Kept>) -> Self {
+        Self {
             file,
             stop,
-            directory,
-            udc,
-            has_high_speed,
+            endpoints,
+            kept,
+            replay: VecDeque::new(),
+            is_replaying: false,
             speed: Speed::Full,
             events: VecDeque::new(),
             next_is_void: false,
             is_answered: false,
             answered_at: None,
-        };
-        // The kernel stalls what it does not answer itself until somebody has read once.
-        control.read_event()?;
-        Ok(control)
+        }
     }
 
     /// Reads one event, if there is one.
@@ -147,7 +190,7 @@ impl ControlFile {
             self.read_event()?;
         } else {
             // POLLOUT: the kernel has a request to answer that we gave up. POLLHUP: and the host did so, too.
-            self.leave_request();
+            self.leave_request(true);
         }
         Ok(true)
     }
@@ -182,7 +225,7 @@ impl ControlFile {
         // That is how a stall succeeds.
         if Errno::from_io_error(error) != Some(Errno::L2HLT) {
             log::debug!("{setup} was not answered, the host has given it up: {error}");
-            self.leave_request();
+            self.leave_request(true);
         }
     }
 
@@ -191,12 +234,15 @@ impl ControlFile {
     /// A request given up by the host makes room for the next, which the kernel then takes for the one
     /// being answered, although it tells its event only afterwards. This stalls it, or acknowledges it if
     /// nothing is to be read. Without a request to answer, reading nothing does nothing.
-    fn leave_request(&mut self) {
+    ///
+    /// `has_next` says whether the host is known to have sent the next one.
+    fn leave_request(&mut self, mut has_next: bool) {
         loop {
             match rustix::io::read(&self.file, &mut [0; 0]) {
-                Err(Errno::IDRM | Errno::INTR) => {}
+                Err(Errno::IDRM) => has_next = true,
+                Err(Errno::INTR) => {}
                 Ok(_) | Err(Errno::L2HLT) => {
-                    self.next_is_void = true;
+                    self.next_is_void = has_next;
                     return;
                 }
                 Err(_) => return,
@@ -215,12 +261,59 @@ impl ControlFile {
                 return None;
             }
             (Direction::In, _) | (Direction::Out, 0) => Vec::new(),
-            (Direction::Out, _) => self.data_stage(&setup)?,
+            (Direction::Out, _) => {
+                self.note_asked(setup, None);
+                self.data_stage(&setup)?
+            }
         };
         self.is_answered = is_void;
         if is_void {
             self.stall(&setup);
+        } else {
+            self.note_asked(setup, Some(&data));
         }
+        Some(Event::Setup { setup, data })
+    }
+
+    /// Notes a request for the process after this one, should it come to that.
+    fn note_asked(&mut self, setup: SetupPacket, data: Option<&[u8]>) {
+        if let Some(kept) = &mut self.kept {
+            let data = data.map(<[u8]>::to_vec);
+            kept.asked(Request { setup, data });
+        }
+    }
+
+    /// What the host has done to the gadget of the process before, then the request that process had not answered.
+    fn next_replayed(&mut self) -> Option<Event> {
+        if !self.is_replaying {
+            return None;
+        }
+        if let Some(event) = self.replay.pop_front() {
+            return Some(event);
+        }
+        self.is_replaying = false;
+        let kept = self.kept.as_ref()?;
+        kept.forget_the_rest();
+        let Some(Request { setup, data }) = kept.history().pending.clone() else {
+            // Read by the process before, and not noted yet when it was killed.
+            self.leave_request(false);
+            return None;
+        };
+        log::debug!("{setup} was left to be answered");
+        let has_data = setup.direction() == Direction::Out && setup.length > 0;
+        let data = match data {
+            Some(data) => data,
+            // If the data has been read after all, the kernel takes this for a read of events, which are longer.
+            None if has_data && usize::from(setup.length) < FileEvent::LENGTH => {
+                self.data_stage(&setup)?
+            }
+            None if has_data => {
+                self.leave_request(false);
+                return None;
+            }
+            None => Vec::new(),
+        };
+        self.is_answered = false;
         Some(Event::Setup { setup, data })
     }
 
@@ -259,16 +352,29 @@ impl Controller for ControlFile {
         self.speed
     }
 
+    fn mark(&self, function: usize) -> Option<Mark> {
+        self.kept.as_ref()?.mark(function)
+    }
+
     fn next_event(&mut self) -> Event {
+        if let Some(event) = self.next_replayed() {
+            return event;
+        }
         loop {
             match self.events.pop_front() {
                 Some(FileEvent::Connect(speed)) => {
                     self.next_is_void = false;
                     self.speed = speed;
+                    if let Some(kept) = &mut self.kept {
+                        kept.connected(speed);
+                    }
                     return Event::Reset;
                 }
                 Some(FileEvent::Disconnect) => {
                     self.next_is_void = false;
+                    if let Some(kept) = &mut self.kept {
+                        kept.disconnected();
+                    }
                     return Event::Disconnect;
                 }
                 Some(FileEvent::Suspend) => return Event::Suspend,
@@ -282,7 +388,7 @@ impl Controller for ControlFile {
                     Ok(true) => {}
                     Ok(false) => return Event::Stop,
                     Err(error) => {
-                        let controller = self.udc.name();
+                        let controller = self.endpoints.udc.name();
                         return Event::Failed(format!("endpoint 0 of {controller}: {error}"));
                     }
                 },
@@ -291,9 +397,38 @@ impl Controller for ControlFile {
     }
 
     fn respond(&mut self, setup: &SetupPacket, response: ControlResponse) {
-        if self.is_answered {
+        if self.is_replaying {
             return;
         }
+        let accepted = response != ControlResponse::Stall && !self.is_answered;
+        if !self.is_answered {
+            self.answer(setup, response);
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.answered(accepted);
+        }
+    }
+
+    fn enable(
+        &mut self,
+        assigned: &Assigned,
+        request: &EndpointRequest,
+    ) -> Result<Arc<dyn Pipe>, String> {
+        let endpoint = EndpointFile {
+            file: Arc::new(self.endpoint_file(assigned, request)?),
+            address: assigned.address,
+            transfer_type: request.transfer_type,
+            max_packet_size: usize::from(request.packet_size_at(self.speed)),
+            is_disabled: Arc::default(),
+        };
+        FilePipe::new(endpoint)
+            .map(|pipe| Arc::new(pipe) as Arc<dyn Pipe>)
+            .map_err(|error| format!("preparing {}: {error}", assigned.address))
+    }
+}
+
+impl ControlFile {
+    fn answer(&mut self, setup: &SetupPacket, response: ControlResponse) {
         self.answered_at = Some(Instant::now());
         // Reading nothing acknowledges an OUT request and stalls an IN request, writing the reverse.
         let result = match (setup.direction(), response) {
@@ -320,13 +455,22 @@ impl Controller for ControlFile {
         }
     }
 
-    fn enable(
-        &mut self,
+    /// The file of an enabled endpoint: that of the process before this one, or a new one.
+    fn endpoint_file(
+        &self,
         assigned: &Assigned,
         request: &EndpointRequest,
-    ) -> Result<Arc<dyn Pipe>, String> {
-        let name = self.udc.endpoints()[assigned.udc_endpoint].name();
-        let path = self.directory.join(name);
+    ) -> Result<OpenFile, String> {
+        let EndpointFiles {
+            directory,
+            udc,
+            has_high_speed,
+        } = &self.endpoints;
+        let name = udc.endpoints()[assigned.udc_endpoint].name();
+        if let Some(file) = self.kept.as_ref().and_then(|kept| kept.take_endpoint(name)) {
+            return Ok(file);
+        }
+        let path = directory.join(name);
         let failed = |action: &str, error: io::Error| {
             format!(
                 "{action} {} for {}: {error}",
@@ -340,20 +484,14 @@ impl Controller for ControlFile {
         let address = assigned.address.to_byte();
         let mut message = ENDPOINT_TAG.to_ne_bytes().to_vec();
         message.extend(descriptors::endpoint(request, address, Speed::Full));
-        if self.has_high_speed {
+        if *has_high_speed {
             message.extend(descriptors::endpoint(request, address, Speed::High));
         }
         file.write_all(&message)
             .map_err(|error| failed("configuring", error))?;
-        let endpoint = EndpointFile {
-            file: Arc::new(file),
-            address: assigned.address,
-            transfer_type: request.transfer_type,
-            max_packet_size: usize::from(request.packet_size_at(self.speed)),
-            is_disabled: Arc::default(),
-        };
-        FilePipe::new(endpoint)
-            .map(|pipe| Arc::new(pipe) as Arc<dyn Pipe>)
-            .map_err(|error| failed("preparing", error))
+        Ok(match &self.kept {
+            Some(kept) => kept.keep_endpoint(name, file),
+            None => file.into(),
+        })
     }
 }

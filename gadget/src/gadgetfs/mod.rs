@@ -7,6 +7,7 @@
 
 mod control;
 mod event;
+mod kept;
 mod mount;
 
 use std::fs::File;
@@ -25,11 +26,13 @@ use crate::describe::{FunctionBuilder, InterfaceClass, Strings};
 use crate::descriptors;
 use crate::device::Device;
 use crate::gadget::{DeviceIds, Gadget, GadgetModel};
+use crate::keeper::Keeper;
 use crate::layout::Layout;
 use crate::running::Running;
 use crate::start::{GadgetfsOptions, StartError};
 use crate::udc::Udc;
-use control::{ControlFile, StopFd};
+use control::{ControlFile, EndpointFiles, StopFd};
+use kept::Kept;
 pub(crate) use mount::Mount;
 
 /// Message tag of the set-up write.
@@ -44,37 +47,51 @@ pub(crate) fn start(gadget: &Gadget, options: &GadgetfsOptions) -> Result<Runnin
     let mount = Mount::at(&options.mount)?;
     let udc = match &options.udc {
         Some(udc) => udc.clone(),
-        None => controller(&mount, gadget.model.has_isochronous())?,
+        None => controller(
+            &mount,
+            gadget.model.has_isochronous(),
+            options.keeper.as_ref(),
+        )?,
     };
     DescriptorProblems::none_in(gadget.check(&Target::Gadgetfs(udc.clone())))?;
     let layout = check::endpoints(&gadget.model, &udc).map_err(DescriptorProblems::from)?;
 
     let message = set_up_message(&gadget.model, &layout);
-    let has_high_speed = gadget.model.supports(Speed::High);
-    let (control, stop) = plug(&mount, &message, udc, has_high_speed)?;
+    let endpoints = EndpointFiles {
+        directory: mount.path().to_owned(),
+        udc,
+        has_high_speed: gadget.model.supports(Speed::High),
+    };
+    let (control, stop) = plug(&mount, &message, endpoints, options.keeper.as_ref())?;
     let place = mount.controller().to_owned();
     Device::start(gadget.clone(), layout, control, place, Box::new(stop))
         .map_err(StartError::Thread)
 }
 
-/// Connects the device that the message describes, and takes over its endpoint 0.
+/// Connects the device that the message describes, and takes over its endpoint 0. Where a process before this one has left
+/// that device with the keeper, it goes on.
 fn plug(
     mount: &Mount,
     message: &[u8],
-    udc: Udc,
-    has_high_speed: bool,
+    endpoints: EndpointFiles,
+    keeper: Option<&Keeper>,
 ) -> Result<(ControlFile, StopFd), StartError> {
     let stop = StopFd::new().map_err(|error| mount.failed("making an eventfd for", error))?;
+    if let Some(found) = keeper.and_then(|keeper| Kept::find(keeper, message)) {
+        return Ok((ControlFile::restored(found, stop.clone(), endpoints), stop));
+    }
     let file = connect(mount, message)?;
-    let directory = mount.path().to_owned();
-    let control =
-        ControlFile::new(file, stop.clone(), directory, udc, has_high_speed).map_err(|error| {
-            match Errno::from_io_error(&error) {
-                // Descriptors accepted, but there was no controller to connect.
-                Some(Errno::INVAL) => StartError::NoController,
-                _ => mount.failed("reading", error),
-            }
-        })?;
+    let kept = keeper
+        .map(|keeper| Kept::begin(keeper.clone(), &file, message))
+        .transpose()
+        .map_err(|error| mount.failed("handing to the keeper", error))?;
+    let control = ControlFile::new(file, stop.clone(), endpoints, kept).map_err(|error| {
+        match Errno::from_io_error(&error) {
+            // Descriptors accepted, but there was no controller to connect.
+            Some(Errno::INVAL) => StartError::NoController,
+            _ => mount.failed("reading", error),
+        }
+    })?;
     Ok((control, stop))
 }
 
@@ -85,12 +102,18 @@ pub(crate) fn plug_described(
     full_speed: &[u8],
     high_speed: Option<&[u8]>,
     device: &[u8],
+    keeper: Option<&Keeper>,
 ) -> Result<Plugged, StartError> {
     let mut message = SET_UP_TAG.to_ne_bytes().to_vec();
     message.extend_from_slice(full_speed);
     message.extend_from_slice(high_speed.unwrap_or_default());
     message.extend_from_slice(device);
-    let (control, stop) = plug(mount, &message, udc, high_speed.is_some())?;
+    let endpoints = EndpointFiles {
+        directory: mount.path().to_owned(),
+        udc,
+        has_high_speed: high_speed.is_some(),
+    };
+    let (control, stop) = plug(mount, &message, endpoints, keeper)?;
     Ok(Plugged {
         controller: Box::new(control),
         stopper: Box::new(stop),
@@ -100,10 +123,20 @@ pub(crate) fn plug_described(
 
 /// The endpoints of the mount's controller. Of dummy_hcd they are known, but for isochronous ones, which its name does
 /// not tell; of other controllers a table says what one board has, and this may be another.
-pub(crate) fn controller(mount: &Mount, has_isochronous: bool) -> Result<Udc, StartError> {
+///
+/// A device that a process before this one has left with the keeper is connected: it shows its endpoints.
+pub(crate) fn controller(
+    mount: &Mount,
+    has_isochronous: bool,
+    keeper: Option<&Keeper>,
+) -> Result<Udc, StartError> {
     let dummy = Udc::dummy_hcd();
     if mount.controller() == dummy.name() && !has_isochronous {
         return Ok(dummy);
+    }
+    if keeper.is_some_and(kept::has_gadget) {
+        let names = mount.entries()?;
+        return Ok(Udc::from_endpoint_names(mount.controller(), names));
     }
     learn(mount)
 }

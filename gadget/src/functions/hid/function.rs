@@ -316,4 +316,10 @@ impl<C: Controls> Function for HidFunction<C> {
     fn reset(&self) {
         self.update(|state| state.reset(&self.descriptor));
     }
+
+    fn restored(&self, _in_hand: bool) {
+        if C::RESTS_AT_ZERO {
+            self.update(|state| state.queue.rest());
+        }
+    }
 }

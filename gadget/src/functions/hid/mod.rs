@@ -34,6 +34,10 @@ pub trait Controls: fmt::Debug + Send + 'static {
     /// The host is gone and no report is waiting: the next host knows of nothing that is held, so nothing is.
     fn release(&mut self);
 
+    /// Whether a report of zeroes says that nothing is held and nothing moves. A process that goes on in the place of one
+    /// that was killed begins with it, since nobody knows what was held.
+    const RESTS_AT_ZERO: bool = true;
+
     /// The form of a report in the boot protocol; `None` for one that is not part of it.
     fn boot_report(&self, report: &[u8]) -> Option<Vec<u8>> {
         Some(report.to_vec())

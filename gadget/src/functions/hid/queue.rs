@@ -66,6 +66,13 @@ impl ReportQueue {
         self.waiting.is_empty()
     }
 
+    /// Begins with reports that nothing is held, before those that wait.
+    pub(super) fn rest(&mut self) {
+        for report in self.initial.values().rev() {
+            self.waiting.push_front(report.clone());
+        }
+    }
+
     /// What the host knows of the report with this ID.
     pub(super) fn current(&self, id: u8) -> Option<&[u8]> {
         self.current.get(&id).map(Vec::as_slice)

@@ -30,6 +30,8 @@ pub struct RawReports(());
 
 impl Controls for RawReports {
     const NAME: &'static str = "HID device";
+    // What its reports mean is the program's.
+    const RESTS_AT_ZERO: bool = false;
 
     fn release(&mut self) {}
 }

@@ -13,7 +13,14 @@ mod reset_gate;
 mod scripted;
 mod transport;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use thiserror::Error;
 use usbfs2_protocol::{Direction, RequestKind, bot, standard::class};
@@ -50,6 +57,8 @@ const RESET_PATIENCE: Duration = Duration::from_secs(3);
 pub struct Disk {
     target: Target,
     reset: ResetGate,
+    /// The process before this one was killed in the middle of a command.
+    is_interrupted: AtomicBool,
 }
 
 /// A disk has 1 to 16 logical units, not this many.
@@ -88,6 +97,7 @@ impl Disk {
         Arc::new(Self {
             target,
             reset: ResetGate::default(),
+            is_interrupted: AtomicBool::new(false),
         })
     }
 
@@ -128,13 +138,28 @@ impl Function for Disk {
 
     fn run(&self, endpoints: Endpoints) -> Result<(), FunctionError> {
         let result = Pipes::new(&self.reset, endpoints)
-            .and_then(|pipes| pipes.serve(|pipes| pipes.serve_command(&self.target)));
+            .and_then(|pipes| pipes.serve(|pipes| self.serve(pipes)));
         self.reset.end();
         Ok(result?)
     }
 
     fn reset(&self) {
         self.target.reset();
+    }
+
+    fn restored(&self, in_hand: bool) {
+        self.is_interrupted.store(in_hand, Ordering::SeqCst);
+    }
+}
+
+impl Disk {
+    fn serve(&self, pipes: &mut Pipes<'_>) -> Result<(), Interruption> {
+        if self.is_interrupted.swap(false, Ordering::SeqCst) {
+            // The host waits for data or a status of a command that nobody knows. Refusing all until its reset recovery
+            // (BOT 5.3.4) makes it send the command again at once, and not when it has lost its patience.
+            match pipes.refuse_until_reset()? {}
+        }
+        pipes.serve_command(&self.target)
     }
 }
 
