@@ -11,7 +11,7 @@ use fatfs::{FileSystem, FormatVolumeOptions, FsOptions, format_volume};
 use fscommon::BufStream;
 use usb_device::bus::UsbBusAllocator;
 use usbfs2_gadget::firmware::{FirmwareBus, FirmwareHandle};
-use usbfs2_gadget::{GadgetfsOptions, Speed};
+use usbfs2_gadget::{GadgetfsOptions, Keeper, Speed};
 use usbfs2_host::{
     Buffer, Bulk, Device, Direction, EndpointAddress, Host, HotplugEvent, In, Interface, Out,
     TransferType,
@@ -40,7 +40,11 @@ pub fn run(firmware: Firmware, host: HostEnd) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => {
-            let allocator = FirmwareBus::gadgetfs(&GadgetfsOptions::default())?;
+            let options = GadgetfsOptions {
+                keeper: Keeper::from_environment()?,
+                ..GadgetfsOptions::default()
+            };
+            let allocator = FirmwareBus::gadgetfs(&options)?;
             firmware(&allocator, Outside(Box::new(standard_input)))
         }
         ["--demo"] => {

@@ -163,7 +163,7 @@ pub(crate) enum GadgetKind {
     Serial,
     /// Be a MIDI port: notes of lines on standard input go to the host, and the host's are printed.
     ///
-    /// Lines: on|off NOTE [VELOCITY], control NUMBER VALUE, program NUMBER, bend -8192..8191, channel 1..16,
+    /// Lines: on|off NOTE VELOCITY (or without it), control NUMBER VALUE, program NUMBER, bend -8192..8191, channel 1..16,
     /// wait MILLISECONDS; notes are 0 to 127, 60 is the middle C. The class is the `usbd-midi` crate's, unmodified.
     Midi,
     /// Be the device of the kernel's usbtest driver (0525:a4a0): an endless source and sink.

@@ -67,25 +67,10 @@ impl Held {
         })
     }
 
-    /// The process of the gadget's program.
-    fn program(&self) -> Result<u32> {
-        let holder = self.holder.as_ref().map_or(0, Running::id);
-        let path = format!("/proc/{holder}/task/{holder}/children");
-        wait::until("the holder has started the program", || {
-            let children = fs::read_to_string(&path).ok()?;
-            children.split_whitespace().next()?.parse().ok()
-        })
-        .map_err(Into::into)
-    }
-
     /// Kills the program, and returns when another one is there.
     fn kill(&self) -> Result<()> {
-        let killed = self.program()?;
-        kernel_drivers::succeed("kill", &["-KILL", &killed.to_string()])?;
-        wait::until("the program was started again", || {
-            (self.program().ok()? != killed).then_some(())
-        })?;
-        Ok(())
+        let holder = self.holder.as_ref().context("the holder is there")?;
+        kill_held(holder.id())
     }
 
     /// Asks the holder to end, which takes the gadget off the bus, and fails if the host ever saw it go before.
@@ -110,13 +95,33 @@ impl Drop for Held {
     /// After a failure: nobody is left behind for the next test.
     fn drop(&mut self) {
         if self.holder.is_some() {
-            let program = self.program();
+            let program = self.holder.as_ref().map(|holder| program_of(holder.id()));
             drop(self.holder.take());
-            if let Ok(program) = program {
+            if let Some(Ok(program)) = program {
                 let _ = kernel_drivers::succeed("kill", &["-KILL", &program.to_string()]);
             }
         }
     }
+}
+
+/// The process of the program that `usbfs2 gadget hold`, whose process is `holder`, has started.
+fn program_of(holder: u32) -> Result<u32> {
+    let path = format!("/proc/{holder}/task/{holder}/children");
+    let program = wait::until("the holder has started the program", || {
+        let children = fs::read_to_string(&path).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    });
+    Ok(program?)
+}
+
+/// Kills the program that a holder has started, and returns when another one is there.
+pub(crate) fn kill_held(holder: u32) -> Result<()> {
+    let killed = program_of(holder)?;
+    kernel_drivers::succeed("kill", &["-KILL", &killed.to_string()])?;
+    wait::until("the program was started again", || {
+        (program_of(holder).ok()? != killed).then_some(())
+    })?;
+    Ok(())
 }
 
 fn keyboard_types_on() -> Result<()> {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::wait;
 
-use crate::setup;
+use crate::{command, setup};
 
 /// Its process, and the device the kernel has found; killed if a test fails before it ends it.
 pub(super) struct Board {
@@ -24,13 +24,24 @@ impl Board {
         Self::start_at(&setup::example(name)?)
     }
 
+    /// Starts the example of this name below `usbfs2 gadget hold`.
+    pub(super) fn start_held(name: &str) -> Result<Self> {
+        let mut command = command::usbfs2()?;
+        command.args(["gadget", "hold"]).arg(setup::example(name)?);
+        Self::spawn(command)
+    }
+
     /// Starts the program at `path`.
     pub(super) fn start_at(path: &Path) -> Result<Self> {
-        let mut child = Command::new(path)
+        Self::spawn(Command::new(path))
+    }
+
+    fn spawn(mut command: Command) -> Result<Self> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .with_context(|| format!("run {}", path.display()))?;
+            .with_context(|| format!("run {command:?}"))?;
         let knobs = child.stdin.take();
         let output = child.stdout.take().context("the output is a pipe")?;
         let device = SysfsDevice::wait(0).inspect_err(|_| {
@@ -44,6 +55,11 @@ impl Board {
             knobs,
             output: BufReader::new(output),
         })
+    }
+
+    /// Its process, or that of what it was started below.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Turns a knob.

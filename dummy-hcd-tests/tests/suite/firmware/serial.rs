@@ -17,6 +17,7 @@ use usbfs2_host::{Host, SetupPacket, TransferError};
 use super::board::Board;
 use crate::runner::Test;
 use crate::setup::modprobe;
+use crate::survival::kill_held;
 
 pub(super) fn tests() -> Vec<Test> {
     vec![
@@ -27,6 +28,10 @@ pub(super) fn tests() -> Vec<Test> {
         Test::new(
             "firmware::serial::the_firmware_sees_how_the_line_is_set",
             line_coding,
+        ),
+        Test::new(
+            "firmware::serial::a_killed_firmware_goes_on_with_the_terminal_that_is_open",
+            killed_firmware_goes_on,
         ),
         Test::new(
             "firmware::serial::a_break_is_refused_and_harms_nothing",
@@ -97,14 +102,43 @@ fn exchange(terminal: &File, bytes: usize) -> Result<()> {
     Ok(())
 }
 
-fn line_coding() -> Result<()> {
-    let (mut board, terminal) = start()?;
-    board.wait_line("9600 8N1 with a terminal")?;
-    let mut settings = termios::tcgetattr(&terminal)?;
+/// Sets a line to 115200 baud, 7 bits, even parity and 2 stop bits.
+fn set_line(terminal: &File) -> Result<termios::Termios> {
+    let mut settings = termios::tcgetattr(terminal)?;
     settings.set_speed(115_200)?;
     settings.control_modes.remove(ControlModes::CSIZE);
     settings.control_modes |= ControlModes::CS7 | ControlModes::PARENB | ControlModes::CSTOPB;
-    termios::tcsetattr(&terminal, OptionalActions::Now, &settings)?;
+    termios::tcsetattr(terminal, OptionalActions::Now, &settings)?;
+    Ok(settings)
+}
+
+fn killed_firmware_goes_on() -> Result<()> {
+    modprobe("cdc_acm")?;
+    let mut board = Board::start_held("firmware_serial")?;
+    let number = board.device.attribute("devnum")?;
+    let terminal = open(&terminal(&board.device, 0)?)?;
+    set_line(&terminal)?;
+    board.wait_line("115200 7E2 with a terminal")?;
+    exchange(&terminal, 4096)?;
+    for _ in 0..3 {
+        kill_held(board.id())?;
+        // The next one learns how the line is set, though the host does not say so again.
+        board.wait_line("115200 7E2 with a terminal")?;
+        exchange(&terminal, 4096)?;
+    }
+    ensure!(
+        board.device.attribute("devnum")? == number,
+        "the host has enumerated the device again"
+    );
+    drop(terminal);
+    board.end()?;
+    Ok(())
+}
+
+fn line_coding() -> Result<()> {
+    let (mut board, terminal) = start()?;
+    board.wait_line("9600 8N1 with a terminal")?;
+    let mut settings = set_line(&terminal)?;
     board.wait_line("115200 7E2 with a terminal")?;
     settings.set_speed(300)?;
     settings
