@@ -146,6 +146,7 @@
 //!   that need them.
 //! - It acknowledges OUT requests with data before the function sees them: see [`Function::control`]. The
 //!   thread of endpoint 0 runs at real-time priority where it may, to be in time.
+//! - A gadget goes off the bus when the last copy of its files is closed: with a [`Keeper`] it outlives its process.
 //! - It does not tell whether a halt succeeded: see [`Endpoint::set_halt`].
 //!
 //! # FunctionFS

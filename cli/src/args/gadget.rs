@@ -45,8 +45,10 @@ pub(crate) enum GadgetCommand {
     Clean,
     /// Run a gadget's program, and keep the gadget on the bus for it to go on with should it be killed.
     ///
-    /// The program is started again when it was killed or failed, and finds its files as below systemd, whose protocol
-    /// this is (sd_notify(3)); on gadgetfs. Ctrl-C ends both.
+    /// The program is one of this library's on gadgetfs: the gadgets of this command, and whatever uses
+    /// `Keeper::from_environment`. It is started again when it was killed or failed, and finds its files as it would below
+    /// systemd, whose protocol this is (sd_notify(3)). More than five failures within 10 s end it. Ctrl-C ends both, and
+    /// unplugs.
     #[command(after_help = HOLD_EXAMPLES)]
     Hold {
         /// The program and its arguments.
@@ -163,8 +165,8 @@ pub(crate) enum GadgetKind {
     Serial,
     /// Be a MIDI port: notes of lines on standard input go to the host, and the host's are printed.
     ///
-    /// Lines: on|off NOTE VELOCITY (or without it), control NUMBER VALUE, program NUMBER, bend -8192..8191, channel 1..16,
-    /// wait MILLISECONDS; notes are 0 to 127, 60 is the middle C. The class is the `usbd-midi` crate's, unmodified.
+    /// Lines: on NOTE or on NOTE VELOCITY, off NOTE or off NOTE VELOCITY, control NUMBER VALUE, program NUMBER,
+    /// bend -8192..8191, channel 1..16, wait MILLISECONDS; notes are 0 to 127, 60 is the middle C. The class is the `usbd-midi` crate's, unmodified.
     Midi,
     /// Be the device of the kernel's usbtest driver (0525:a4a0): an endless source and sink.
     SourceSink,

@@ -9,7 +9,7 @@ use usb_device::bus::UsbBusAllocator;
 use usb_device::class::UsbClass;
 use usb_device::device::{StringDescriptors, UsbDevice, UsbDeviceBuilder, UsbVidPid};
 use usbfs2_gadget::firmware::{FirmwareBus, FirmwareCounters, FirmwareHandle, Wait};
-use usbfs2_gadget::{Counters, GadgetfsOptions, Speed, State};
+use usbfs2_gadget::{Counters, GadgetfsOptions, Keeper, Speed, State};
 use usbfs2_loopback::Bus;
 
 use super::counters::CounterLine;
@@ -33,7 +33,10 @@ impl Stage {
     pub(super) fn new(identity: &Identity, backend: Backend) -> Result<Self> {
         Ok(match backend {
             Backend::Gadgetfs => Self {
-                allocator: FirmwareBus::gadgetfs(&GadgetfsOptions::default())?,
+                allocator: FirmwareBus::gadgetfs(&GadgetfsOptions {
+                    keeper: Keeper::from_environment()?,
+                    ..GadgetfsOptions::default()
+                })?,
                 bus: None,
             },
             Backend::Loopback => {

@@ -14,8 +14,8 @@ use super::{MIDI_PORT, standard_input};
 use crate::args::Backend;
 use crate::output::say;
 
-const LINES: &str = "on|off NOTE [VELOCITY], control NUMBER VALUE, program NUMBER, bend -8192..8191, channel 1..16, \
-    wait MILLISECONDS";
+const LINES: &str = "on NOTE or on NOTE VELOCITY, off NOTE or off NOTE VELOCITY, control NUMBER VALUE, \
+    program NUMBER, bend -8192..8191, channel 1..16, wait MILLISECONDS";
 
 /// Bytes of a USB-MIDI event packet (MIDI 1.0 class, section 4).
 const PACKET_BYTES: usize = 4;

@@ -77,6 +77,8 @@
 //!
 //! # What is not
 //!
+//! - Where a [`Keeper`](crate::Keeper) keeps its files, firmware on gadgetfs that was killed and started again sees a reset and
+//!   then the requests by which the host had set something; the host notices nothing.
 //! - gadgetfs acknowledges OUT requests with data before the firmware has seen them: a stall then comes too late, which
 //!   [`FirmwareCounters::stalls_too_late`] counts. It cuts IN requests of more than 256 bytes to 256. It tells no resume:
 //!   whatever happens next is one.

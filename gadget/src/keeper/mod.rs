@@ -28,8 +28,8 @@ pub(crate) use self::open_file::OpenFile;
 ///
 /// [`Running::stop`](crate::Running::stop) takes everything back, so that the gadget goes off the bus.
 ///
-/// A unit of systemd's needs `FileDescriptorStoreMax=32` (as many as there are files), `NotifyAccess=main` and
-/// `Restart=on-failure`.
+/// A unit of systemd's (246 or later) needs `FileDescriptorStoreMax=64` (two files and one for each endpoint, with room),
+/// `NotifyAccess=main` and `Restart=on-failure`.
 #[derive(Clone)]
 pub struct Keeper(Arc<Inner>);
 

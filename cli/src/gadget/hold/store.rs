@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-/// The most files that are held; systemd's own default for a service that may store any is less.
+/// The most files that are held: two, and one for each endpoint, with room.
 const ROOM: usize = 64;
 
 /// The name of a file that was given none.

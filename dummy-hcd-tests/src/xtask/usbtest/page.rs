@@ -146,7 +146,7 @@ pub(super) fn page(table: &Table) -> String {
          transfers, with pattern 0 and 1 where there is data. Of {count} runs of a case f_sourcesink passes {}, ours {} on\n\
          gadgetfs and {} on FunctionFS. Neither has the interrupt endpoints of 25 and 26.\n\n\
          `cargo xtask usbtest --document` made this page, in one guest; `cargo xtask test` runs the cases on ours, with one\n\
-         pattern at each speed, and fails when an outcome is another than here.\n\n{}\n{REASONS}",
+         pattern, on gadgetfs at both speeds and on FunctionFS at high speed, and fails when an outcome is another than here.\n\n{}\n{REASONS}",
         table.passed(0..2),
         table.passed(2..4),
         table.passed(4..6),
