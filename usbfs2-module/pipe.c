@@ -98,10 +98,10 @@ void usbfs2_pipe_retire(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 
 /*
  * pipe->lock held. Looks at a few requests before *at, the last ones first, and
- * adds to doomed those to be cancelled; false at the first of the queue. *at is
- * referenced, NULL: behind the last.
+ * adds to doomed those to be cancelled, all accepted before that many; false at
+ * the first of the queue. *at is referenced, NULL: behind the last.
  */
-static bool doom_some(struct usbfs2_pipe *pipe, fl_owner_t owner,
+static bool doom_some(struct usbfs2_pipe *pipe, fl_owner_t owner, u64 limit,
 		      struct usbfs2_request **at, struct list_head *doomed)
 {
 	struct usbfs2_request *req, *before = *at;
@@ -119,7 +119,8 @@ static bool doom_some(struct usbfs2_pipe *pipe, fl_owner_t owner,
 			*at = req;
 			return true;
 		}
-		if (req->cancelled || (owner && req->owner != owner))
+		if (req->cancelled || req->number >= limit ||
+		    (owner && req->owner != owner))
 			continue;
 		req->cancelled = true;
 		usbfs2_request_block(req);
@@ -135,13 +136,16 @@ void usbfs2_pipe_cancel(struct usbfs2_pipe *pipe, fl_owner_t owner)
 	struct usbfs2_request *req, *next, *before, *at = NULL;
 	LIST_HEAD(doomed);
 	unsigned long flags;
+	u64 limit = 0;
 	bool more;
 
 	/* The last first, so that none starts because one before it ended. */
 	do {
 		before = at;
 		spin_lock_irqsave(&pipe->lock, flags);
-		more = doom_some(pipe, owner, &at, &doomed);
+		if (!before)
+			limit = pipe->accepted;
+		more = doom_some(pipe, owner, limit, &at, &doomed);
 		spin_unlock_irqrestore(&pipe->lock, flags);
 		if (before)
 			usbfs2_request_put(before);
