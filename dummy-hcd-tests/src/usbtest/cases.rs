@@ -62,9 +62,13 @@ impl Case {
         matches!(self.number, 15 | 16 | 22 | 23)
     }
 
-    /// Whether it runs with pattern 1 too. The last two measure, with zeros alone, and without data there is no pattern.
-    const fn has_pattern(&self) -> bool {
-        !matches!(self.number, 0 | 9 | 10 | 14 | 21 | 25 | 26 | 27 | 28)
+    /// The patterns it runs with. The last two measure, with zeros alone, and without data there is no pattern.
+    #[must_use]
+    pub const fn patterns(&self) -> &'static [u8] {
+        match self.number {
+            0 | 9 | 10 | 14 | 21 | 25 | 26 | 27 | 28 => &[0],
+            _ => &[0, 1],
+        }
     }
 }
 
@@ -217,7 +221,7 @@ pub fn run_all(
     mut tell: impl FnMut(usize, Verdict) -> io::Result<()>,
 ) -> io::Result<()> {
     for (place, case) in CASES.iter().enumerate() {
-        if case.is_isochronous() == isochronous && (pattern == 0 || case.has_pattern()) {
+        if case.is_isochronous() == isochronous && case.patterns().contains(&pattern) {
             tell(place, case.run_on(device)?)?;
         }
     }
@@ -228,7 +232,7 @@ impl Case {
     /// Runs it.
     ///
     /// # Errors
-    /// When it cannot be asked for.
+    /// When it cannot be asked for, or what the kernel has said of it cannot be read.
     pub fn run_on(&self, device: &SysfsDevice) -> io::Result<Verdict> {
         let mut test = UsbTest {
             number: self.number,
@@ -238,18 +242,12 @@ impl Case {
             queue: self.queue,
             ..UsbTest::default()
         };
-        let known = complaints(&kernel_log::read()?).len();
+        let before = kernel_log::position()?;
         Ok(match test.run_on(device) {
-            Ok(()) => {
-                let log = kernel_log::read()?;
-                match complaints(&log).get(known..).unwrap_or_default() {
-                    [] => Verdict::Passed,
-                    [(packets, of), ..] => Verdict::Lost {
-                        packets: *packets,
-                        of: *of,
-                    },
-                }
-            }
+            Ok(()) => match complaints(&kernel_log::since(before)?)[..] {
+                [] => Verdict::Passed,
+                [(packets, of), ..] => Verdict::Lost { packets, of },
+            },
             Err(error) => Verdict::Failed {
                 errno: error.raw_os_error().ok_or(error)?,
             },

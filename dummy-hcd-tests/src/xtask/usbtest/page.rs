@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::usbtest::cases::{self, CASES, Case, Verdict};
 use dummy_hcd_tests::usbtest::report::{BusSpeed, Outcome, Peer};
 
@@ -26,7 +26,7 @@ impl Table {
     /// Of what a guest has said.
     ///
     /// # Errors
-    /// Where it has not said anything of a case that can be run.
+    /// Where it has not said how a case that can be run went with each of its patterns, once.
     pub(super) fn of(outcomes: &[Outcome]) -> Result<Self> {
         let row = |(place, case): (usize, &'static Case)| {
             let columns = Peer::ALL
@@ -39,7 +39,7 @@ impl Table {
                 let of = |outcome: &&Outcome| {
                     (outcome.peer, outcome.speed, outcome.case) == (peer, speed, place)
                 };
-                cell(outcomes.iter().filter(of))
+                cell(case, outcomes.iter().filter(of))
                     .with_context(|| format!("{peer:?} at {speed:?} speed, case {}", case.number))
             });
             Ok((case, cells.collect::<Result<_>>()?))
@@ -84,30 +84,31 @@ impl Table {
 const PASSES: &str = "passes";
 
 /// One cell, of a case's outcomes with each pattern.
-fn cell<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Result<String> {
+fn cell<'a>(case: &Case, outcomes: impl Iterator<Item = &'a Outcome>) -> Result<String> {
+    let outcomes: Vec<_> = outcomes.collect();
+    let patterns: Vec<u8> = outcomes.iter().map(|outcome| outcome.pattern).collect();
+    ensure!(
+        patterns == case.patterns(),
+        "the guest has run it with the patterns {patterns:?} instead of {:?}",
+        case.patterns()
+    );
     let mut cells: Vec<String> = outcomes
-        .map(|outcome| {
-            let case = &CASES[outcome.case];
-            match outcome.verdict {
-                Verdict::Passed => PASSES.to_owned(),
-                Verdict::Lost { packets, of } => format!("passes, but {packets} of {of} packets"),
-                Verdict::Failed {
-                    errno: libc::EOPNOTSUPP,
-                } => "no such endpoints".to_owned(),
-                Verdict::Failed { errno } => {
-                    let is_known = cases::expected(outcome.peer, case) == outcome.verdict;
-                    let reason = if is_known { " (1)" } else { "" };
-                    format!("fails: {}{reason}", name(errno))
-                }
+        .iter()
+        .map(|outcome| match outcome.verdict {
+            Verdict::Passed => PASSES.to_owned(),
+            Verdict::Lost { packets, of } => format!("passes, but {packets} of {of} packets"),
+            Verdict::Failed {
+                errno: libc::EOPNOTSUPP,
+            } => "no such endpoints".to_owned(),
+            Verdict::Failed { errno } => {
+                let is_known = cases::expected(outcome.peer, case) == outcome.verdict;
+                let reason = if is_known { " (1)" } else { "" };
+                format!("fails: {}{reason}", name(errno))
             }
         })
         .collect();
     cells.dedup();
-    let first = cells.first().context("the guest has not run it")?.clone();
-    match &cells[..] {
-        [_] => Ok(first),
-        _ => Ok(cells.join("; with pattern 1 ")),
-    }
+    Ok(cells.join("; with pattern 1 "))
 }
 
 fn name(errno: i32) -> String {
@@ -177,10 +178,22 @@ mod tests {
             outcome(Peer::Gadgetfs, 0, 1, Verdict::Passed),
             outcome(Peer::Gadgetfs, 1, 1, failed),
         ];
-        let text = cell(outcomes.iter()).unwrap();
+        let text = cell(&CASES[1], outcomes.iter()).unwrap();
         assert_eq!(text, "passes; with pattern 1 fails: EINVAL");
         assert_eq!(wrong(&outcomes).len(), 1);
-        assert!(cell([].iter()).is_err());
+    }
+
+    #[test]
+    fn a_cell_needs_each_pattern_once() {
+        let passed = |pattern| outcome(Peer::Gadgetfs, pattern, 1, Verdict::Passed);
+        let of = |patterns: &[u8]| {
+            let outcomes: Vec<_> = patterns.iter().copied().map(passed).collect();
+            cell(&CASES[1], outcomes.iter())
+        };
+        assert_eq!(of(&[0, 1]).unwrap(), "passes");
+        for patterns in [&[][..], &[0], &[1], &[0, 0], &[0, 1, 1]] {
+            assert!(of(patterns).is_err(), "{patterns:?}");
+        }
     }
 
     #[test]
@@ -188,7 +201,10 @@ mod tests {
         let long = CASES.iter().position(|case| case.number == 14).unwrap() + 1;
         let stalled = Verdict::Failed { errno: libc::EPIPE };
         let known = outcome(Peer::Gadgetfs, 0, long, stalled);
-        assert_eq!(cell([known].iter()).unwrap(), "fails: EPIPE (1)");
+        assert_eq!(
+            cell(&CASES[long], [known].iter()).unwrap(),
+            "fails: EPIPE (1)"
+        );
         assert_eq!(wrong(&[known]), [""; 0]);
         // Nor would it go unnoticed if it passed one day.
         assert_eq!(
