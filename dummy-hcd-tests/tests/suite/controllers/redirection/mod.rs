@@ -21,7 +21,7 @@ mod streams;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::wait::{self, DEADLINE};
 use serde_json::json;
 use usbfs2_gadget::{Gadget, Running};
@@ -117,9 +117,16 @@ impl<'a> Redirected<'a> {
         Ok(self.server().connect()?)
     }
 
-    /// An error that ended the redirection.
+    /// Fails where something has ended the redirection: an error, or a thread's panic. Every test calls it at its end.
     pub(super) fn check(&self) -> Result<()> {
-        Ok(self.server().take_failure().map_or(Ok(()), Err)?)
+        let mut threads = self.threads.running.iter();
+        // Looked at first: a thread leaves its error before it ends.
+        let has_ended = threads.any(JoinHandle::is_finished);
+        if let Some(error) = self.threads.port.take_failure() {
+            return Err(error).context("the redirection");
+        }
+        ensure!(!has_ended, "a thread of the redirection panicked");
+        Ok(())
     }
 }
 
@@ -128,6 +135,9 @@ impl Drop for Redirected<'_> {
         // While there is somebody who answers.
         if let Err(error) = self.plugged.pull() {
             eprintln!("pull the redirected device: {error:#}");
+        }
+        if let Some(error) = self.threads.port.take_failure() {
+            eprintln!("the redirection: {error}");
         }
         self.threads.port.close();
     }

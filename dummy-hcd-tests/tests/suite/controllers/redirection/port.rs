@@ -4,8 +4,8 @@ use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(super) struct Port {
     file: File,
     writing: Mutex<()>,
     is_closed: AtomicBool,
+    /// What ended it before its time.
+    failure: Mutex<Option<io::Error>>,
 }
 
 impl Port {
@@ -31,12 +33,33 @@ impl Port {
             file: options.custom_flags(libc::O_NONBLOCK).open(path)?,
             writing: Mutex::new(()),
             is_closed: AtomicBool::new(false),
+            failure: Mutex::default(),
         })
     }
 
     /// Nothing is read or written any more; whoever waits returns soon.
     pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// The same once one of its threads has ended with `result`, an error of which is kept: the first one.
+    pub(super) fn end(&self, result: io::Result<()>) {
+        match result {
+            // This end has hung up.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert(error);
+            }
+            Ok(()) => {}
+        }
+        self.close();
+    }
+
+    /// An error that ended it.
+    pub(super) fn take_failure(&self) -> Option<io::Error> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -28,7 +28,6 @@ pub(super) struct Server {
     in_flight: BTreeMap<u64, (EndpointAddress, TransferId)>,
     /// Interrupt IN endpoints that are asked for packets again and again.
     receiving: BTreeSet<EndpointAddress>,
-    failure: Option<io::Error>,
 }
 
 /// What an interrupt IN transfer has for an id, besides its endpoint.
@@ -39,11 +38,7 @@ pub(super) fn start(server: &Arc<Mutex<Server>>, port: &Arc<Port>) -> Vec<JoinHa
     let reader = {
         let (server, port) = (Arc::clone(server), Arc::clone(port));
         thread::spawn(move || {
-            let result = serve(&server, &port);
-            port.close();
-            if let Err(error) = result {
-                lock(&server).failure = Some(error);
-            }
+            port.end(serve(&server, &port));
         })
     };
     let forwarder = {
@@ -51,11 +46,10 @@ pub(super) fn start(server: &Arc<Mutex<Server>>, port: &Arc<Port>) -> Vec<JoinHa
         let port = Arc::clone(port);
         thread::spawn(move || {
             while port.is_open() {
-                // An error is the reader's too.
                 if let Some(completed) = queue.wait(Some(Duration::from_millis(50)))
-                    && lock(&server).forward(completed).is_err()
+                    && let Err(error) = lock(&server).forward(completed)
                 {
-                    break;
+                    port.end(Err(error));
                 }
             }
         })
@@ -67,16 +61,12 @@ fn lock(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
     server.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Until the port is closed.
 fn serve(server: &Mutex<Server>, port: &Port) -> io::Result<()> {
     let mut requests = Requests::default();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let received = match port.read(&mut buffer) {
-            Ok(received) => received,
-            // This end has hung up.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => return Ok(()),
-            Err(error) => return Err(error),
-        };
+        let received = port.read(&mut buffer)?;
         requests.push(&buffer[..received]);
         while let Some(request) = requests.take_next().map_err(io::Error::other)? {
             lock(server).answer(request)?;
@@ -109,7 +99,6 @@ impl Server {
             device,
             in_flight: BTreeMap::new(),
             receiving: BTreeSet::new(),
-            failure: None,
         }
     }
 
@@ -119,10 +108,6 @@ impl Server {
 
     pub(super) fn sent(&self, address: u8) -> Option<u64> {
         self.streams.sent(EndpointAddress::try_from(address).ok()?)
-    }
-
-    pub(super) fn take_failure(&mut self) -> Option<io::Error> {
-        self.failure.take()
     }
 
     pub(super) fn disconnect(&mut self) -> io::Result<()> {
