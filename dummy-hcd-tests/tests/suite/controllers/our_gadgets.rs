@@ -17,6 +17,7 @@ use usbfs2_mass_storage::MassStorage;
 
 use super::redirection::Redirected;
 use super::{Bench, Case};
+use crate::runner::FIGURE;
 use crate::scenarios::audio::numbered::{frames, listen, play};
 use crate::scenarios::keyboard::read_text;
 use crate::scenarios::{Probe, pattern};
@@ -79,20 +80,22 @@ fn keeps(bench: &Bench) -> Result<()> {
 
 fn hears(bench: &Bench) -> Result<()> {
     const ATTEMPTS: u32 = 3;
-    for _ in 1..ATTEMPTS {
+    for attempt in 1..ATTEMPTS {
         match hears_once(bench) {
             // An emulated controller leaves frames out where the machine is too busy for it; the driver tells.
-            Err(Trouble::Missed(error)) => eprintln!("once more: {error:#}"),
+            Err(Trouble::Missed(packets, error)) => println!(
+                "{FIGURE}attempt {attempt} of {ATTEMPTS} missed {packets} packets: {error:#}"
+            ),
             Err(Trouble::Other(error)) => return Err(error),
             Ok(()) => return Ok(()),
         }
     }
-    hears_once(bench).map_err(|(Trouble::Missed(error) | Trouble::Other(error))| error)
+    hears_once(bench).map_err(|(Trouble::Missed(_, error) | Trouble::Other(error))| error)
 }
 
 enum Trouble {
-    /// Packets did not go, and the host was told so.
-    Missed(anyhow::Error),
+    /// As many packets did not go, and the host was told so.
+    Missed(u64, anyhow::Error),
     Other(anyhow::Error),
 }
 
@@ -125,7 +128,7 @@ fn hears_once(bench: &Bench) -> Result<(), Trouble> {
         let error = error.context(statistics.to_string());
         return Err(match statistics.missed_packets {
             0 => Trouble::Other(error),
-            _ => Trouble::Missed(error),
+            packets => Trouble::Missed(packets, error),
         });
     }
     if statistics.xruns > 0 || statistics.feedback.is_none() {

@@ -10,6 +10,7 @@ use usbfs2_host::{
     Direction, In, IsochronousCompletion, IsochronousEndpoint, PacketError, TransferError,
 };
 
+use super::tally::Tally;
 use super::{DEPTH, Rig};
 
 /// The host's end of the IN stream, which the gadget keeps ahead of what is asked for.
@@ -24,6 +25,7 @@ pub(super) struct Listener<'a> {
     pub(super) ahead: u64,
     /// Of the stream's, those that have come.
     pub(super) come: u64,
+    pub(super) tally: Tally,
     state: State,
 }
 
@@ -48,6 +50,7 @@ impl<'a> Listener<'a> {
             rig,
             ahead: held_back * 3 / 2,
             come: 0,
+            tally: Tally::new(),
             state: State::Before,
         })
     }
@@ -76,11 +79,12 @@ impl<'a> Listener<'a> {
         self.rig.redirected.check()
     }
 
-    /// The next request, whose packets of the stream are what `expected` says.
+    /// The next request, whose packets of the stream are what `expected` says; not for ever.
     pub(super) fn next(
         &mut self,
         expected: impl Fn(u64) -> Result<Vec<u8>, PacketError>,
     ) -> Result<IsochronousCompletion> {
+        self.tally.check_time()?;
         self.fill()?;
         let done = self.input.wait(Some(DEADLINE)).context("silence")?;
         done.status?;
@@ -94,11 +98,19 @@ impl<'a> Listener<'a> {
         expected: impl Fn(u64) -> Result<Vec<u8>, PacketError>,
     ) -> Result<()> {
         for (place, payload) in done.payloads().enumerate() {
+            if let Err(PacketError::Cancelled | PacketError::Disconnected) = payload {
+                break;
+            }
+            self.tally.packets += 1;
             match payload {
-                // This end was late, on a machine that is slow or busy: nothing of the stream went by.
-                Err(PacketError::Missed) => continue,
-                Err(PacketError::Cancelled | PacketError::Disconnected) => break,
-                Ok([]) if self.state == State::Before => continue,
+                Err(PacketError::Missed) => {
+                    self.tally.missed += 1;
+                    continue;
+                }
+                Ok([]) if self.state == State::Before => {
+                    self.tally.before += 1;
+                    continue;
+                }
                 Ok(_) if self.state == State::Before => self.state = State::Streaming,
                 _ => {}
             }

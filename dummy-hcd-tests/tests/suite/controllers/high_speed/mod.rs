@@ -3,6 +3,7 @@
 
 mod gadget;
 mod listener;
+mod tally;
 
 use std::sync::Arc;
 use std::thread;
@@ -19,6 +20,7 @@ use usbfs2_loopback::PacketFault;
 
 use self::gadget::{EVERY_MICROFRAME, EVERY_MILLISECOND, Shape, Streams, THREE_TRANSACTIONS};
 use self::listener::Listener;
+use self::tally::Tally;
 use super::redirection::Redirected;
 use super::{Bench, Case};
 use crate::world::IDS;
@@ -111,15 +113,17 @@ fn out(bench: &Bench, shape: Shape) -> Result<()> {
     };
     output.submit_all((0..DEPTH).map(|_| request()));
     let mut gone = Vec::new();
+    let mut tally = Tally::new();
     while output.pending() > 0 {
+        tally.check_time()?;
         let done = output.wait(Some(DEADLINE)).context("silence")?;
         done.status?;
         for packet in &done.packets {
+            tally.packets += 1;
             let bytes = &done.buffer[packet.offset..][..packet.length];
             match packet.status {
                 Ok(()) if packet.actual_length == packet.length => gone.push(bytes.to_vec()),
-                // This end was late, on a machine that is slow or busy.
-                Err(PacketError::Missed) => {}
+                Err(PacketError::Missed) => tally.missed += 1,
                 _ => bail!("{packet:?} after {} packets", gone.len()),
             }
         }
@@ -142,7 +146,7 @@ fn out(bench: &Bench, shape: Shape) -> Result<()> {
         gone.len(),
         taken.len()
     );
-    Ok(())
+    tally.finish()
 }
 
 fn into_host(bench: &Bench, shape: Shape) -> Result<()> {
@@ -162,7 +166,8 @@ fn listen(rig: &Rig<'_>, packets: u32) -> Result<()> {
         let done = listener.next(|number| Ok(shape.packet(number as u32)))?;
         listener.input.submit(done.into_transfer());
     }
-    Ok(())
+    rig.redirected.check()?;
+    listener.tally.finish()
 }
 
 fn bad_packets(bench: &Bench) -> Result<()> {
@@ -206,7 +211,8 @@ fn bad_packets(bench: &Bench) -> Result<()> {
         errors == LOST.len() + BABBLED.len(),
         "{errors} packets failed"
     );
-    Ok(())
+    rig.redirected.check()?;
+    listener.tally.finish()
 }
 
 /// Puts 6 s in flight, and returns once packets of the stream have come.
