@@ -3,24 +3,33 @@
 use anyhow::{Result, bail};
 use serde::Serialize;
 use usbfs2_host::Host;
-use usbfs2_verifier::{CheckResult, Group, KernelPort, Options, Outcome, Report, verify};
+use usbfs2_verifier::{CheckResult, Group, KernelPort, Options, Outcome, Report, Stop, verify};
 
 use crate::args::VerifyArgs;
+use crate::interrupt;
 use crate::output::say;
 use crate::select;
 
 /// The longest name of a check, and so where sections begin.
 const NAME_WIDTH: usize = 54;
 const SECTION_WIDTH: usize = 17;
+/// A check has the time of this many requests that are answered late.
+const REQUESTS_OF_A_CHECK: u32 = 12;
 
 /// Checks a device and prints each result as it comes.
 pub(crate) fn run(host: &Host, args: &VerifyArgs) -> Result<()> {
     let info = select::device(host, &args.device)?;
+    // A verification that is killed would leave a port switched off, or a disk's blocks altered.
+    interrupt::catch()?;
+    let defaults = Options::default();
     let options = Options {
         deadline: args.deadline,
+        // Who gives a request more time gives a check as much more.
+        budget: defaults.budget.max(args.deadline * REQUESTS_OF_A_CHECK),
         mass_storage: args.mass_storage,
         allow_writes: args.allow_writes,
         rounds: args.rounds,
+        stop: Stop::when(interrupt::requested),
     };
     let port = KernelPort::of(info.id());
     let mut group = None;
@@ -37,6 +46,9 @@ pub(crate) fn run(host: &Host, args: &VerifyArgs) -> Result<()> {
         say!("{}", serde_json::to_string_pretty(&rows)?)?;
     } else {
         say!("\n{}", summary(&report))?;
+    }
+    if interrupt::requested() {
+        bail!("interrupted: checks that are not listed were not run");
     }
     match report.counts().failed {
         0 => Ok(()),

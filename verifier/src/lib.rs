@@ -27,8 +27,9 @@
 //! last is no pass: it says that nothing is known.
 //!
 //! # What a device may do
-//! Anything. Every request has a deadline ([`Options::deadline`]), no length is believed, and a device that has left
-//! three requests in a row unanswered is asked no more.
+//! Anything. Every request has a deadline ([`Options::deadline`]) and every check a time to end in
+//! ([`Options::budget`]), no length is believed, and a device that has left three requests in a row unanswered is asked
+//! no more.
 //!
 //! # What is done to a device
 //! Its interfaces are claimed, so the drivers of the system let go of it for the time; endpoints are halted and the
@@ -40,6 +41,7 @@ mod chapter9;
 mod check;
 mod descriptors;
 mod finding;
+mod limit;
 mod mass_storage;
 mod options;
 mod port;
@@ -50,7 +52,7 @@ mod subject;
 
 pub use check::{CheckResult, Group};
 pub use finding::Outcome;
-pub use options::Options;
+pub use options::{Options, Stop};
 pub use port::{BusPort, KernelPort, Port, PortError};
 pub use report::{Counts, Report};
 pub use run::{VerifyError, verify};

@@ -56,6 +56,10 @@ pub trait Port {
     /// # Errors
     /// The system refuses, or says that the device did not wake up.
     fn resume(&self) -> Result<(), PortError>;
+
+    /// Whether a device that lost its configuration while it was suspended has got it back when
+    /// [`resume`](Self::resume) returns, so that nobody can see the loss.
+    fn configures_on_resume(&self) -> bool;
 }
 
 /// A port of the in-process bus.
@@ -114,5 +118,9 @@ impl Port for BusPort {
     fn resume(&self) -> Result<(), PortError> {
         self.device()?.resume();
         Ok(())
+    }
+
+    fn configures_on_resume(&self) -> bool {
+        false
     }
 }

@@ -31,9 +31,10 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Asks for everything. `read` stands for the device.
+    /// Asks for everything, but for at most this many strings. `read` stands for the device.
     pub(crate) fn take(
         speed: Option<Speed>,
+        most_strings: usize,
         read: &mut dyn FnMut(SetupPacket) -> Checked<Vec<u8>>,
     ) -> Self {
         let mut plain = |kind, length| read(SetupPacket::get_descriptor(kind, 0, 0, length));
@@ -64,11 +65,11 @@ impl Reading {
         if reading.usb_version() > 0x0200 {
             reading.object_store = whole(descriptor_type::BOS, 0, 5, read);
         }
-        reading.take_strings(read);
+        reading.take_strings(most_strings, read);
         reading
     }
 
-    fn take_strings(&mut self, read: &mut dyn FnMut(SetupPacket) -> Bytes) {
+    fn take_strings(&mut self, most: usize, read: &mut dyn FnMut(SetupPacket) -> Bytes) {
         let indices = self.string_indices();
         if indices.is_empty() {
             return;
@@ -81,6 +82,9 @@ impl Reading {
         ));
         for language in self.language_ids().into_iter().take(MOST_LANGUAGES) {
             for &index in &indices {
+                if self.strings.len() >= most {
+                    return;
+                }
                 let setup =
                     SetupPacket::get_descriptor(descriptor_type::STRING, index, language, 255);
                 self.strings.insert((index, language), read(setup));
@@ -115,6 +119,34 @@ impl Reading {
             .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
             .filter(|&language| language != 0)
             .collect()
+    }
+
+    /// Fails unless all that was read now is as it is here, where more strings may be.
+    pub(crate) fn same(&self, now: &Self) -> Checked {
+        let other_string = |(key, now): (&(u8, u16), &Bytes)| self.strings.get(key) != Some(now);
+        let differs = [
+            ("device descriptor", self.device != now.device),
+            ("configurations", self.configurations != now.configurations),
+            ("device qualifier", self.qualifier != now.qualifier),
+            (
+                "other-speed configurations",
+                self.other_speed != now.other_speed,
+            ),
+            ("object store", self.object_store != now.object_store),
+            ("languages", self.languages != now.languages),
+            ("strings", now.strings.iter().any(other_string)),
+            ("speed", self.speed != now.speed),
+        ];
+        let what = differs
+            .into_iter()
+            .find_map(|(what, differs)| differs.then_some(what));
+        match what {
+            None => Ok(()),
+            Some(what) => Err(Finding::failed(
+                "the descriptors of before",
+                format!("other {what}"),
+            )),
+        }
     }
 
     /// The device descriptor, where it is whole.

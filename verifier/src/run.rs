@@ -19,7 +19,8 @@ pub enum VerifyError {
 
 /// Runs every check on a device, and tells each result as it comes.
 ///
-/// Blocks. The drivers of the system get the device back at the end.
+/// Blocks. The drivers of the system get the device back at the end. [`Options::stop`] ends it early; checks that had
+/// not begun are not in the report then.
 ///
 /// # Errors
 /// The device cannot be opened. What goes wrong later is in the results.
@@ -33,6 +34,9 @@ pub fn verify(
     let mut subject = Subject::open(host, device, port, options)?;
     let mut results = Vec::new();
     for check in checks(options) {
+        if options.stop.is_requested() {
+            break;
+        }
         let result = CheckResult {
             group: check.group,
             name: check.name,
@@ -61,7 +65,8 @@ fn run(check: &Check, subject: &mut Subject<'_>) -> Checked {
     match check.body {
         Body::Descriptors(run) => run(subject.reading()),
         Body::Device(hold, run) => {
-            subject.is_there()?;
+            subject.begin_check();
+            subject.may_ask()?;
             match hold {
                 Hold::Claimed => subject.claim()?,
                 Hold::Released => subject.release(),

@@ -9,11 +9,14 @@ use usbfs2_host::{
 };
 
 use crate::finding::{Checked, Finding, hex};
+use crate::limit::Limit;
 use crate::reading::Reading;
 use crate::{Options, Port, PortError};
 
 /// A device that leaves this many requests in a row unanswered is asked no more.
 const PATIENCE: u32 = 3;
+/// Strings that are enough to see that a device says the same again.
+const SOME_STRINGS: usize = 16;
 /// How often the list of devices is looked at while one is on its way.
 const GLANCE: Duration = Duration::from_millis(2);
 /// How many requests' time a host has at most to enumerate what was plugged in: the hub's debouncing, and a few.
@@ -33,6 +36,8 @@ pub(crate) struct Subject<'a> {
     reading: Reading,
     /// Requests in a row that it did not answer.
     silent: u32,
+    /// Of the check under way.
+    limit: Limit,
 }
 
 /// What became of a request.
@@ -81,12 +86,13 @@ impl<'a> Subject<'a> {
             port,
             options,
             configuration,
-            reading: Reading::take(None, &mut |_| Err(nothing.clone())),
+            reading: Reading::take(None, 0, &mut |_| Err(nothing.clone())),
             device: Some(device),
             claims: Vec::new(),
             silent: 0,
+            limit: Limit::of_check(options),
         };
-        subject.reading = subject.read_descriptors();
+        subject.reading = subject.read_descriptors(usize::MAX);
         Ok(subject)
     }
 
@@ -101,11 +107,43 @@ impl<'a> Subject<'a> {
             .ok_or_else(|| Finding::not_applicable("the device is not configured"))
     }
 
-    /// Asks for all descriptors.
-    pub(crate) fn read_descriptors(&mut self) -> Reading {
+    /// Asks for all descriptors, and at most this many strings.
+    fn read_descriptors(&mut self, most_strings: usize) -> Reading {
         let device = self.device.as_ref();
         let speed = device.and_then(|device| device.info().speed());
-        Reading::take(speed, &mut |setup| self.read(setup))
+        Reading::take(speed, most_strings, &mut |setup| self.read(setup))
+    }
+
+    /// Asks for the descriptors again, which are as they were at the beginning.
+    pub(crate) fn reads_the_same(&mut self) -> Checked {
+        let now = self.read_descriptors(SOME_STRINGS);
+        // What was not asked for any more does not differ.
+        self.limit.check()?;
+        self.reading.same(&now)
+    }
+
+    /// Begins the time that a check has.
+    pub(crate) fn begin_check(&mut self) {
+        self.limit = Limit::of_check(self.options);
+    }
+
+    /// Begins one of the rounds that a check has. The first adds the time of all to the check's.
+    pub(crate) fn begin_round(&mut self, round: u32) -> Checked {
+        if round == 1 {
+            self.limit.add_rounds(self.options, self.options.rounds);
+        }
+        self.limit.check()
+    }
+
+    pub(crate) fn limit(&self) -> &Limit {
+        &self.limit
+    }
+
+    /// Fails once the device is to be asked no more in this check: it makes no sense, or the time is up. What is put
+    /// back is sent nevertheless.
+    pub(crate) fn may_ask(&self) -> Checked {
+        self.limit.check()?;
+        self.is_there()
     }
 
     /// Fails once it makes no sense to ask the device any more.
@@ -277,7 +315,7 @@ impl<'a> Subject<'a> {
 
     /// Runs a request that must succeed, and returns what came.
     pub(crate) fn read(&mut self, setup: SetupPacket) -> Checked<Vec<u8>> {
-        self.is_there()?;
+        self.may_ask()?;
         match self.ask(setup) {
             Answer::Data(bytes) => Ok(bytes),
             Answer::Stall => Err(Finding::failed(format!("an answer to {setup}"), "a stall")),
@@ -292,7 +330,7 @@ impl<'a> Subject<'a> {
 
     /// Runs a request that must be refused (USB 2.0 9.2.7).
     pub(crate) fn stalls(&mut self, setup: SetupPacket) -> Checked {
-        self.is_there()?;
+        self.may_ask()?;
         match self.ask(setup) {
             Answer::Stall => Ok(()),
             Answer::Data(bytes) => {

@@ -35,7 +35,15 @@ pub(super) const CHECKS: &[Check] = &[
         })
     }),
     check("SET_INTERFACE ends halts", |subject| {
-        each(subject, set_interface_clears)
+        // A device may refuse to select the only setting an interface has (USB 2.0 9.4.10).
+        let several = subject.claims().iter().filter(has_several_settings);
+        let haltable = several.flat_map(haltable).collect();
+        each_of(
+            subject,
+            haltable,
+            "no bulk or interrupt endpoint in an interface with several settings",
+            set_interface_clears,
+        )
     }),
 ];
 
@@ -48,28 +56,46 @@ struct Haltable {
     setting: u8,
 }
 
-/// Runs a check on every bulk and interrupt endpoint of every alternate setting.
-fn each(subject: &mut Subject<'_>, check: fn(&mut Subject<'_>, Haltable) -> Checked) -> Checked {
+fn has_several_settings(claim: &&Interface) -> bool {
+    claim.descriptor().alternate_settings.len() > 1
+}
+
+/// The bulk and interrupt endpoints of every alternate setting.
+fn haltable(claim: &Interface) -> Vec<Haltable> {
     let mut all = Vec::new();
-    for claim in subject.claims() {
-        for setting in &claim.descriptor().alternate_settings {
-            let endpoints = setting.endpoints.iter().map(|endpoint| Haltable {
-                address: endpoint.address,
-                transfer_type: endpoint.transfer_type(),
-                interface: claim.number(),
-                setting: setting.alternate_setting,
-            });
-            let halt = |one: &Haltable| {
-                matches!(
-                    one.transfer_type,
-                    TransferType::Bulk | TransferType::Interrupt
-                )
-            };
-            all.extend(endpoints.filter(halt));
-        }
+    for setting in &claim.descriptor().alternate_settings {
+        let endpoints = setting.endpoints.iter().map(|endpoint| Haltable {
+            address: endpoint.address,
+            transfer_type: endpoint.transfer_type(),
+            interface: claim.number(),
+            setting: setting.alternate_setting,
+        });
+        all.extend(endpoints.filter(|one| {
+            matches!(
+                one.transfer_type,
+                TransferType::Bulk | TransferType::Interrupt
+            )
+        }));
     }
+    all
+}
+
+type OfEndpoint = fn(&mut Subject<'_>, Haltable) -> Checked;
+
+/// Runs a check on every bulk and interrupt endpoint of every alternate setting.
+fn each(subject: &mut Subject<'_>, check: OfEndpoint) -> Checked {
+    let all = subject.claims().iter().flat_map(haltable).collect();
+    each_of(subject, all, "no bulk or interrupt endpoint", check)
+}
+
+fn each_of(
+    subject: &mut Subject<'_>,
+    all: Vec<Haltable>,
+    none: &str,
+    check: OfEndpoint,
+) -> Checked {
     if all.is_empty() {
-        return Err(Finding::not_applicable("no bulk or interrupt endpoint"));
+        return Err(Finding::not_applicable(none));
     }
     for one in all {
         let elsewhere = one.setting != 0;

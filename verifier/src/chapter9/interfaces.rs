@@ -62,8 +62,13 @@ fn every_setting(subject: &mut Subject<'_>) -> Checked {
         }
         several = true;
         for &setting in settings.iter().chain(settings.iter().rev()) {
-            subject.set_alternate(number, setting)?;
-            expect(subject, number, setting)?;
+            let selected = subject.set_alternate(number, setting);
+            let checked = selected.and_then(|()| expect(subject, number, setting));
+            if checked.is_err() {
+                // The reason is the one above.
+                let _ = subject.set_alternate(number, 0);
+                return checked;
+            }
         }
     }
     if several {
@@ -81,7 +86,7 @@ fn no_setting(subject: &mut Subject<'_>) -> Checked {
             continue;
         };
         let setup = SetupPacket::set_interface(number, setting);
-        subject.is_there()?;
+        subject.may_ask()?;
         match subject.ask(setup) {
             Answer::Stall => {}
             Answer::Data(_) => {

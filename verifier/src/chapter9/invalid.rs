@@ -222,7 +222,7 @@ fn string_index(subject: &mut Subject<'_>) -> Checked {
         .copied()
         .unwrap_or(0x0409);
     let setup = SetupPacket::get_descriptor(descriptor_type::STRING, index, language, 255);
-    subject.is_there()?;
+    subject.may_ask()?;
     match subject.ask(setup) {
         Answer::Stall => Ok(()),
         Answer::Data(bytes) if bytes.get(1) == Some(&descriptor_type::STRING) => {

@@ -49,6 +49,8 @@ pub(super) const CHECKS: &[Check] = &[
     }),
 ];
 
+/// Strings that are asked for at every length: their device has one way to cut them all.
+const MOST_STRINGS: usize = 16;
 /// Lengths up to here are tried one by one.
 const ONE_BY_ONE: usize = 512;
 const STEP: usize = 64;
@@ -90,7 +92,7 @@ fn strings(subject: &mut Subject<'_>) -> Checked {
     if all.is_empty() {
         return Err(Finding::not_applicable("no descriptor names a string"));
     }
-    for ((index, language), whole) in all {
+    for ((index, language), whole) in all.into_iter().take(MOST_STRINGS) {
         let whole = whole.map_err(|finding| finding.unread())?;
         at_every_length(subject, &whole, |length| {
             SetupPacket::get_descriptor(descriptor_type::STRING, index, language, length)

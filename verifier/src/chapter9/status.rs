@@ -134,13 +134,21 @@ fn remote_wakeup(subject: &mut Subject<'_>) -> Checked {
         (request::SET_FEATURE, REMOTE_WAKEUP),
         (request::CLEAR_FEATURE, 0),
     ] {
-        subject.accepts(wakeup(code))?;
-        let seen = read_status(subject, SetupPacket::get_device_status())?;
-        ensure(
-            seen & REMOTE_WAKEUP == expected,
-            format!("remote wake-up bit {expected} after {}", wakeup(code)),
-            || format!("status {seen:#06x}"),
-        )?;
+        let accepted = subject.accepts(wakeup(code));
+        let seen = accepted.and_then(|()| read_status(subject, SetupPacket::get_device_status()));
+        let checked = seen.and_then(|seen| {
+            ensure(
+                seen & REMOTE_WAKEUP == expected,
+                format!("remote wake-up bit {expected} after {}", wakeup(code)),
+                || format!("status {seen:#06x}"),
+            )
+        });
+        if checked.is_err() {
+            if subject.is_there().is_ok() {
+                let _ = subject.ask(wakeup(request::CLEAR_FEATURE));
+            }
+            return checked;
+        }
     }
     Ok(())
 }

@@ -141,7 +141,9 @@ fn attributes(model: &Model<'_>) -> Checked {
 
 fn power(reading: &Reading) -> Checked {
     let (unit, most) = match reading.speed()? {
-        Speed::Super | Speed::SuperPlus => (8, 900),
+        Speed::Super => (8, 900),
+        // USB 3.2 11.4: what two lanes may draw; the host does not say how many there are.
+        Speed::SuperPlus => (8, 1500),
         _ => (2, 500),
     };
     reading.each_configuration(|model| {

@@ -160,15 +160,20 @@ fn wrong_packet_size(endpoint: &Endpoint<'_>, speed: Speed) -> Option<&'static s
 pub(super) fn intervals(model: &Model<'_>, speed: Speed) -> Checked {
     for (setting, endpoint) in model.endpoints() {
         let range = match (endpoint.transfer_type(), speed) {
+            // Not in 9.6.6, which has one range for both speeds, but in USB 2.0 5.7.4.
             (TransferType::Interrupt, Speed::Low) => 10..=255,
             (TransferType::Interrupt, Speed::Full) => 1..=255,
             (TransferType::Interrupt | TransferType::Isochronous, _) => 1..=16,
             _ => 0..=255,
         };
+        let section = match speed {
+            Speed::Low => " (USB 2.0 5.7.4)",
+            _ => "",
+        };
         ensure(
             range.contains(&endpoint.interval()),
             format!(
-                "bInterval from {} to {} of {} at {speed}",
+                "bInterval from {} to {} of {} at {speed}{section}",
                 range.start(),
                 range.end(),
                 endpoint.name()

@@ -51,7 +51,8 @@ fn lengths(reading: &Reading) -> Checked {
     )
 }
 
-/// A device at super speed says what it can on USB 2.0 and at super speed; one of USB 2.1, what it can there.
+/// A device that works at super speed says what it can there and on USB 2.0. Any other has its object store for what it
+/// likes.
 fn capabilities(reading: &Reading) -> Checked {
     let bytes = reading.object_store.as_ref().map_err(Finding::unread)?;
     let descriptors = Descriptors::new(bytes).map_while(Result::ok);
@@ -59,10 +60,10 @@ fn capabilities(reading: &Reading) -> Checked {
         .filter_map(|one| one.bytes.get(2).copied())
         .skip(1)
         .collect();
-    let wanted: &[u8] = match reading.speed()? {
-        Speed::Super | Speed::SuperPlus => &[USB_2_EXTENSION, SUPER_SPEED],
-        _ => &[USB_2_EXTENSION],
-    };
+    if reading.speed()? < Speed::Super && !found.contains(&SUPER_SPEED) {
+        return Err(Finding::not_applicable("the device has no super speed"));
+    }
+    let wanted = [USB_2_EXTENSION, SUPER_SPEED];
     ensure(
         wanted.iter().all(|one| found.contains(one)),
         format!("capabilities {wanted:?}"),

@@ -98,7 +98,7 @@ fn serial_number(subject: &mut Subject<'_>) -> Checked {
 fn max_lun(subject: &mut Subject<'_>) -> Checked {
     let number = interface(subject)?.number();
     let setup = bot::get_max_lun(number);
-    subject.is_there()?;
+    subject.may_ask()?;
     match subject.ask(setup) {
         Answer::Stall => Ok(()),
         Answer::Data(bytes) => ensure(
@@ -126,7 +126,13 @@ fn reset_keeps_halts(subject: &mut Subject<'_>) -> Checked {
     let checked = subject
         .accepts(bot::bulk_only_reset(number))
         .and_then(|()| subject.read(status));
-    subject.accepts(SetupPacket::clear_endpoint_halt(address))?;
+    let clear = SetupPacket::clear_endpoint_halt(address);
+    if let Err(finding) = subject.accepts(clear) {
+        if subject.is_there().is_ok() {
+            let _ = subject.ask(clear);
+        }
+        return checked.and(Err(finding));
+    }
     let seen = checked?;
     ensure(
         seen == [1, 0],

@@ -11,6 +11,7 @@ use usbfs2_protocol::scsi::{Capacity, CommandBlock, Sense, SenseKey};
 use usbfs2_protocol::standard::class;
 
 use crate::finding::{Checked, Finding, hex};
+use crate::limit::Limit;
 use crate::subject::Subject;
 
 /// The data a command moves, as the host tells the device.
@@ -36,6 +37,8 @@ pub(super) struct Wire {
     pub(super) input: Endpoint<Bulk, In>,
     pub(super) output: Endpoint<Bulk, Out>,
     deadline: Duration,
+    /// No command is sent beyond it.
+    pub(super) limit: Limit,
     pub(super) tag: u32,
 }
 
@@ -91,6 +94,7 @@ impl Wire {
                 .map_err(unopened)?,
             interface,
             deadline: subject.options.deadline,
+            limit: subject.limit().clone(),
             tag: 0x7570_0000,
         })
     }
@@ -171,6 +175,7 @@ impl Wire {
         wrapper: &CommandBlockWrapper,
         data: Data<'_>,
     ) -> Checked<Done> {
+        self.limit.check()?;
         let sent = self.send(&wrapper.to_bytes());
         let sent = sent.map_err(|error| unanswered("a command to be taken", error))?;
         if sent != CommandBlockWrapper::LENGTH {

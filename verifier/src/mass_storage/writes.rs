@@ -8,7 +8,8 @@ use super::check;
 use super::commands::{fails, shape};
 use super::wire::{Data, READ, WRITE, Wire, ten, with_wire};
 use crate::check::Check;
-use crate::finding::{Checked, Finding, ensure};
+use crate::finding::{Checked, Finding, Outcome, ensure};
+use crate::limit::Limit;
 use crate::subject::Subject;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -68,10 +69,12 @@ pub(super) const CHECKS: &[Check] = &[
     check("WRITE: beyond the end", "SBC-3 5.32", |subject| {
         on_blocks(subject, |wire, place| {
             let command = ten(WRITE, place.block + 1, 2);
+            // A disk that writes what fits writes what is there.
+            let (first, last) = place.content.split_at(place.size);
             fails(
                 wire,
                 &command,
-                Data::Out(&place.content),
+                Data::Out(&[last, first].concat()),
                 Sense::LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE,
             )
         })
@@ -91,13 +94,14 @@ impl Place {
     }
 }
 
-/// Runs a check on the last two blocks. Their content is what disagreements about data send, so that nothing is
-/// lost, whatever the disk writes.
+/// Runs a check on the last two blocks. Their content is what disagreements about data send, so that little is lost
+/// where the disk goes away meanwhile; whatever it wrote, they are put back at the end.
 fn on_blocks(
     subject: &mut Subject<'_>,
     check: impl FnOnce(&mut Wire, &Place) -> Checked,
 ) -> Checked {
-    if !subject.options.allow_writes {
+    let options = subject.options;
+    if !options.allow_writes {
         return Err(Finding::not_possible("write commands are not allowed"));
     }
     with_wire(subject, |wire| {
@@ -109,16 +113,67 @@ fn on_blocks(
             size,
             content,
         };
-        let done = wire.command(&place.write(2), Data::Out(&place.content))?;
-        if done.status != CommandStatus::Passed {
-            let sense = wire.sense()?;
-            return Err(match sense.key {
-                SenseKey::DataProtect => Finding::not_applicable("the disk is write-protected"),
-                _ => Finding::failed("WRITE to pass", sense.to_string()),
-            });
-        }
-        check(wire, &place)
+        let checked = is_writable(wire, &place).and_then(|()| check(wire, &place));
+        wire.limit = Limit::of_restoring(options);
+        let ready = if checked.is_err() {
+            recover(wire)
+        } else {
+            wire.settle()
+        };
+        let restored = ready.and_then(|()| put_back(wire, &place));
+        // Once more, for the disk may have been in the middle of something.
+        let restored = restored.or_else(|_| recover(wire).and_then(|()| put_back(wire, &place)));
+        restored.map_err(|finding| not_put_back(&place, &finding, &checked))?;
+        checked
     })
+}
+
+fn is_writable(wire: &mut Wire, place: &Place) -> Checked {
+    let done = wire.command(&place.write(2), Data::Out(&place.content))?;
+    if done.status == CommandStatus::Passed {
+        return Ok(());
+    }
+    let sense = wire.sense()?;
+    Err(match sense.key {
+        SenseKey::DataProtect => Finding::not_applicable("the disk is write-protected"),
+        _ => Finding::failed("WRITE to pass", sense.to_string()),
+    })
+}
+
+fn recover(wire: &mut Wire) -> Checked {
+    wire.reset_recovery()?;
+    wire.settle()
+}
+
+/// Writes what was there, where something else is.
+fn put_back(wire: &mut Wire, place: &Place) -> Checked {
+    match read(wire, place.block, place.size) {
+        Ok(seen) if seen == place.content => return Ok(()),
+        Ok(_) => {}
+        // What cannot be read may still be written.
+        Err(_) => recover(wire)?,
+    }
+    let command = place.write(2);
+    wire.passes(
+        "WRITE of what was there",
+        &command,
+        Data::Out(&place.content),
+    )?;
+    let seen = read(wire, place.block, place.size)?;
+    ensure(seen == place.content, "what was there before", || {
+        "other bytes".to_owned()
+    })
+}
+
+/// The finding about a disk whose blocks are not as they were, with the one that came before.
+fn not_put_back(place: &Place, finding: &Finding, checked: &Checked) -> Finding {
+    let (first, last) = (place.block, place.block + 1);
+    let why = Outcome::from(Err(finding.clone()));
+    let before = Outcome::from(checked.clone());
+    Finding::failed(
+        format!("blocks {first} and {last} to be put back"),
+        format!("other bytes may be in them ({why}); the check before: {before}"),
+    )
 }
 
 fn read(wire: &mut Wire, block: u32, size: usize) -> Checked<Vec<u8>> {
@@ -131,21 +186,13 @@ fn read(wire: &mut Wire, block: u32, size: usize) -> Checked<Vec<u8>> {
     Ok(done.data)
 }
 
+/// What was there is written and read likewise when it is put back.
 fn write_and_read(subject: &mut Subject<'_>) -> Checked {
     on_blocks(subject, |wire, place| {
         let other: Vec<u8> = place.content.iter().map(|byte| byte ^ 0x5a).collect();
-        let written = wire.passes("WRITE of 2 blocks", &place.write(2), Data::Out(&other));
-        let seen = written.and_then(|_| read(wire, place.block, place.size));
-        let back = wire.passes(
-            "WRITE of what was there",
-            &place.write(2),
-            Data::Out(&place.content),
-        );
-        let again = back.and_then(|_| read(wire, place.block, place.size));
-        ensure(seen? == other, "what was written", || {
-            "other bytes".to_owned()
-        })?;
-        ensure(again? == place.content, "what was there before", || {
+        wire.passes("WRITE of 2 blocks", &place.write(2), Data::Out(&other))?;
+        let seen = read(wire, place.block, place.size)?;
+        ensure(seen == other, "what was written", || {
             "other bytes".to_owned()
         })
     })

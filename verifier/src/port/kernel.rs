@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ const GLANCE: Duration = Duration::from_millis(10);
 pub struct KernelPort {
     device: DeviceId,
     hub: Result<HubPort, String>,
+    /// Whether the port is, or may be, switched off.
+    is_off: AtomicBool,
     asleep: Mutex<Option<Asleep>>,
     /// Interfaces that were unbound, and the directories of their drivers.
     unbound: Mutex<Vec<(String, PathBuf)>>,
@@ -42,6 +45,7 @@ impl KernelPort {
         Self {
             device: device.clone(),
             hub: HubPort::of(device).map_err(|error| error.to_string()),
+            is_off: AtomicBool::new(false),
             asleep: Mutex::new(None),
             unbound: Mutex::new(Vec::new()),
         }
@@ -73,10 +77,10 @@ impl KernelPort {
         Ok(bound)
     }
 
-    fn fall_asleep(&self, asleep: &Asleep, timeout: Duration) -> Result<(), PortError> {
+    fn fall_asleep(&self, has_delay: bool, timeout: Duration) -> Result<(), PortError> {
         let power = self.directory().join("power");
         self.unbind_drivers()?;
-        if asleep.delay.is_some() {
+        if has_delay {
             write(&power.join("autosuspend_delay_ms"), "0")?;
         }
         write(&power.join("control"), "auto")?;
@@ -119,11 +123,15 @@ impl KernelPort {
 
 impl Port for KernelPort {
     fn unplug(&self) -> Result<(), PortError> {
-        Ok(self.hub()?.disable()?)
+        let hub = self.hub()?;
+        self.is_off.store(true, Ordering::Relaxed);
+        Ok(hub.disable()?)
     }
 
     fn plug(&self) -> Result<(), PortError> {
-        Ok(self.hub()?.enable()?)
+        self.hub()?.enable()?;
+        self.is_off.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     fn unbind_drivers(&self) -> Result<(), PortError> {
@@ -149,17 +157,15 @@ impl Port for KernelPort {
             control: read(&power.join("control"))?,
             delay: read(&power.join("autosuspend_delay_ms")).ok(),
         };
-        match self.fall_asleep(&asleep, timeout) {
-            Ok(()) => {
-                *self.asleep.lock().unwrap_or_else(PoisonError::into_inner) = Some(asleep);
-                Ok(())
-            }
-            Err(error) => {
-                // The reason is the one above.
-                let _ = self.wake_up(&asleep);
-                Err(error)
-            }
+        let has_delay = asleep.delay.is_some();
+        // Before anything is altered, so that it is put back whatever happens.
+        *self.asleep.lock().unwrap_or_else(PoisonError::into_inner) = Some(asleep);
+        let slept = self.fall_asleep(has_delay, timeout);
+        if slept.is_err() {
+            // The reason is the one above.
+            let _ = self.resume();
         }
+        slept
     }
 
     fn resume(&self) -> Result<(), PortError> {
@@ -169,10 +175,19 @@ impl Port for KernelPort {
             None => Ok(()),
         }
     }
+
+    /// usbcore resets such a device and selects its configuration (`usb_reset_and_verify_device`).
+    fn configures_on_resume(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for KernelPort {
     fn drop(&mut self) {
+        if self.is_off.load(Ordering::Relaxed) {
+            // An error cannot be told here; the port is as the last call that failed said.
+            let _ = self.plug();
+        }
         // A device that is gone has nothing to put back.
         let _ = self.resume();
         self.bind_drivers();

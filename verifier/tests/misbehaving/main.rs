@@ -1,6 +1,7 @@
 //! Devices that break rules: the check of the rule says so, and no device keeps the verifier waiting or breaks it.
 
 mod device;
+mod limits;
 
 use std::time::{Duration, Instant};
 
