@@ -109,7 +109,7 @@ impl Capture {
     }
 
     async fn start_waiting(&mut self, waiting: Waiting) -> Result<(), StreamError> {
-        self.ready(waiting).await?.start();
+        self.ready(waiting).await?.start_waiting(waiting).await;
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl Capture {
     ///
     /// # Errors
     /// The device does not have the rate in this stream, channels and samples, or refuses it. The stream goes on at the
-    /// rate it had, then.
+    /// rate it had, then, whose clock it holds again; where it cannot, the next [`read`](Self::read) says why.
     ///
     /// # Cancellation
     /// Dropping the future leaves the stream at the rate it had, as an error does.
@@ -187,10 +187,21 @@ impl Capture {
         };
         self.stream.setting_for(format)?;
         self.close(waiting).await;
-        let intake = self.tune(waiting, format).await?;
-        self.intake = Some(Box::new(intake));
-        self.format = format;
-        Ok(())
+        match self.tune(waiting, format).await {
+            Ok(intake) => {
+                self.intake = Some(Box::new(intake));
+                self.format = format;
+                Ok(())
+            }
+            Err(refused) => {
+                // Not left to the next read: another stream would take the clock meanwhile.
+                if let Err(error) = self.ready(waiting).await {
+                    let AudioFormat { rate, .. } = self.format;
+                    log::warn!("{refused}; going back to {rate} Hz: {error}");
+                }
+                Err(refused)
+            }
+        }
     }
 
     /// Ends the stream. Frames that were not read are lost. Requests are cancelled and taken back, alternate setting 0

@@ -184,12 +184,12 @@ pub(crate) async fn run_at(
     clocks: &[Clock],
     (rate, holder): (u32, u8),
 ) -> Result<ClockLease, StreamError> {
-    let mut pins = BTreeMap::new();
-    for &Selection { selector, .. } in clocks.iter().flat_map(|clock| &clock.selections) {
-        if let Ok(pin) = requests.selected(waiting, selector).await {
-            pins.insert(selector, pin);
-        }
-    }
+    let pins = pins_of(
+        waiting,
+        requests,
+        clocks.iter().flat_map(|clock| &clock.selections),
+    )
+    .await;
     let (selected, others): (Vec<_>, Vec<_>) =
         clocks.iter().partition(|clock| clock.is_selected(&pins));
     let mut reasons = Vec::new();
@@ -206,7 +206,9 @@ pub(crate) async fn run_at(
                 continue;
             }
         };
-        match switch_to(waiting, requests, clock, &mut pins, source_rate).await {
+        // Until the lease another stream may have switched them; now none does.
+        let pins = pins_of(waiting, requests, &clock.selections).await;
+        match switch_to(waiting, requests, clock, &pins, source_rate).await {
             Ok(()) => return Ok(lease),
             Err(error @ StreamError::Control(ControlError::Disconnected)) => return Err(error),
             Err(error) => reasons.push(format!("clock {source}: {error}")),
@@ -218,11 +220,26 @@ pub(crate) async fn run_at(
     }))
 }
 
+/// What selectors have selected, of those that tell.
+async fn pins_of(
+    waiting: Waiting,
+    requests: &Requests,
+    selections: impl IntoIterator<Item = &Selection>,
+) -> BTreeMap<u8, u8> {
+    let mut pins = BTreeMap::new();
+    for &Selection { selector, .. } in selections {
+        if let Ok(pin) = requests.selected(waiting, selector).await {
+            pins.insert(selector, pin);
+        }
+    }
+    pins
+}
+
 async fn switch_to(
     waiting: Waiting,
     requests: &Requests,
     clock: &Clock,
-    pins: &mut BTreeMap<u8, u8>,
+    pins: &BTreeMap<u8, u8>,
     rate: u32,
 ) -> Result<(), StreamError> {
     let source = clock.source;
@@ -237,10 +254,7 @@ async fn switch_to(
             // What neither tells nor can be told may be right.
             None if !selection.can_set => {}
             Some(false) | None => {
-                // Where it fails, nobody knows what is selected.
-                pins.remove(&selector);
                 requests.select(waiting, selector, pin).await?;
-                pins.insert(selector, pin);
             }
         }
     }

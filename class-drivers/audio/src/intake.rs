@@ -23,7 +23,8 @@ pub(crate) struct Intake {
     /// Frames are being lost for want of room: one xrun, until there is room again.
     is_overrun: bool,
     spare: Vec<IsochronousTransfer>,
-    /// Requests on the bus were cancelled by this end: that they say so is no failure.
+    /// Requests on the bus were cancelled by this end, all of them: that they say so is no failure, and no other is put
+    /// there until they are back, which a [`stop`](Self::stop) that was dropped leaves to what comes next.
     is_cancelled: bool,
     failure: Option<TransferError>,
     pub(crate) statistics: Statistics,
@@ -74,13 +75,20 @@ impl Intake {
         self.ring.len()
     }
 
-    /// Puts requests on the bus. No effect while they are.
+    /// Puts requests on the bus, once those of a stop that was dropped are back. No effect while they are.
     pub(crate) fn start(&mut self) {
         self.is_running = true;
         self.refill();
     }
 
-    /// Takes what has completed, tells `heard` the frames of each packet, and puts requests back. Never blocks.
+    /// [`start`](Self::start), waiting for those that must come back first.
+    pub(crate) async fn start_waiting(&mut self, waiting: Waiting) {
+        self.start();
+        self.take_cancelled(waiting).await;
+    }
+
+    /// Takes what has completed, tells `heard` the frames of each packet since the start, and puts requests back. Never
+    /// blocks.
     pub(crate) fn service(
         &mut self,
         heard: &mut dyn FnMut(Option<u32>),
@@ -125,7 +133,7 @@ impl Intake {
     }
 
     fn refill(&mut self) {
-        if !self.spare.is_empty() {
+        if !self.is_cancelled && !self.spare.is_empty() {
             self.input.submit_all(self.spare.drain(..));
         }
     }
@@ -133,13 +141,20 @@ impl Intake {
     fn take(&mut self, completion: IsochronousCompletion, heard: &mut dyn FnMut(Option<u32>)) {
         for payload in completion.payloads() {
             match payload {
-                Ok(bytes) => heard(Some(self.keep_packet(bytes))),
+                Ok(bytes) => {
+                    let frames = self.keep_packet(bytes);
+                    if !self.is_cancelled {
+                        heard(Some(frames));
+                    }
+                }
                 // What a cancel kept from moving was not missed.
                 Err(PacketError::Cancelled) => {}
                 Err(PacketError::Disconnected) => self.failure = Some(TransferError::Disconnected),
                 Err(_) => {
                     self.statistics.missed_packets += 1;
-                    heard(None);
+                    if !self.is_cancelled {
+                        heard(None);
+                    }
                 }
             }
         }
@@ -151,7 +166,12 @@ impl Intake {
             Err(error) => self.failure = self.failure.or(Some(error)),
         }
         self.spare.push(completion.into_transfer());
-        self.is_cancelled &= self.input.pending() > 0;
+        if self.is_cancelled && self.input.pending() == 0 {
+            self.is_cancelled = false;
+            if self.is_running && self.failure.is_none() {
+                self.refill();
+            }
+        }
     }
 
     /// Returns the packet's frames, of which the ring took as many as it has room for.
@@ -174,12 +194,103 @@ impl Intake {
     }
 
     /// Ends what is in flight, keeping what came before. The stream may be started again.
+    ///
+    /// Cancellation: what is on its way back is taken by what comes next.
     pub(crate) async fn stop(&mut self, waiting: Waiting) {
+        self.cancel();
+        self.take_cancelled(waiting).await;
+    }
+
+    fn cancel(&mut self) {
         self.is_running = false;
         self.is_cancelled = self.input.pending() > 0;
         self.input.cancel_all();
-        while let Some(completion) = self.input.complete(waiting, None).await {
+    }
+
+    async fn take_cancelled(&mut self, waiting: Waiting) {
+        while self.is_cancelled
+            && let Some(completion) = self.input.complete(waiting, None).await
+        {
             self.take(completion, &mut |_| {});
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usbfs2_host::block_on;
+
+    use super::*;
+    use crate::one_endpoint::OneEndpoint;
+
+    const REQUESTS: usize = 4;
+
+    fn intake(device: &OneEndpoint) -> Intake {
+        let depth = Depth {
+            packets: 2,
+            requests: 4,
+        };
+        Intake::new(device.open(), depth, 2, Statistics::default())
+    }
+
+    fn take_one(intake: &mut Intake) {
+        let completion = intake.input.wait(Some(Duration::ZERO)).unwrap();
+        intake.take(completion, &mut |_| {});
+    }
+
+    fn read_now(intake: &mut Intake) -> Result<usize, TransferError> {
+        block_on(intake.read(Waiting::Blocking, &mut [0; 4], Some(Instant::now())))
+    }
+
+    #[test]
+    fn what_the_system_cancels_after_a_stop_that_was_dropped_is_told() {
+        // A stop is dropped with so many of its requests taken back.
+        for taken in 0..=REQUESTS {
+            let device = OneEndpoint::plug();
+            let mut intake = intake(&device);
+            intake.start();
+            intake.cancel();
+            (0..taken).for_each(|_| take_one(&mut intake));
+            assert_eq!(read_now(&mut intake), Ok(0), "{taken} taken");
+            assert_eq!(intake.input.pending(), REQUESTS);
+            assert_eq!(intake.statistics.xruns, 0);
+
+            intake.input.cancel_all();
+            let told = Err(TransferError::Cancelled);
+            assert_eq!(read_now(&mut intake), told, "{taken} taken");
+        }
+    }
+
+    #[test]
+    fn a_start_after_a_stop_that_was_dropped_waits_for_what_is_to_come_back() {
+        let device = OneEndpoint::plug();
+        let mut intake = intake(&device);
+        intake.start();
+        intake.cancel();
+        take_one(&mut intake);
+        intake.start();
+        assert_eq!(intake.input.pending(), REQUESTS - 1, "it has put one there");
+        block_on(intake.start_waiting(Waiting::Blocking));
+        assert_eq!(intake.input.pending(), REQUESTS);
+        assert!(!intake.is_cancelled);
+    }
+
+    #[test]
+    fn packets_of_before_a_stop_that_was_dropped_set_no_pace() {
+        let device = OneEndpoint::plug();
+        let mut intake = intake(&device);
+        let mut heard = 0;
+        intake.start();
+        // The device has nothing to send: a packet is missed each millisecond.
+        device.bus.step(8 * 6);
+        intake.cancel();
+        take_one(&mut intake);
+        intake.start();
+        intake.service(&mut |_| heard += 1).unwrap();
+        assert_eq!(heard, 0);
+        assert!(intake.statistics.missed_packets > 2);
+        device.bus.step(8 * 6);
+        intake.service(&mut |_| heard += 1).unwrap();
+        assert!(heard > 0);
     }
 }

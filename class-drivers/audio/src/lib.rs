@@ -76,6 +76,8 @@ mod intake;
 mod latency;
 mod mute;
 mod offload;
+#[cfg(test)]
+mod one_endpoint;
 mod opening;
 mod options;
 mod out_queue;

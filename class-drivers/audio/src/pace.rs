@@ -189,65 +189,21 @@ impl FeedbackLine {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use usbfs2_gadget::{
-        ControlRequest, ControlResponse, DeviceIds, Direction, EndpointRequest, Endpoints,
-        Function, FunctionBuilder, FunctionError, Gadget, InterfaceClass,
-    };
-    use usbfs2_host::{EndpointAddress, Host, Speed, block_on};
-    use usbfs2_loopback::Bus;
+    use usbfs2_host::{Speed, block_on};
 
     use super::*;
-
-    /// A device that is a feedback endpoint.
-    struct Line;
-
-    impl Function for Line {
-        fn name(&self) -> &str {
-            "line"
-        }
-
-        fn describe(&self, builder: &mut FunctionBuilder<'_>) {
-            let request = EndpointRequest::isochronous(Direction::In, 4, Duration::from_millis(1));
-            builder
-                .interface(InterfaceClass::new(0xff, 0, 0))
-                .endpoint(request);
-        }
-
-        fn control(&self, _: &ControlRequest) -> ControlResponse {
-            ControlResponse::Stall
-        }
-
-        fn run(&self, endpoints: Endpoints) -> Result<(), FunctionError> {
-            endpoints.session().wait_disabled();
-            Ok(())
-        }
-    }
+    use crate::one_endpoint::OneEndpoint;
 
     #[test]
     fn a_request_for_feedback_that_is_refused_is_told_and_one_that_is_cancelled_is_not() {
-        let bus = Bus::with_manual_clock();
-        let ids = DeviceIds {
-            vendor: 0x1209,
-            product: 1,
-            release: 0x0100,
-        };
-        let gadget = Gadget::builder(ids).function(Arc::new(Line)).build();
-        let _running = gadget.unwrap().start_on(&bus, Speed::High).unwrap();
-        let host = Host::on(&bus);
-        let info = host.devices().unwrap().remove(0);
-        let interface = host.open(info.id()).unwrap().claim(0).unwrap();
-        let address = EndpointAddress::new(1, Direction::In).unwrap();
+        let device = OneEndpoint::plug();
         let timing = Timing {
             rate: 48_000,
             interval: 1,
             speed: Speed::High,
             packet_frames: 8,
         };
-        let endpoint = interface.isochronous_endpoint(address).unwrap();
-        let mut pace = Pace::explicit(timing, endpoint, 8);
+        let mut pace = Pace::explicit(timing, device.open(), 8);
         let mut statistics = Statistics::default();
 
         pace.start();

@@ -264,7 +264,8 @@ impl Playback {
     ///
     /// # Errors
     /// See [`Playback`]; the device does not have the rate in this stream, channels and samples, or refuses it. The
-    /// stream goes on at the rate it had, then.
+    /// stream goes on at the rate it had, then, whose clock it holds again; where it cannot, the next
+    /// [`write`](Self::write) says why.
     ///
     /// # Cancellation
     /// Dropping the future leaves the stream at the rate it had, as an error does; frames that were still to be played
@@ -289,10 +290,21 @@ impl Playback {
         self.stream.setting_for(format)?;
         self.drain_waiting(waiting).await?;
         self.close(waiting).await;
-        let outlet = self.tune(waiting, format).await?;
-        self.outlet = Some(Box::new(outlet));
-        self.format = format;
-        Ok(())
+        match self.tune(waiting, format).await {
+            Ok(outlet) => {
+                self.outlet = Some(Box::new(outlet));
+                self.format = format;
+                Ok(())
+            }
+            Err(refused) => {
+                // Not left to the next write: another stream would take the clock meanwhile.
+                if let Err(error) = self.ready(waiting).await {
+                    let AudioFormat { rate, .. } = self.format;
+                    log::warn!("{refused}; going back to {rate} Hz: {error}");
+                }
+                Err(refused)
+            }
+        }
     }
 
     /// Ends the stream at once. What was not sent is lost: [`drain`](Self::drain) first where it matters. Requests are

@@ -5,11 +5,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use usbfs2_audio::{AudioFormat, Playback, Sample, StreamOptions};
+use usbfs2_audio::{AudioFormat, Capture, Playback, Sample, StreamError, StreamOptions};
 use usbfs2_loopback::Bus;
 
 use crate::playback::{numbered, numbers};
-use crate::puppet::{Ear, Parts, Puppet};
+use crate::puppet::{Ear, Mouth, Parts, Puppet};
 
 fn stereo(rate: u32) -> AudioFormat {
     AudioFormat::new(rate, 2, Sample::S16)
@@ -69,8 +69,8 @@ fn is_between_rates(playback: &Playback) -> bool {
 }
 
 /// Polls a change of rate so many times, with a millisecond on the bus in between, and drops it unless it is done.
-fn begin_to_set_rate(playback: &mut Playback, bus: &Bus, rate: u32, polls: u32) -> bool {
-    let mut change = pin!(playback.set_rate(rate));
+fn begin(change: impl Future<Output = Result<(), StreamError>>, bus: &Bus, polls: u32) -> bool {
+    let mut change = pin!(change);
     for _ in 0..polls {
         match change
             .as_mut()
@@ -110,7 +110,7 @@ fn a_change_of_rate_can_be_dropped_anywhere() {
             }
             let rate = playback.format().rate;
             let other = 48_000 + 44_100 - rate;
-            let heard = match begin_to_set_rate(&mut playback, &puppet.bus, other, polls) {
+            let heard = match begin(playback.set_rate(other), &puppet.bus, polls) {
                 true => {
                     assert_eq!(playback.format().rate, other);
                     done += 1;
@@ -146,5 +146,67 @@ fn a_change_of_rate_can_be_dropped_anywhere() {
         }
         assert!(dropped > 5, "{dropped}");
         assert_eq!(playback.statistics().xruns, 0);
+    }
+}
+
+/// Has the device say numbered frames, so many in a packet, until some are heard, of which none is missing.
+fn hear(
+    capture: &mut Capture,
+    puppet: &Puppet,
+    mouth: &mut Option<Mouth>,
+    (next, size): (&mut u32, u32),
+) {
+    let mut heard = Vec::new();
+    let mut frames = [0; 4_096];
+    while heard.len() < 500 {
+        // The setting may have been selected anew, which the device learns in its own time.
+        if let Some(source) = puppet.new_source() {
+            *mouth = Some(Mouth::new(source.data));
+        }
+        if let Some(mouth) = mouth {
+            mouth.say(40, || {
+                let packet = numbered(*next, size);
+                *next += size;
+                packet
+            });
+        }
+        puppet.bus.step(8);
+        let count = capture.read_timeout(&mut frames, Duration::ZERO).unwrap();
+        heard.extend(numbers(&frames[..count * 4]));
+        std::thread::yield_now();
+    }
+    assert!(heard.windows(2).all(|two| two[1] == two[0] + 1));
+}
+
+#[test]
+fn a_change_of_rate_of_a_capture_can_be_dropped_anywhere() {
+    for parts in [Parts::uac1(), Parts::uac2()] {
+        let puppet = Puppet::plug(&parts);
+        let card = puppet.open();
+        let mut capture = card
+            .record_blocking(stereo(48_000), StreamOptions::default())
+            .unwrap();
+        let (mut mouth, mut next) = (None, 1);
+        // A packet has room for two frames more.
+        let size = u32::from(parts.packet_frames) - 2;
+        for polls in 1..=8 {
+            hear(&mut capture, &puppet, &mut mouth, (&mut next, size));
+            // The device does not answer a request for a rate while this is held, so that no change comes to its end.
+            let unanswered = puppet.state();
+            assert!(!begin(capture.set_rate(44_100), &puppet.bus, polls));
+            drop(unanswered);
+            assert_eq!(capture.format().rate, 48_000);
+        }
+        hear(&mut capture, &puppet, &mut mouth, (&mut next, size));
+        capture.set_rate_blocking(44_100).unwrap();
+        assert_eq!(capture.format().rate, 44_100);
+        hear(&mut capture, &puppet, &mut mouth, (&mut next, size));
+        assert_eq!(capture.statistics().xruns, 0);
+        puppet.unplug();
+        let ended = capture.read_timeout(&mut [0; 4], Duration::ZERO);
+        assert!(
+            matches!(ended, Ok(1) | Err(StreamError::Disconnected { .. })),
+            "{ended:?}"
+        );
     }
 }

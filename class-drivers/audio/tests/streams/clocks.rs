@@ -8,6 +8,9 @@ fn stereo(rate: u32) -> AudioFormat {
     AudioFormat::new(rate, 2, Sample::S16)
 }
 
+/// The pin of selector 11.
+const SELECTED: (u8, u8, u16) = (1, 0, 11 << 8);
+
 /// A card both of whose terminals run on selector 11: pin 1 is clock 10 with 48 kHz, pin 2 clock 12 with 44.1 kHz.
 fn two_clocks() -> Puppet {
     let mut parts = Parts::uac2();
@@ -32,13 +35,13 @@ fn two_clocks() -> Puppet {
         );
         state.insert((1, 0, 12 << 8), rate.to_vec());
         state.insert((2, 0, 12 << 8), vec![1]);
-        state.insert((1, 0, 11 << 8), vec![1]);
+        state.insert(SELECTED, vec![1]);
     }
     puppet
 }
 
 fn pin(puppet: &Puppet) -> Vec<u8> {
-    puppet.state()[&(1, 0, 11 << 8)].clone()
+    puppet.state()[&SELECTED].clone()
 }
 
 #[test]
@@ -81,18 +84,52 @@ fn a_change_of_rate_that_another_stream_forbids_leaves_the_stream_as_it_was() {
         "{error}"
     );
     assert_eq!(playback.format().rate, 48_000);
-    // It goes on, on the clock it had.
-    assert_eq!(
-        playback
-            .write_timeout(&[1; 4], std::time::Duration::ZERO)
-            .unwrap(),
-        1
-    );
+    // It has the clock it had, before anything is written.
     drop(capture);
     let error = card.record_blocking(stereo(44_100), options).unwrap_err();
     assert!(
         error.to_string().contains("the stream of interface 1"),
         "{error}"
     );
+    assert_eq!(pin(&puppet), [1]);
+    assert_eq!(
+        playback
+            .write_timeout(&[1; 4], std::time::Duration::ZERO)
+            .unwrap(),
+        1
+    );
+}
+
+#[test]
+fn a_capture_whose_change_of_rate_is_forbidden_has_the_clock_it_had_before_it_is_read() {
+    let puppet = two_clocks();
+    let card = puppet.open();
+    let options = StreamOptions::default();
+    let mut capture = card.record_blocking(stereo(48_000), options).unwrap();
+    let playback = card.play_blocking(stereo(48_000), options).unwrap();
+    let error = capture.set_rate_blocking(44_100).unwrap_err();
+    assert!(
+        error.to_string().contains("clock selector 11 is at pin 1"),
+        "{error}"
+    );
+    assert_eq!(capture.format().rate, 48_000);
+    drop(playback);
+    let error = card.play_blocking(stereo(44_100), options).unwrap_err();
+    assert!(
+        error.to_string().contains("the stream of interface 2"),
+        "{error}"
+    );
+    assert_eq!(pin(&puppet), [1]);
+}
+
+#[test]
+fn a_selector_that_another_stream_switched_before_the_lease_is_switched_back() {
+    let puppet = two_clocks();
+    let card = puppet.open();
+    puppet.state().insert(SELECTED, vec![2]);
+    // As it was when the clocks were looked at, once for each of the two.
+    puppet.answer_first(SELECTED, [vec![1], vec![1]]);
+    let options = StreamOptions::default();
+    let _playback = card.play_blocking(stereo(48_000), options).unwrap();
     assert_eq!(pin(&puppet), [1]);
 }

@@ -2,7 +2,7 @@
 //!
 //! Its descriptors are bytes written from the specification, not by the code under test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -189,10 +189,14 @@ pub(crate) struct Stream {
 /// What requests have set, by request, control, channel and entity or endpoint.
 pub(crate) type Settings = BTreeMap<(u8, u8, u16), Vec<u8>>;
 
+/// What requests find before they find what is set.
+type FirstAnswers = BTreeMap<(u8, u8, u16), VecDeque<Vec<u8>>>;
+
 struct Card {
     parts: Parts,
     streams: Mutex<[Sender<Stream>; 2]>,
     state: Arc<Mutex<Settings>>,
+    first_answers: Arc<Mutex<FirstAnswers>>,
 }
 
 impl Function for Card {
@@ -264,7 +268,15 @@ impl Function for Card {
                 } else {
                     control | code << 4
                 };
-                let found = state.get(&(control, channel, setup.index));
+                let key = (control, channel, setup.index);
+                let mut first = self
+                    .first_answers
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                if let Some(answer) = first.get_mut(&key).and_then(VecDeque::pop_front) {
+                    return ControlResponse::Data(answer);
+                }
+                let found = state.get(&key);
                 found.map_or(ControlResponse::Stall, |value| {
                     ControlResponse::Data(value.clone())
                 })
@@ -304,6 +316,7 @@ pub(crate) struct Puppet {
     sinks: Receiver<Stream>,
     sources: Receiver<Stream>,
     state: Arc<Mutex<Settings>>,
+    first_answers: Arc<Mutex<FirstAnswers>>,
     _running: Running,
 }
 
@@ -348,10 +361,12 @@ impl Puppet {
         let (sink, sinks) = channel();
         let (source, sources) = channel();
         let state = Arc::new(Mutex::new(initial(parts)));
+        let first_answers = Arc::default();
         let card = Card {
             parts: parts.clone(),
             streams: Mutex::new([sink, source]),
             state: Arc::clone(&state),
+            first_answers: Arc::clone(&first_answers),
         };
         let ids = DeviceIds {
             vendor: 0x1209,
@@ -368,6 +383,7 @@ impl Puppet {
             sinks,
             sources,
             state,
+            first_answers,
             _running: running,
         }
     }
@@ -397,6 +413,11 @@ impl Puppet {
         self.sources.recv_timeout(PATIENCE).unwrap()
     }
 
+    /// The same, if the host has selected it since it was asked for last.
+    pub(crate) fn new_source(&self) -> Option<Stream> {
+        self.sources.try_iter().last()
+    }
+
     /// What requests have set, and what they will find.
     pub(crate) fn state(&self) -> MutexGuard<'_, Settings> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -405,6 +426,19 @@ impl Puppet {
     /// The same, for another thread.
     pub(crate) fn shared_state(&self) -> Arc<Mutex<Settings>> {
         Arc::clone(&self.state)
+    }
+
+    /// What requests will find once each, before they find what is set.
+    pub(crate) fn answer_first(
+        &self,
+        key: (u8, u8, u16),
+        answers: impl IntoIterator<Item = Vec<u8>>,
+    ) {
+        let mut first = self
+            .first_answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        first.entry(key).or_default().extend(answers);
     }
 
     pub(crate) fn unplug(&self) {
