@@ -1,7 +1,6 @@
 //! Firmware on the `usb-device` crate, from start to Ctrl-C: its main loop, and the lines about it.
 
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use usb_device::LangID;
@@ -9,18 +8,16 @@ use usb_device::bus::UsbBusAllocator;
 use usb_device::class::UsbClass;
 use usb_device::device::{StringDescriptors, UsbDevice, UsbDeviceBuilder, UsbVidPid};
 use usbfs2_gadget::firmware::{FirmwareBus, FirmwareCounters, FirmwareHandle, Wait};
-use usbfs2_gadget::{Counters, GadgetfsOptions, Keeper, Speed, State};
+use usbfs2_gadget::{Counters, GadgetfsOptions, Keeper, Speed};
 use usbfs2_loopback::Bus;
 
+use super::attend::GLANCE;
 use super::counters::CounterLine;
 use super::host_view::HostView;
 use super::{Identity, MANUFACTURER, RELEASE};
 use crate::args::Backend;
 use crate::interrupt;
 use crate::output::note;
-
-/// How often the state is looked at, and Ctrl-C, while the host does nothing.
-const GLANCE: Duration = Duration::from_millis(100);
 
 /// Where firmware is to run.
 pub(super) struct Stage {
@@ -81,8 +78,8 @@ impl Stage {
         let line = CounterLine::new(true);
         let done = self.poll(&mut device, class, &line, &mut step);
         line.finish(&counters(&handle.counters()));
-        // Takes the device off the bus.
-        drop(device);
+        // Takes the device off the bus. The end of the allocator, which is the caller's, waits for that.
+        handle.stop();
         done
     }
 
@@ -129,9 +126,6 @@ impl Stage {
             }
             reported = failures.len();
             line.show(state, &counters(&handle.counters()));
-            if state == State::Stopped {
-                bail!("the gadget stopped by itself");
-            }
         }
         Ok(())
     }

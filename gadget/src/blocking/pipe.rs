@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use usbfs2_protocol::{Direction, EndpointAddress, TransferType};
 
 use super::sys::{INTERRUPT_INTERVAL, IoThread, come_first};
-use super::transfers::{Change, Halt, Shared, transfer_error};
+use super::transfers::{Change, Halt, Shared, transfer_error, wake};
 use crate::endpoint::{Completion, EndpointError};
 use crate::keeper::OpenFile;
 use crate::pipe::Pipe;
@@ -111,12 +111,15 @@ impl Pipe for FilePipe {
             buffer.clear();
         }
         let mut state = self.shared.lock();
-        if state.is_ending {
-            state.complete(buffer, Err(EndpointError::Disabled));
+        let task = if state.is_ending {
+            state.complete(buffer, Err(EndpointError::Disabled))
         } else {
             state.waiting.push_back(buffer);
-        }
+            None
+        };
         self.shared.changed.notify_all();
+        drop(state);
+        wake(task);
     }
 
     /// A thread that has just been started comes when the scheduler lets it, which may be after the host's first packets.
@@ -209,6 +212,8 @@ mod tests {
     use std::fs::File;
     use std::io::{PipeWriter, Write as _};
     use std::os::fd::OwnedFd;
+    use std::sync::mpsc;
+    use std::task::{Wake, Waker};
 
     use super::*;
 
@@ -262,6 +267,41 @@ mod tests {
             assert!(back.buffer.is_empty());
         }
         assert!(pipe.wait(None).is_none());
+    }
+
+    /// A task on an executor that polls where it is woken.
+    struct Inline {
+        pipe: FilePipe,
+        woken: mpsc::Sender<usize>,
+    }
+
+    impl Wake for Inline {
+        fn wake(self: Arc<Self>) {
+            self.woken.send(self.pipe.pending()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_task_may_use_the_pipe_where_it_is_woken() {
+        let (pipe, mut host) = out(TransferType::Bulk);
+        let (woken, receiver) = mpsc::channel();
+        let task = Arc::new(Inline { pipe, woken });
+        let waker = Waker::from(Arc::clone(&task));
+        let mut cx = Context::from_waker(&waker);
+        for _ in 0..3 {
+            task.pipe.submit(used_buffer());
+        }
+        assert!(task.pipe.poll_next(&mut cx).is_pending());
+        host.write_all(b"one").unwrap();
+        let patience = Duration::from_secs(20);
+        assert_eq!(receiver.recv_timeout(patience), Ok(3));
+        assert!(task.pipe.poll_next(&mut cx).is_ready());
+        assert!(task.pipe.poll_next(&mut cx).is_pending());
+        task.pipe.cancel_all();
+        assert_eq!(receiver.recv_timeout(patience), Ok(2));
+        // Each holds the other.
+        task.pipe.disable();
+        task.pipe.shared.lock().task = None;
     }
 
     #[test]

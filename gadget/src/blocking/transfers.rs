@@ -109,8 +109,11 @@ impl Shared {
                 let outcome = self.transfer(file, &mut buffer);
                 state = self.lock();
                 state.in_flight = false;
-                state.complete(buffer, outcome);
+                let task = state.complete(buffer, outcome);
                 self.changed.notify_all();
+                drop(state);
+                wake(task);
+                state = self.lock();
             } else {
                 state = self.wait_changed(state, None);
             }
@@ -195,23 +198,24 @@ impl Shared {
 
     /// Takes back what the thread has with the kernel, and then what waits.
     pub(super) fn cancel<'a>(
-        &self,
+        &'a self,
         mut state: MutexGuard<'a, PipeState>,
-    ) -> MutexGuard<'a, PipeState>
-    where
-        Self: 'a,
-    {
+    ) -> MutexGuard<'a, PipeState> {
         state.cancellers += 1;
         self.changed.notify_all();
         while state.in_flight {
             state = self.interrupt(state);
         }
         state.cancellers -= 1;
+        let mut task = None;
         for buffer in std::mem::take(&mut state.waiting) {
-            state.complete(buffer, Err(EndpointError::Cancelled));
+            let taken = state.complete(buffer, Err(EndpointError::Cancelled));
+            task = task.or(taken);
         }
         self.changed.notify_all();
-        state
+        drop(state);
+        wake(task);
+        self.lock()
     }
 
     /// Ends the thread's system call, if it is in one, and gives it a moment to say so.
@@ -251,7 +255,13 @@ impl PipeState {
         self.waiting.pop_front()
     }
 
-    pub(super) fn complete(&mut self, buffer: Buffer, outcome: Result<usize, EndpointError>) {
+    /// Returns the task to [`wake`].
+    #[must_use]
+    pub(super) fn complete(
+        &mut self,
+        buffer: Buffer,
+        outcome: Result<usize, EndpointError>,
+    ) -> Option<Waker> {
         let actual_length = *outcome.as_ref().unwrap_or(&0);
         let status = outcome.map(drop).map_err(|error| match error {
             EndpointError::Cancelled if self.is_ending => EndpointError::Disabled,
@@ -262,9 +272,14 @@ impl PipeState {
             actual_length,
             status,
         });
-        if let Some(task) = self.task.take() {
-            task.wake();
-        }
+        self.task.take()
+    }
+}
+
+/// Wakes a task, which may poll the pipe before this returns: not to be called with the pipe's lock.
+pub(super) fn wake(task: Option<Waker>) {
+    if let Some(task) = task {
+        task.wake();
     }
 }
 

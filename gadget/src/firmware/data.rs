@@ -11,9 +11,17 @@ use usbfs2_protocol::{Direction, EndpointAddress, TransferType};
 use super::counters::FirmwareCounters;
 use crate::endpoint::{Completion, EndpointError};
 use crate::pipe::Pipe;
+use crate::running::Status;
 
 /// How many IN transfers a pipe has at a time: one under way, and the next to follow without the firmware's doing.
 const IN_TRANSFERS: usize = 2;
+
+/// The most bytes of an OUT transfer: the kernel takes no longer ones.
+const LONGEST_TRANSFER: usize = 4 << 20;
+
+/// OUT transfers that fail one after the other before the endpoint is given up: more than a bulk
+/// endpoint has queued, since one cause may fail all of those.
+const FAILURES_IN_A_ROW: usize = 32;
 
 /// An endpoint that a class has allocated.
 #[derive(Debug)]
@@ -22,6 +30,8 @@ pub(super) struct DataEndpoint {
     transfer_type: TransferType,
     /// As the class allocated it, in bytes.
     packet_size: usize,
+    /// As the host's speed has it, in bytes, while the endpoint is enabled: it may be less.
+    bus_packet_size: usize,
     /// While the endpoint is enabled.
     pipe: Option<Arc<dyn Pipe>>,
     /// Packets in one OUT transfer.
@@ -36,6 +46,8 @@ pub(super) struct DataEndpoint {
     /// IN: a transfer has gone out since the firmware was told last.
     is_sent: bool,
     halt: Halt,
+    /// OUT: transfers that the controller has failed since it last carried one.
+    failures: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +68,7 @@ impl DataEndpoint {
             address,
             transfer_type,
             packet_size: usize::from(packet_size).max(1),
+            bus_packet_size: usize::from(packet_size).max(1),
             pipe: None,
             packets_per_transfer: 1,
             arrived: VecDeque::new(),
@@ -64,6 +77,7 @@ impl DataEndpoint {
             sending: VecDeque::new(),
             is_sent: false,
             halt: Halt::No,
+            failures: 0,
         }
     }
 
@@ -80,28 +94,25 @@ impl DataEndpoint {
         }
     }
 
-    /// The endpoint is enabled, with this pipe.
-    pub(super) fn open(&mut self, pipe: Arc<dyn Pipe>, counters: &mut FirmwareCounters) {
+    /// The endpoint is enabled, with this pipe and packets of this many bytes.
+    pub(super) fn open(
+        &mut self,
+        pipe: Arc<dyn Pipe>,
+        packet_size: u16,
+        counters: &mut FirmwareCounters,
+    ) {
         drop(self.close(counters));
         self.pipe = Some(pipe);
+        self.bus_packet_size = usize::from(packet_size).clamp(1, self.packet_size);
+        self.failures = 0;
         self.receive();
     }
 
     /// The endpoint is disabled: what was on its way is dropped. Returns the pipe.
     pub(super) fn close(&mut self, counters: &mut FirmwareCounters) -> Option<Arc<dyn Pipe>> {
-        let pipe = self.pipe.take();
         // What the host has taken before counts.
-        let mut cx = Context::from_waker(Waker::noop());
-        while let Some(Poll::Ready(completion)) = pipe.as_ref().map(|pipe| pipe.poll_next(&mut cx))
-        {
-            match self.address.direction() {
-                Direction::In => self.count_sent(&completion, counters),
-                Direction::Out => {
-                    let packets = completion.buffer.len().div_ceil(self.packet_size);
-                    counters.packets_dropped += packets as u64;
-                }
-            }
-        }
+        self.drop_completed(Waker::noop(), counters);
+        let pipe = self.pipe.take();
         let packets = self.arrived.len()
             + self.readable.len()
             + self.written.len()
@@ -114,6 +125,22 @@ impl DataEndpoint {
         self.is_sent = false;
         self.halt = Halt::No;
         pipe
+    }
+
+    /// Takes what the pipe has completed, of which the firmware is to see nothing. `task` is woken for what follows.
+    fn drop_completed(&mut self, task: &Waker, counters: &mut FirmwareCounters) {
+        let pipe = self.pipe.clone();
+        let mut cx = Context::from_waker(task);
+        while let Some(Poll::Ready(completion)) = pipe.as_ref().map(|pipe| pipe.poll_next(&mut cx))
+        {
+            match self.address.direction() {
+                Direction::In => self.count_sent(&completion, counters),
+                Direction::Out => {
+                    let packets = completion.buffer.len().div_ceil(self.bus_packet_size);
+                    counters.packets_dropped += packets as u64;
+                }
+            }
+        }
     }
 
     /// Drops what is on its way: the host has given up what it belongs to.
@@ -134,9 +161,14 @@ impl DataEndpoint {
     }
 
     /// Asks for OUT transfers of this many packets.
-    pub(super) fn set_packets_per_transfer(&mut self, packets: usize) {
+    pub(super) fn set_packets_per_transfer(&mut self, packets: usize) -> Result<(), UsbError> {
+        let length = packets.checked_mul(self.packet_size);
+        if length.is_none_or(|length| length > LONGEST_TRANSFER) {
+            return Err(UsbError::BufferOverflow);
+        }
         self.packets_per_transfer = packets.max(1);
         self.receive();
+        Ok(())
     }
 
     /// Keeps reads queued for as many packets as there is room for.
@@ -144,12 +176,20 @@ impl DataEndpoint {
         let (Some(pipe), Direction::Out) = (&self.pipe, self.address.direction()) else {
             return;
         };
+        if self.has_failed() {
+            return;
+        }
         let held = self.arrived.len() + self.readable.len();
         let room = self.depth().saturating_sub(held) / self.packets_per_transfer;
         for _ in pipe.pending()..room {
-            let length = self.packet_size * self.packets_per_transfer;
+            let length = self.bus_packet_size * self.packets_per_transfer;
             pipe.submit(Buffer::with_capacity(length));
         }
+    }
+
+    /// Whether the controller fails every OUT transfer, so that the endpoint has been given up.
+    fn has_failed(&self) -> bool {
+        self.failures >= FAILURES_IN_A_ROW
     }
 
     /// Takes what the pipe has completed. Returns whether there is something new for the firmware.
@@ -157,6 +197,7 @@ impl DataEndpoint {
         &mut self,
         cx: &mut Context<'_>,
         counters: &mut FirmwareCounters,
+        status: &Status,
     ) -> bool {
         let mut is_new = false;
         while let Some(pipe) = self.pipe.clone() {
@@ -172,12 +213,41 @@ impl DataEndpoint {
                 log::warn!("{}: {error}", self.address);
                 counters.transfers_failed += 1;
             }
+            if self.address.direction() == Direction::Out {
+                self.count_failure(&completion, status);
+            }
             is_new |= match self.address.direction() {
                 Direction::Out => self.received(&completion, counters),
                 Direction::In => self.sent(&completion, counters),
             };
         }
         is_new
+    }
+
+    /// Gives the endpoint up when nothing but failures comes: the transfers that replace them would fail as soon as they
+    /// are queued, without end.
+    fn count_failure(&mut self, completion: &Completion, status: &Status) {
+        let error = match &completion.status {
+            Ok(()) => {
+                self.failures = 0;
+                return;
+            }
+            // Of the host's or our own doing, and at its pace.
+            Err(EndpointError::Cancelled | EndpointError::Overflow | EndpointError::Missed) => {
+                return;
+            }
+            Err(error) => error,
+        };
+        let had_failed = self.has_failed();
+        self.failures += 1;
+        if self.has_failed() && !had_failed {
+            let message = format!(
+                "{}: {FAILURES_IN_A_ROW} transfers in a row have failed ({error}): nothing more is received until the host \
+                 configures the device again",
+                self.address
+            );
+            status.fail(None, message);
+        }
     }
 
     /// Slices an OUT transfer into the packets it came in.
@@ -191,7 +261,7 @@ impl DataEndpoint {
             self.arrived.push_back(Vec::new());
             counters.packets_out += 1;
         }
-        for packet in bytes.chunks(self.packet_size) {
+        for packet in bytes.chunks(self.bus_packet_size) {
             self.arrived.push_back(packet.to_vec());
             counters.packets_out += 1;
         }
@@ -297,7 +367,12 @@ impl DataEndpoint {
     }
 
     /// The firmware halts the endpoint, or ends its halt.
-    pub(super) fn change_halt(&mut self, halted: bool, counters: &mut FirmwareCounters) {
+    pub(super) fn change_halt(
+        &mut self,
+        halted: bool,
+        task: &Waker,
+        counters: &mut FirmwareCounters,
+    ) {
         match (halted, self.halt) {
             // Again, if need be: that the host has ended a halt shows only when data moves.
             (true, _) => {
@@ -306,12 +381,17 @@ impl DataEndpoint {
                     self.halt = Halt::Wanted;
                     return;
                 }
-                // Taken from the host ahead of the firmware, which refuses it: a controller with less memory
-                // would have let the host keep it.
-                counters.packets_dropped += (self.arrived.len() + self.readable.len()) as u64;
-                self.arrived.clear();
-                self.readable.clear();
                 self.set_halt();
+                if self.address.direction() == Direction::Out {
+                    // Taken from the host ahead of the firmware, which refuses it, up to the halt: a controller with
+                    // less memory would have let the host keep it.
+                    self.drop_completed(task, counters);
+                    counters.packets_dropped += (self.arrived.len() + self.readable.len()) as u64;
+                    self.arrived.clear();
+                    self.readable.clear();
+                    // For what the host sends once it has ended the halt.
+                    self.receive();
+                }
             }
             (false, Halt::Yes) => {
                 self.halt = Halt::No;
@@ -333,3 +413,6 @@ impl DataEndpoint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

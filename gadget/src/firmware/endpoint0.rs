@@ -57,11 +57,13 @@ struct Endpoint0 {
 }
 
 /// An enabled endpoint.
-#[derive(Clone)]
-struct Active {
+#[derive(Debug, Clone)]
+pub(super) struct Active {
     interface: u8,
-    address: EndpointAddress,
-    pipe: Arc<dyn Pipe>,
+    pub(super) address: EndpointAddress,
+    /// At the speed the host runs the device at, in bytes.
+    pub(super) packet_size: u16,
+    pub(super) pipe: Arc<dyn Pipe>,
 }
 
 /// What a request does to the endpoints if the firmware accepts it.
@@ -156,12 +158,9 @@ impl Endpoint0 {
                 return self.stalled(setup);
             }
         };
-        let pipes = fresh.iter();
         let request = Request {
             data,
-            pipes: pipes
-                .map(|one| (one.address, Arc::clone(&one.pipe)))
-                .collect(),
+            pipes: fresh.clone(),
             ..Request::new(Origin::Host, *setup)
         };
         let response = self.shared.ask(request);
@@ -266,6 +265,7 @@ impl Endpoint0 {
         Ok(Active {
             interface,
             address: endpoint.assigned.address,
+            packet_size: endpoint.request.packet_size_at(self.controller.speed()),
             pipe,
         })
     }
@@ -285,7 +285,7 @@ impl Endpoint0 {
             let address = endpoint.assigned.address;
             if old_addresses.contains(&address) {
                 let active = self.enable(interface, endpoint)?;
-                self.shared.lock().open(address, Arc::clone(&active.pipe));
+                self.shared.lock().open(active.clone());
                 self.active.push(active);
             }
         }

@@ -67,7 +67,7 @@ impl FirmwareHandle {
     #[must_use]
     pub fn counters(&self) -> FirmwareCounters {
         let mut state = self.shared.lock();
-        state.collect();
+        state.collect(&self.shared.status);
         state.counters
     }
 }

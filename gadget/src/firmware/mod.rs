@@ -45,7 +45,7 @@
 //! while device.bus().wait(Some(patience))? == Wait::Ready {
 //!     if device.poll(&mut [&mut serial]) {
 //!         let mut buffer = [0; 64];
-//!         if let Ok(count) = serial.read(&mut buffer) {
+//!         while let Ok(count) = serial.read(&mut buffer) {
 //!             serial.write(&buffer[..count]).unwrap();
 //!         }
 //!     }
@@ -54,6 +54,10 @@
 //! assert_eq!(handle.counters().bytes_in, 5);
 //! # Ok::<(), usbfs2_gadget::firmware::FirmwareError>(())
 //! ```
+//!
+//! What a class has in a buffer of its own is out of the bus's sight: a program is to read after each poll until there is
+//! nothing more ([`WouldBlock`](usb_device::UsbError::WouldBlock)). One that has room for less, because what it read
+//! cannot be passed on yet, looks again when it can, or has [`FirmwareHandle::wake`] called.
 //!
 //! # From build() to the bus
 //!
@@ -78,7 +82,9 @@
 //! # What is not
 //!
 //! - Where a [`Keeper`](crate::Keeper) keeps its files, firmware on gadgetfs that was killed and started again sees a reset and
-//!   then the requests by which the host had set something; the host notices nothing.
+//!   then the requests by which the host had set something; the host notices nothing. What was in hand it is not told: mass
+//!   storage killed in the middle of a command comes back waiting for the next one, and the host waits until its time for
+//!   the command is over.
 //! - gadgetfs acknowledges OUT requests with data before the firmware has seen them: a stall then comes too late, which
 //!   [`FirmwareCounters::stalls_too_late`] counts. It cuts IN requests of more than 256 bytes to 256. It tells no resume:
 //!   whatever happens next is one.
@@ -256,7 +262,7 @@ impl FirmwareBus {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             let count = self.shared.signal.count();
-            if let Some(wait) = self.shared.lock().look() {
+            if let Some(wait) = self.shared.lock().look(&self.shared.status) {
                 return wait;
             }
             if !self.shared.signal.wait_past(count, deadline) {
@@ -273,7 +279,7 @@ impl FirmwareBus {
         poll_fn(|cx| {
             loop {
                 let count = self.shared.signal.count();
-                if let Some(wait) = self.shared.lock().look() {
+                if let Some(wait) = self.shared.lock().look(&self.shared.status) {
                     return Poll::Ready(wait);
                 }
                 if self.shared.signal.register(count, cx.waker()) {
@@ -295,7 +301,8 @@ impl FirmwareBus {
     /// with a short packet or are as long as this many packets. The firmware still reads packet by packet. Default: 1.
     ///
     /// # Errors
-    /// [`UsbError::InvalidEndpoint`] when it was not allocated.
+    /// [`UsbError::InvalidEndpoint`] when it was not allocated, [`UsbError::BufferOverflow`] for transfers of more than
+    /// 4 MiB, which the kernel does not take.
     pub fn set_packets_per_transfer(
         &self,
         endpoint: EndpointAddress,

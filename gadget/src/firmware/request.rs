@@ -1,11 +1,9 @@
 //! Control requests on their way through the firmware.
 
-use std::sync::Arc;
+use usbfs2_protocol::SetupPacket;
 
-use usbfs2_protocol::{EndpointAddress, SetupPacket};
-
+use super::endpoint0::Active;
 use crate::function::ControlResponse;
-use crate::pipe::Pipe;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +27,7 @@ pub(super) struct Request {
     pub(super) data: Vec<u8>,
     pub(super) origin: Origin,
     /// The endpoints that the request brings with it, if the firmware accepts it.
-    pub(super) pipes: Vec<(EndpointAddress, Arc<dyn Pipe>)>,
+    pub(super) pipes: Vec<Active>,
 }
 
 impl Request {

@@ -15,6 +15,7 @@ use super::control::ControlEndpoint;
 use super::counters::FirmwareCounters;
 use super::data::DataEndpoint;
 use super::description::Description;
+use super::endpoint0::Active;
 use super::error::FirmwareError;
 use super::quirk;
 use super::request::{Origin, Outcome, Request};
@@ -22,7 +23,7 @@ use super::target::Target;
 use super::{Shared, Wait, endpoint0};
 use crate::function::ControlResponse;
 use crate::pipe::Pipe;
-use crate::running::{self, Stopper};
+use crate::running::{self, Status, Stopper};
 
 /// The address told to the firmware: controllers keep SET_ADDRESS to themselves.
 const ADDRESS: u8 = 1;
@@ -142,14 +143,14 @@ impl State {
     }
 
     /// What a waiting firmware is told; `None` when there is nothing to do.
-    pub(super) fn look(&mut self) -> Option<Result<Wait, FirmwareError>> {
+    pub(super) fn look(&mut self, status: &Status) -> Option<Result<Wait, FirmwareError>> {
         if let Some(error) = self.failure.take() {
             return Some(Err(error));
         }
         if self.is_stopped {
             return Some(Ok(Wait::Stopped));
         }
-        self.collect();
+        self.collect(status);
         let has_unread = || self.endpoints.iter().any(DataEndpoint::has_unread);
         let is_ready = self.is_new
             || self.is_woken
@@ -160,16 +161,16 @@ impl State {
         is_ready.then_some(Ok(Wait::Ready))
     }
 
-    pub(super) fn collect(&mut self) {
+    pub(super) fn collect(&mut self, status: &Status) {
         let mut cx = Context::from_waker(&self.task);
         for endpoint in &mut self.endpoints {
-            self.is_new |= endpoint.collect(&mut cx, &mut self.counters);
+            self.is_new |= endpoint.collect(&mut cx, &mut self.counters, status);
         }
     }
 
     /// The firmware's poll.
     pub(super) fn poll(&mut self, shared: &Arc<Shared>) -> PollResult {
-        self.collect();
+        self.collect(&shared.status);
         let is_new = std::mem::take(&mut self.is_new);
         self.is_woken = false;
         self.has_progressed = false;
@@ -203,8 +204,8 @@ impl State {
                     if let Origin::Recovery(interface) = request.origin {
                         self.flush(interface);
                     }
-                    for (address, pipe) in std::mem::take(&mut request.pipes) {
-                        self.open(address, pipe);
+                    for active in std::mem::take(&mut request.pipes) {
+                        self.open(active);
                     }
                     self.control.offer(request);
                 }
@@ -303,6 +304,9 @@ impl State {
     }
 
     fn learned(&mut self, outcome: Outcome, shared: &Arc<Shared>) {
+        if self.is_stopped {
+            return;
+        }
         let Outcome {
             setup, response, ..
         } = outcome;
@@ -354,10 +358,10 @@ impl State {
     }
 
     /// An endpoint is enabled.
-    pub(super) fn open(&mut self, address: EndpointAddress, pipe: Arc<dyn Pipe>) {
+    pub(super) fn open(&mut self, active: Active) {
         let mut endpoints = self.endpoints.iter_mut();
-        if let Some(endpoint) = endpoints.find(|endpoint| endpoint.address == address) {
-            endpoint.open(pipe, &mut self.counters);
+        if let Some(endpoint) = endpoints.find(|endpoint| endpoint.address == active.address) {
+            endpoint.open(active.pipe, active.packet_size, &mut self.counters);
         }
     }
 
@@ -419,7 +423,7 @@ impl State {
         }
         let mut endpoints = self.endpoints.iter_mut();
         if let Some(endpoint) = endpoints.find(|endpoint| endpoint.address == address) {
-            endpoint.change_halt(stalled, &mut self.counters);
+            endpoint.change_halt(stalled, &self.task, &mut self.counters);
         }
     }
 
@@ -433,7 +437,6 @@ impl State {
         address: EndpointAddress,
         packets: usize,
     ) -> Result<(), UsbError> {
-        self.endpoint(address)?.set_packets_per_transfer(packets);
-        Ok(())
+        self.endpoint(address)?.set_packets_per_transfer(packets)
     }
 }

@@ -171,3 +171,29 @@ fn halts_end_when_the_host_clears_them() {
     assert_eq!(rig.read(INPUT, 64), b"after");
     rig.finish();
 }
+
+#[test]
+fn a_full_endpoint_that_is_halted_takes_what_comes_after_the_halt() {
+    let script = Arc::<Mutex<Script>>::default();
+    let rig = rig(&script);
+    for number in 0..16 {
+        rig.write(OUTPUT, &[number; 64]);
+    }
+    script.lock().unwrap().stall_out = true;
+    rig.handle.wake();
+    assert_eq!(
+        rig.transfer(OUTPUT, Transfer::send(vec![16; 64])).status,
+        Err(BusError::Stall)
+    );
+    rig.device
+        .clear_halt(OUTPUT.try_into().unwrap(), PATIENCE)
+        .unwrap();
+    {
+        let mut script = script.lock().unwrap();
+        (script.reads, script.room) = (true, 64);
+    }
+    rig.write(OUTPUT, b"after");
+    assert_eq!(received(&script, 1), [Ok(b"after".to_vec())]);
+    assert_eq!(rig.handle.counters().packets_dropped, 16);
+    rig.finish();
+}

@@ -1,16 +1,18 @@
 //! Firmware that its bus refuses before anything is bound.
 
+use std::cell::OnceCell;
 use std::sync::{Arc, Mutex};
 
 use usb_device::UsbError;
+use usb_device::class_prelude::{DescriptorWriter, InterfaceNumber, UsbBus, UsbClass};
 use usb_device::endpoint::{EndpointIn, EndpointType};
 use usb_device::prelude::*;
-use usbfs2_gadget::Speed;
-use usbfs2_gadget::firmware::{FirmwareBus, FirmwareError};
+use usbfs2_gadget::firmware::{FirmwareBus, FirmwareError, FirmwareHandle, Wait};
+use usbfs2_gadget::{Speed, State};
 use usbfs2_loopback::Bus;
 
 use crate::probe::{Probe, Script};
-use crate::rig::refusal;
+use crate::rig::{PATIENCE, refusal};
 
 #[test]
 fn more_endpoints_than_there_are() {
@@ -62,4 +64,42 @@ fn packets_that_the_speed_does_not_have() {
     let mut device = UsbDeviceBuilder::new(&allocator, UsbVidPid(0x1209, 1)).build();
     let error = refusal(&mut device, &mut probe);
     assert!(error.to_string().contains("use 512"), "{error}");
+}
+
+/// Stops its device while it says what it is.
+struct Stopping {
+    interface: InterfaceNumber,
+    handle: OnceCell<FirmwareHandle>,
+}
+
+impl<B: UsbBus> UsbClass<B> for Stopping {
+    fn get_configuration_descriptors(
+        &self,
+        writer: &mut DescriptorWriter,
+    ) -> usb_device::Result<()> {
+        self.handle.get().unwrap().stop();
+        writer.interface(self.interface, 0xff, 0, 0)
+    }
+}
+
+#[test]
+fn a_device_stopped_before_it_is_on_the_bus_never_is() {
+    let bus = Bus::new();
+    let allocator = FirmwareBus::on(&bus, Speed::Full);
+    let mut class = Stopping {
+        interface: allocator.interface(),
+        handle: OnceCell::new(),
+    };
+    let mut device = UsbDeviceBuilder::new(&allocator, UsbVidPid(0x1209, 1)).build();
+    assert!(class.handle.set(device.bus().handle()).is_ok());
+    while device.bus().wait(Some(PATIENCE)).unwrap() == Wait::Ready {
+        device.poll(&mut [&mut class]);
+    }
+    for _ in 0..4 {
+        assert!(!device.poll(&mut [&mut class]));
+    }
+    assert_eq!(device.bus().wait(None).unwrap(), Wait::Stopped);
+    let handle = device.bus().handle();
+    assert_eq!((handle.port_name(), handle.state()), (None, State::Stopped));
+    assert!(bus.devices().is_empty());
 }
