@@ -209,6 +209,7 @@ pub mod functions;
 mod gadget;
 mod gadgetfs;
 mod keeper;
+mod kept;
 mod layout;
 mod loopback;
 mod pipe;

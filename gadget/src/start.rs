@@ -43,6 +43,9 @@ pub struct FunctionfsOptions {
     /// Whether class and vendor requests to the device itself come to the gadget's functions. Then functions
     /// behind them in the configuration get none. Default: true.
     pub device_requests: bool,
+    /// Who keeps the functions' files should this process be killed, for the next to go on with. The composite stays
+    /// where it is then. Default: `None`.
+    pub keeper: Option<Keeper>,
 }
 
 impl FunctionfsOptions {
@@ -52,6 +55,7 @@ impl FunctionfsOptions {
         Self {
             directory: directory.into(),
             device_requests: true,
+            keeper: None,
         }
     }
 
@@ -59,6 +63,13 @@ impl FunctionfsOptions {
     #[must_use]
     pub fn device_requests(mut self, device_requests: bool) -> Self {
         self.device_requests = device_requests;
+        self
+    }
+
+    /// Says who keeps the files.
+    #[must_use]
+    pub fn keeper(mut self, keeper: Option<Keeper>) -> Self {
+        self.keeper = keeper;
         self
     }
 }

@@ -1,5 +1,6 @@
 //! Endpoint 0's file: events and control requests.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,7 +20,8 @@ use crate::controller::{Controller, Event};
 use crate::describe::EndpointRequest;
 use crate::descriptors;
 use crate::function::ControlResponse;
-use crate::keeper::OpenFile;
+use crate::keeper::{Mark, OpenFile};
+use crate::kept::{Kept, Request};
 use crate::layout::Assigned;
 use crate::pipe::Pipe;
 use crate::running::Stopper;
@@ -80,9 +82,61 @@ pub(super) struct ControlFile {
     pub(super) speed: Speed,
     /// Set when the kernel has ended the current configuration.
     pub(super) is_disabled: Arc<AtomicBool>,
+    /// Where somebody keeps the functions.
+    pub(super) kept: Option<Kept>,
+    /// What the host has done to the functions of the process before this one.
+    pub(super) replay: VecDeque<Event>,
+    /// Whether what was told last is of `replay`.
+    pub(super) is_replaying: bool,
 }
 
 impl ControlFile {
+    /// Goes on where the process before this one was killed. Its endpoint files are closed, which the kernel does not
+    /// mind: endpoints work as long as the configuration does.
+    pub(super) fn restore(&mut self, in_hand: Vec<bool>) {
+        self.is_replaying = true;
+        let Some(history) = self.kept.as_ref().map(Kept::history).cloned() else {
+            return;
+        };
+        if history.speed.is_none() {
+            return;
+        }
+        self.learn_speed();
+        self.replay.push_back(Event::Restored { in_hand });
+        self.replay.push_back(Event::Configured);
+        let settings = history.settings.into_iter();
+        self.replay
+            .extend(settings.map(|Request { setup, data }| Event::Setup {
+                setup,
+                data: data.unwrap_or_default(),
+            }));
+    }
+
+    /// What the host has done to the functions of the process before, then the request that process had not answered.
+    fn next_replayed(&mut self) -> Option<Event> {
+        if !self.is_replaying {
+            return None;
+        }
+        if let Some(event) = self.replay.pop_front() {
+            return Some(event);
+        }
+        self.is_replaying = false;
+        let Some(pending) = self.kept.as_ref()?.history().pending.clone() else {
+            // One may have been told to the process before, and not noted yet when it was killed. This stalls or
+            // acknowledges it; without a request, reading nothing does nothing.
+            let _ = rustix::io::read(&self.file, &mut [0; 0]);
+            return None;
+        };
+        log::debug!("{} was left to be answered", pending.setup);
+        match pending.data {
+            Some(data) => Some(Event::Setup {
+                setup: pending.setup,
+                data,
+            }),
+            None => self.take_setup(pending.setup),
+        }
+    }
+
     /// Waits for the next event; `None` at stop.
     fn read_event(&mut self) -> Option<io::Result<FileEvent>> {
         loop {
@@ -114,24 +168,35 @@ impl ControlFile {
     }
 
     /// A setup event with the data stage of an OUT request; `None` when the host gave the request up.
-    fn take_setup(&self, setup: SetupPacket) -> Option<Event> {
+    fn take_setup(&mut self, setup: SetupPacket) -> Option<Event> {
         if setup.direction() == Direction::In || setup.length == 0 {
+            self.note_asked(setup, Some(&[]));
             return Some(Event::Setup {
                 setup,
                 data: Vec::new(),
             });
         }
+        self.note_asked(setup, None);
         let mut data = vec![0; usize::from(setup.length)];
         let read = || rustix::io::read(&self.file, &mut data);
         match self.stop.calls.run(read)? {
             Ok(length) => {
                 data.truncate(length);
+                self.note_asked(setup, Some(&data));
                 Some(Event::Setup { setup, data })
             }
             Err(error) => {
                 self.not_answered(&setup, error);
                 None
             }
+        }
+    }
+
+    /// Notes a request for the process after this one, should it come to that.
+    fn note_asked(&mut self, setup: SetupPacket, data: Option<&[u8]>) {
+        if let Some(kept) = &mut self.kept {
+            let data = data.map(<[u8]>::to_vec);
+            kept.asked(Request { setup, data });
         }
     }
 
@@ -201,7 +266,14 @@ impl Controller for ControlFile {
         self.speed
     }
 
+    fn mark(&self, function: usize) -> Option<Mark> {
+        self.kept.as_ref()?.mark(function)
+    }
+
     fn next_event(&mut self) -> Event {
+        if let Some(event) = self.next_replayed() {
+            return event;
+        }
         loop {
             let event = match self.read_event() {
                 None => return Event::Stop,
@@ -215,10 +287,18 @@ impl Controller for ControlFile {
                 FileEvent::Enable => {
                     self.is_disabled = Arc::default();
                     self.learn_speed();
+                    if let Some(kept) = &mut self.kept {
+                        kept.connected(self.speed);
+                    }
                     return Event::Configured;
                 }
                 // FunctionFS tells nothing more of the host until it selects the configuration again.
-                FileEvent::Disable | FileEvent::Unbind => return Event::Disconnect,
+                FileEvent::Disable | FileEvent::Unbind => {
+                    if let Some(kept) = &mut self.kept {
+                        kept.disconnected();
+                    }
+                    return Event::Disconnect;
+                }
                 FileEvent::Suspend => return Event::Suspend,
                 FileEvent::Resume => return Event::Resume,
                 FileEvent::Setup(setup) => {
@@ -231,6 +311,40 @@ impl Controller for ControlFile {
     }
 
     fn respond(&mut self, setup: &SetupPacket, response: ControlResponse) {
+        if self.is_replaying {
+            return;
+        }
+        let accepted = response != ControlResponse::Stall;
+        self.answer(setup, response);
+        if let Some(kept) = &mut self.kept {
+            kept.answered(accepted);
+        }
+    }
+
+    fn enable(
+        &mut self,
+        assigned: &Assigned,
+        request: &EndpointRequest,
+    ) -> Result<Arc<dyn Pipe>, String> {
+        let mut endpoints = self.endpoints.iter();
+        let endpoint = endpoints
+            .find(|one| one.address == assigned.address)
+            .ok_or_else(|| format!("endpoint {} was never opened", assigned.address))?;
+        let endpoint = EndpointFile {
+            file: Arc::clone(&endpoint.file),
+            address: assigned.address,
+            transfer_type: request.transfer_type,
+            max_packet_size: usize::from(request.packet_size_at(self.speed)),
+            is_disabled: Arc::clone(&self.is_disabled),
+        };
+        FilePipe::new(endpoint)
+            .map(|pipe| Arc::new(pipe) as Arc<dyn Pipe>)
+            .map_err(|error| format!("preparing {}: {error}", assigned.address))
+    }
+}
+
+impl ControlFile {
+    fn answer(&self, setup: &SetupPacket, response: ControlResponse) {
         let result = match (setup.direction(), response) {
             (_, ControlResponse::Stall)
                 if setup.length == 0 || setup.direction() == Direction::In =>
@@ -256,26 +370,5 @@ impl Controller for ControlFile {
         if let Some(Err(error)) = result {
             self.not_answered(setup, error);
         }
-    }
-
-    fn enable(
-        &mut self,
-        assigned: &Assigned,
-        request: &EndpointRequest,
-    ) -> Result<Arc<dyn Pipe>, String> {
-        let mut endpoints = self.endpoints.iter();
-        let endpoint = endpoints
-            .find(|one| one.address == assigned.address)
-            .ok_or_else(|| format!("endpoint {} was never opened", assigned.address))?;
-        let endpoint = EndpointFile {
-            file: Arc::clone(&endpoint.file),
-            address: assigned.address,
-            transfer_type: request.transfer_type,
-            max_packet_size: usize::from(request.packet_size_at(self.speed)),
-            is_disabled: Arc::clone(&self.is_disabled),
-        };
-        FilePipe::new(endpoint)
-            .map(|pipe| Arc::new(pipe) as Arc<dyn Pipe>)
-            .map_err(|error| format!("preparing {}: {error}", assigned.address))
     }
 }

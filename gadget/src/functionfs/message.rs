@@ -12,6 +12,8 @@ const STRINGS_MAGIC: u32 = 2;
 const HAS_FULL_SPEED: u32 = 1 << 0;
 const HAS_HIGH_SPEED: u32 = 1 << 1;
 const HAS_SUPER_SPEED: u32 = 1 << 2;
+/// Where the first descriptor is: behind the header, the flags and a count for each speed.
+pub(super) const FIRST_DESCRIPTOR: usize = 24;
 /// Requests to the device, or to a recipient unknown, come here too.
 const ALL_CONTROL_RECIPIENTS: u32 = 1 << 6;
 
@@ -103,6 +105,8 @@ mod tests {
         assert_eq!(word(8), 0b100_0111);
         // Interface, HID, endpoint; at super speed a companion more.
         assert_eq!([word(12), word(16), word(20)], [3, 3, 4]);
+        // The interface's.
+        assert_eq!(message[FIRST_DESCRIPTOR..][..2], [9, 4]);
         assert_eq!(message.len(), 24 + 2 * (9 + 9 + 7) + (9 + 9 + 7 + 6));
         // The last descriptor: a burst of one packet, no streams, 8 bytes an interval (USB 3.2 9.6.7).
         assert_eq!(message[message.len() - 6..], [6, 0x30, 0, 0, 8, 0]);

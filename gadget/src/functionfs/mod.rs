@@ -12,6 +12,7 @@ mod message;
 #[allow(unsafe_code)]
 mod sys;
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use usbfs2_protocol::Speed;
 use crate::check::{self, DescriptorProblems, Target};
 use crate::device::Device;
 use crate::gadget::Gadget;
+use crate::kept::{self, Found, Kept};
 use crate::layout::Layout;
 use crate::running::Running;
 use crate::start::{FunctionfsOptions, StartError};
@@ -55,28 +57,64 @@ pub(crate) fn start(gadget: &Gadget, options: &FunctionfsOptions) -> Result<Runn
         path: path.clone(),
         error,
     })?);
-    let file = open(&path, OFlags::NONBLOCK)?;
     let descriptors = message::descriptors(&gadget.model, &layout, options.device_requests);
-    rustix::io::write(&file, &descriptors).map_err(|error| match error {
-        // Somebody has described functions here, and there is no request to answer.
-        Errno::SRCH | Errno::IDRM => StartError::Busy { path: path.clone() },
-        error => failed("writing descriptors to", error),
-    })?;
-    rustix::io::write(&file, &message::strings(&gadget.model))
-        .map_err(|error| failed("writing strings to", error))?;
+    let strings = message::strings(&gadget.model);
+    let message = [&*descriptors, &*strings].concat();
+    let keeper = options.keeper.as_ref();
+    let found = keeper.and_then(|keeper| Kept::find(keeper, kept_place(directory), &message));
+    let (file, kept, in_hand) = match found {
+        Some(Found {
+            kept,
+            control,
+            in_hand,
+        }) => (control, Some(kept), Some(in_hand)),
+        None => {
+            let file = open(&path, OFlags::NONBLOCK)?;
+            rustix::io::write(&file, &descriptors).map_err(|error| match error {
+                // Somebody has described functions here, and there is no request to answer.
+                Errno::SRCH | Errno::IDRM => StartError::Busy { path: path.clone() },
+                error => failed("writing descriptors to", error),
+            })?;
+            rustix::io::write(&file, &strings)
+                .map_err(|error| failed("writing strings to", error))?;
+            let kept = keeper
+                .map(|keeper| Kept::begin(keeper.clone(), kept_place(directory), &file, &message))
+                .transpose()
+                .map_err(|error| StartError::Io {
+                    action: "handing to the keeper",
+                    path: path.clone(),
+                    error,
+                })?;
+            (file, kept, None)
+        }
+    };
 
     let endpoints = open_endpoints(gadget, &layout, directory)?;
-    let control = ControlFile {
+    let mut control = ControlFile {
         path: path.clone(),
         file,
         endpoints,
         stop: Arc::clone(&stop),
         speed: Speed::Full,
         is_disabled: Arc::default(),
+        kept,
+        replay: VecDeque::new(),
+        is_replaying: false,
     };
+    if let Some(in_hand) = in_hand {
+        control.restore(in_hand);
+    }
     let place = directory.display().to_string();
     Device::start(gadget.clone(), layout, control, place, Box::new(stop))
         .map_err(StartError::Thread)
+}
+
+/// The functions mounted at this directory. The first descriptor is behind the header and three counts.
+fn kept_place(directory: &Path) -> kept::Place {
+    kept::Place {
+        name: format!("functionfs-{}", directory.display()),
+        descriptors: message::FIRST_DESCRIPTOR,
+    }
 }
 
 /// Opens the files of all endpoints, which are numbered in the order of the descriptors.

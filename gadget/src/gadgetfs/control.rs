@@ -15,13 +15,13 @@ use usbfs2_protocol::standard::request;
 use usbfs2_protocol::{Direction, SetupPacket, Speed};
 
 use super::event::FileEvent;
-use super::kept::{Found, Kept, Request};
 use crate::blocking::{EndpointFile, FilePipe, sys};
 use crate::controller::{Controller, Event};
 use crate::describe::EndpointRequest;
 use crate::descriptors;
 use crate::function::ControlResponse;
 use crate::keeper::{Mark, OpenFile};
+use crate::kept::{Found, Kept, Request};
 use crate::layout::Assigned;
 use crate::pipe::Pipe;
 use crate::running::Stopper;

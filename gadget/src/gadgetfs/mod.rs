@@ -7,7 +7,6 @@
 
 mod control;
 mod event;
-mod kept;
 mod mount;
 
 use std::fs::File;
@@ -27,12 +26,12 @@ use crate::descriptors;
 use crate::device::Device;
 use crate::gadget::{DeviceIds, Gadget, GadgetModel};
 use crate::keeper::Keeper;
+use crate::kept::{self, Kept};
 use crate::layout::Layout;
 use crate::running::Running;
 use crate::start::{GadgetfsOptions, StartError};
 use crate::udc::Udc;
 use control::{ControlFile, EndpointFiles, StopFd};
-use kept::Kept;
 pub(crate) use mount::Mount;
 
 /// Message tag of the set-up write.
@@ -68,6 +67,14 @@ pub(crate) fn start(gadget: &Gadget, options: &GadgetfsOptions) -> Result<Runnin
         .map_err(StartError::Thread)
 }
 
+/// The one gadget of gadgetfs. Descriptors are behind the message's tag.
+fn kept_place() -> kept::Place {
+    kept::Place {
+        name: "gadgetfs".to_owned(),
+        descriptors: SET_UP_TAG.to_ne_bytes().len(),
+    }
+}
+
 /// Connects the device that the message describes, and takes over its endpoint 0. Where a process before this one has left
 /// that device with the keeper, it goes on.
 fn plug(
@@ -77,12 +84,12 @@ fn plug(
     keeper: Option<&Keeper>,
 ) -> Result<(ControlFile, StopFd), StartError> {
     let stop = StopFd::new().map_err(|error| mount.failed("making an eventfd for", error))?;
-    if let Some(found) = keeper.and_then(|keeper| Kept::find(keeper, message)) {
+    if let Some(found) = keeper.and_then(|keeper| Kept::find(keeper, kept_place(), message)) {
         return Ok((ControlFile::restored(found, stop.clone(), endpoints), stop));
     }
     let file = connect(mount, message)?;
     let kept = keeper
-        .map(|keeper| Kept::begin(keeper.clone(), &file, message))
+        .map(|keeper| Kept::begin(keeper.clone(), kept_place(), &file, message))
         .transpose()
         .map_err(|error| mount.failed("handing to the keeper", error))?;
     let control = ControlFile::new(file, stop.clone(), endpoints, kept).map_err(|error| {
@@ -134,7 +141,7 @@ pub(crate) fn controller(
     if mount.controller() == dummy.name() && !has_isochronous {
         return Ok(dummy);
     }
-    if keeper.is_some_and(kept::has_gadget) {
+    if keeper.is_some_and(|keeper| kept_place().has_gadget(keeper)) {
         let names = mount.entries()?;
         return Ok(Udc::from_endpoint_names(mount.controller(), names));
     }

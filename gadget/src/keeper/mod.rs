@@ -21,7 +21,8 @@ pub(crate) use self::open_file::OpenFile;
 /// is killed and started again: systemd's file descriptor store, or `usbfs2 gadget hold`, which speaks the same
 /// protocol (sd_notify(3), sd_listen_fds(3)).
 ///
-/// Give it to [`GadgetfsOptions::keeper`](crate::GadgetfsOptions::keeper). The gadget hands over endpoint 0's file,
+/// Give it to [`GadgetfsOptions::keeper`](crate::GadgetfsOptions::keeper) or
+/// [`FunctionfsOptions::keeper`](crate::FunctionfsOptions::keeper). The gadget hands over endpoint 0's file,
 /// those of its endpoints, and a record of what the host has set: the configuration, alternate settings, and requests such
 /// as SET_IDLE, SET_LINE_CODING or a volume. A process that is started again takes them back, when it describes the same
 /// gadget, and goes on from there. While nobody serves the endpoints, the host's transfers wait: a device that says NAK.

@@ -22,8 +22,7 @@ struct KeptName {
 
 impl OpenFile {
     /// A file that the keeper has been handed, under this name.
-    pub(crate) fn kept(file: File, keeper: Keeper, name: &str) -> Self {
-        let name = name.to_owned();
+    pub(crate) fn kept(file: File, keeper: Keeper, name: String) -> Self {
         Self {
             file,
             _kept: Some(KeptName { keeper, name }),

@@ -2,18 +2,20 @@
 
 use std::env;
 use std::io::{self, BufRead as _, BufReader};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::wait::{self, DEADLINE};
 use usbfs2_gadget::functions::Keyboard;
-use usbfs2_gadget::{FunctionfsOptions, Gadget, StartError, State};
+use usbfs2_gadget::{FunctionfsOptions, Gadget, Keeper, StartError, State};
 use usbfs2_host::{Buffer, TransferError};
 
 use super::echo::{EchoHost, echo};
+use crate::command;
 use crate::composition::Composition;
 use crate::scenarios::Scenario;
+use crate::survival::kill_held;
 use crate::world::World;
 
 /// The argument that makes this program serve an echo until it is killed.
@@ -38,6 +40,10 @@ pub(super) fn scenarios() -> Vec<(&'static str, Scenario)> {
         (
             "lifecycle::a_killed_process_leaves_nothing_and_another_takes_over",
             a_killed_process_leaves_nothing,
+        ),
+        (
+            "lifecycle::a_killed_process_that_is_held_leaves_everything_to_the_next",
+            a_killed_process_that_is_held,
         ),
     ]
 }
@@ -142,30 +148,52 @@ fn stopping_takes_the_composite_off(world: &World) -> Result<()> {
 }
 
 /// A process that serves an echo.
-struct Held(Child);
+struct Held {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
 
 impl Held {
     fn start(composition: &Composition) -> Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
+        Self::spawn(Command::new(env::current_exe()?), composition)
+    }
+
+    /// Starts it below `usbfs2 gadget hold`.
+    fn start_kept(composition: &Composition) -> Result<Self> {
+        let mut command = command::usbfs2()?;
+        command.args(["gadget", "hold"]).arg(env::current_exe()?);
+        Self::spawn(command, composition)
+    }
+
+    fn spawn(mut command: Command, composition: &Composition) -> Result<Self> {
+        let mut child = command
             .arg(HOLD)
             .arg(composition.directory())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let stdout = child.stdout.take().context("the output is a pipe")?;
-        let held = Self(child);
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        ensure!(line == "ready\n", "the process to kill said {line:?}");
+        let output = child.stdout.take().context("the output is a pipe")?;
+        let mut held = Self {
+            child,
+            output: BufReader::new(output),
+        };
+        held.wait_ready()?;
         Ok(held)
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        ensure!(line == "ready\n", "the process to kill said {line:?}");
+        Ok(())
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         // It may have ended by itself, which the test has noticed by now.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -195,11 +223,36 @@ fn a_killed_process_leaves_nothing(world: &World) -> Result<()> {
     EchoHost::claim(&connected.device)?.exchange()
 }
 
+fn a_killed_process_that_is_held(world: &World) -> Result<()> {
+    let composition = Composition::register([])?;
+    let mut held = Held::start_kept(&composition)?;
+    composition.bind()?;
+    let device = world.open()?;
+    let number = SysfsDevice::wait(0)?.attribute("devnum")?;
+    let mut host = EchoHost::claim(&device)?;
+    host.exchange()?;
+    for _ in 0..3 {
+        kill_held(held.child.id())?;
+        held.wait_ready()?;
+        host.exchange()?;
+    }
+    ensure!(
+        SysfsDevice::wait(0)?.attribute("devnum")? == number,
+        "the host has enumerated the device again"
+    );
+    drop((host, device));
+    // The holder first, and then the program, whose input ends.
+    drop(held);
+    SysfsDevice::wait_gone(0)?;
+    Ok(())
+}
+
 /// The process to kill.
 pub(crate) fn hold(arguments: &[String]) -> ExitCode {
     let serve = || -> Result<()> {
         let directory = arguments.first().context("no directory")?;
-        let _running = gadget()?.start_functionfs(&FunctionfsOptions::new(directory))?;
+        let options = FunctionfsOptions::new(directory).keeper(Keeper::from_environment()?);
+        let _running = gadget()?.start_functionfs(&options)?;
         println!("ready");
         // Until it is killed, or nobody is left who could.
         io::stdin().read_line(&mut String::new())?;

@@ -12,11 +12,43 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use usbfs2_protocol::Speed;
 
 use crate::keeper::{Keeper, Mark, OpenFile};
-pub(super) use history::{History, Request};
+pub(crate) use history::{History, Request};
 
-/// The name of endpoint 0's file with the keeper, and of the record; endpoints have those of their files.
-const CONTROL: &str = "control";
-const RECORD: &str = "record";
+/// What the file system of a gadget's files is to whoever keeps them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// What the names of its files begin with: of gadgets on several, each keeps its own.
+    pub(crate) name: String,
+    /// Where in the set-up message descriptors begin, the interfaces' among them.
+    pub(crate) descriptors: usize,
+}
+
+impl Place {
+    fn file(&self, name: &str) -> String {
+        format!("{}-{name}", self.name)
+    }
+
+    /// The name of endpoint 0's file; endpoints have those of their files.
+    fn control(&self) -> String {
+        self.file("control")
+    }
+
+    fn record(&self) -> String {
+        self.file("record")
+    }
+
+    /// Whether a process before this one has left a gadget.
+    pub(crate) fn has_gadget(&self, keeper: &Keeper) -> bool {
+        keeper.names().contains(&self.control())
+    }
+
+    /// The names of files that were kept and not taken yet.
+    fn names(&self, keeper: &Keeper) -> Vec<String> {
+        let prefix = self.file("");
+        let names = keeper.names().into_iter();
+        names.filter(|name| name.starts_with(&prefix)).collect()
+    }
+}
 
 /// Room for the history: a page, so that it is written whole or not at all when the process is killed.
 const HISTORY_ROOM: usize = 4096;
@@ -28,8 +60,10 @@ const MARK_ROOM: usize = 256;
 const MESSAGE: usize = HISTORY_ROOM + MARK_ROOM;
 
 /// The record of a gadget that is kept: its set-up message, and what the host has done to it.
-pub(super) struct Kept {
+#[derive(Debug)]
+pub(crate) struct Kept {
     keeper: Keeper,
+    place: Place,
     /// In memory, and open with the keeper as well.
     record: Arc<File>,
     set_up_message: Vec<u8>,
@@ -37,42 +71,43 @@ pub(super) struct Kept {
 }
 
 /// A gadget found with the keeper.
-pub(super) struct Found {
-    pub(super) kept: Kept,
+pub(crate) struct Found {
+    pub(crate) kept: Kept,
     /// Endpoint 0's file.
-    pub(super) control: File,
+    pub(crate) control: File,
     /// By function: whether it had something in hand.
-    pub(super) in_hand: Vec<bool>,
-}
-
-/// Whether a process before this one has left a gadget.
-pub(super) fn has_gadget(keeper: &Keeper) -> bool {
-    keeper.names().iter().any(|name| name == CONTROL)
+    pub(crate) in_hand: Vec<bool>,
 }
 
 impl Kept {
     /// Hands a gadget over that has just been connected.
-    pub(super) fn begin(keeper: Keeper, control: &File, set_up_message: &[u8]) -> io::Result<Self> {
+    pub(crate) fn begin(
+        keeper: Keeper,
+        place: Place,
+        control: &File,
+        set_up_message: &[u8],
+    ) -> io::Result<Self> {
         let record = File::from(memfd_create("usbfs2 gadget", MemfdFlags::CLOEXEC)?);
         let kept = Self {
             keeper,
+            place,
             record: Arc::new(record),
             set_up_message: set_up_message.to_vec(),
             history: History::default(),
         };
         kept.write()?;
         kept.record.write_all_at(set_up_message, MESSAGE as u64)?;
-        kept.keeper.keep(RECORD, &kept.record)?;
-        kept.keeper.keep(CONTROL, control)?;
+        kept.keeper.keep(&kept.place.record(), &kept.record)?;
+        kept.keeper.keep(&kept.place.control(), control)?;
         Ok(kept)
     }
 
     /// The gadget that a process before this one has left behind. One that is another than this set-up message describes
     /// is taken off the bus.
-    pub(super) fn find(keeper: &Keeper, set_up_message: &[u8]) -> Option<Found> {
-        let control = keeper.take(CONTROL).map(File::from)?;
+    pub(crate) fn find(keeper: &Keeper, place: Place, set_up_message: &[u8]) -> Option<Found> {
+        let control = keeper.take(&place.control()).map(File::from)?;
         let found = keeper
-            .take(RECORD)
+            .take(&place.record())
             .map(File::from)
             .ok_or("its record is missing")
             .and_then(|record| {
@@ -83,6 +118,7 @@ impl Kept {
             Ok((record, history, in_hand)) => Some(Found {
                 kept: Self {
                     keeper: keeper.clone(),
+                    place,
                     record: Arc::new(record),
                     set_up_message: set_up_message.to_vec(),
                     history,
@@ -92,14 +128,14 @@ impl Kept {
             }),
             Err(reason) => {
                 log::warn!("the gadget that was kept is taken off the bus: {reason}");
-                discard(keeper, control);
+                discard(keeper, &place, control);
                 None
             }
         }
     }
 
     /// Where a function notes whether it has something in hand.
-    pub(super) fn mark(&self, function: usize) -> Option<Mark> {
+    pub(crate) fn mark(&self, function: usize) -> Option<Mark> {
         let room = 0..MARK_ROOM;
         let place = room
             .contains(&function)
@@ -107,33 +143,33 @@ impl Kept {
         Some(Mark::new(Arc::clone(&self.record), place))
     }
 
-    pub(super) fn history(&self) -> &History {
+    pub(crate) fn history(&self) -> &History {
         &self.history
     }
 
     /// Endpoint 0's file says that a host is there.
-    pub(super) fn connected(&mut self, speed: Speed) {
+    pub(crate) fn connected(&mut self, speed: Speed) {
         self.change(|history, _| history.connected(speed));
     }
 
-    pub(super) fn disconnected(&mut self) {
+    pub(crate) fn disconnected(&mut self) {
         self.change(|history, _| history.disconnected());
     }
 
     /// A request has come and is about to be told.
-    pub(super) fn asked(&mut self, request: Request) {
+    pub(crate) fn asked(&mut self, request: Request) {
         self.change(|history, _| history.pending = Some(request));
     }
 
     /// The request has been answered.
-    pub(super) fn answered(&mut self, accepted: bool) {
+    pub(crate) fn answered(&mut self, accepted: bool) {
         self.change(|history, configuration| history.answered(accepted, configuration));
     }
 
     /// Changes the history by what this does, which is given the first configuration.
     fn change(&mut self, change: impl FnOnce(&mut History, &[u8])) {
-        // Behind the message's tag.
-        let configuration = self.set_up_message.get(4..).unwrap_or_default();
+        let configuration = self.set_up_message.get(self.place.descriptors..);
+        let configuration = configuration.unwrap_or_default();
         change(&mut self.history, configuration);
         if let Err(error) = self.write() {
             log::error!("recording what the host did: {error}");
@@ -146,22 +182,24 @@ impl Kept {
     }
 
     /// Hands over the file of an endpoint that has been enabled.
-    pub(super) fn keep_endpoint(&self, name: &str, file: File) -> OpenFile {
-        if let Err(error) = self.keeper.keep(name, &file) {
+    pub(crate) fn keep_endpoint(&self, name: &str, file: File) -> OpenFile {
+        let name = self.place.file(name);
+        if let Err(error) = self.keeper.keep(&name, &file) {
             log::warn!("{name} is not kept, and will not outlive this process: {error}");
         }
         OpenFile::kept(file, self.keeper.clone(), name)
     }
 
     /// The file of an endpoint that was enabled by the process before.
-    pub(super) fn take_endpoint(&self, name: &str) -> Option<OpenFile> {
-        let file = self.keeper.take(name)?;
+    pub(crate) fn take_endpoint(&self, name: &str) -> Option<OpenFile> {
+        let name = self.place.file(name);
+        let file = self.keeper.take(&name)?;
         Some(OpenFile::kept(file.into(), self.keeper.clone(), name))
     }
 
     /// Closes what the process before had open and this one has no use for.
-    pub(super) fn forget_the_rest(&self) {
-        for name in self.keeper.names() {
+    pub(crate) fn forget_the_rest(&self) {
+        for name in self.place.names(&self.keeper) {
             self.keeper.forget(&name);
         }
     }
@@ -171,8 +209,8 @@ impl Drop for Kept {
     /// The gadget ends: the keeper must let go, or it would stay on the bus.
     fn drop(&mut self) {
         self.forget_the_rest();
-        self.keeper.forget(RECORD);
-        self.keeper.forget(CONTROL);
+        self.keeper.forget(&self.place.record());
+        self.keeper.forget(&self.place.control());
     }
 }
 
@@ -195,11 +233,11 @@ fn read(record: &File, set_up_message: &[u8]) -> Result<(History, Vec<bool>), &'
 }
 
 /// Takes a kept gadget off the bus.
-fn discard(keeper: &Keeper, control: File) {
-    for name in keeper.names().iter().map(String::as_str) {
-        keeper.forget(name);
+fn discard(keeper: &Keeper, place: &Place, control: File) {
+    for name in place.names(keeper) {
+        keeper.forget(&name);
     }
-    keeper.forget(RECORD);
-    keeper.forget(CONTROL);
+    keeper.forget(&place.record());
+    keeper.forget(&place.control());
     drop(control);
 }
