@@ -156,7 +156,13 @@ impl ControlFile {
         let mut bytes = [0; FileEvent::LENGTH];
         match self.file.read(&mut bytes) {
             Ok(FileEvent::LENGTH) => match FileEvent::parse(bytes) {
-                Ok(event) => self.events.push_back(event),
+                Ok(event) => {
+                    if let FileEvent::Setup(setup) = event {
+                        // At once: a process killed before this leaves a request that nobody knows.
+                        self.note_asked(setup, None);
+                    }
+                    self.events.push_back(event);
+                }
                 Err(unknown) => log::warn!("gadgetfs sent an event of unknown type {unknown}"),
             },
             Ok(length) => log::warn!("gadgetfs sent {length} bytes of an event"),
@@ -258,18 +264,22 @@ impl ControlFile {
                 // Its stall has been sent. Data for a host that no longer asks would lie in the kernel until
                 // the next request, or be there when the file is closed, which gadgetfs does not survive.
                 self.stall(&setup);
+                self.note_answered(false);
                 return None;
             }
             (Direction::In, _) | (Direction::Out, 0) => Vec::new(),
-            (Direction::Out, _) => {
-                self.note_asked(setup, None);
-                self.data_stage(&setup)?
-            }
+            (Direction::Out, _) => match self.data_stage(&setup) {
+                Some(data) => data,
+                None => {
+                    self.note_answered(false);
+                    return None;
+                }
+            },
         };
         self.is_answered = is_void;
         if is_void {
             self.stall(&setup);
-        } else {
+        } else if !data.is_empty() {
             self.note_asked(setup, Some(&data));
         }
         Some(Event::Setup { setup, data })
@@ -280,6 +290,13 @@ impl ControlFile {
         if let Some(kept) = &mut self.kept {
             let data = data.map(<[u8]>::to_vec);
             kept.asked(Request { setup, data });
+        }
+    }
+
+    /// Notes that it has been answered.
+    fn note_answered(&mut self, accepted: bool) {
+        if let Some(kept) = &mut self.kept {
+            kept.answered(accepted);
         }
     }
 
@@ -295,7 +312,9 @@ impl ControlFile {
         let kept = self.kept.as_ref()?;
         kept.forget_the_rest();
         let Some(Request { setup, data }) = kept.history().pending.clone() else {
-            // Read by the process before, and not noted yet when it was killed.
+            // One may have been read by the process before and not been noted when it was killed. What only may be
+            // refused by writing is refused first: reading would acknowledge what nobody has done.
+            let _ = rustix::io::write(&self.file, &[]);
             self.leave_request(false);
             return None;
         };
@@ -404,9 +423,7 @@ impl Controller for ControlFile {
         if !self.is_answered {
             self.answer(setup, response);
         }
-        if let Some(kept) = &mut self.kept {
-            kept.answered(accepted);
-        }
+        self.note_answered(accepted);
     }
 
     fn enable(

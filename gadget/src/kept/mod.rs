@@ -42,11 +42,14 @@ impl Place {
         keeper.names().contains(&self.control())
     }
 
-    /// The names of files that were kept and not taken yet.
-    fn names(&self, keeper: &Keeper) -> Vec<String> {
+    /// Closes the files that were kept and not taken.
+    fn forget_the_rest(&self, keeper: &Keeper) {
         let prefix = self.file("");
-        let names = keeper.names().into_iter();
-        names.filter(|name| name.starts_with(&prefix)).collect()
+        for name in keeper.names() {
+            if name.starts_with(&prefix) {
+                keeper.forget(&name);
+            }
+        }
     }
 }
 
@@ -105,7 +108,11 @@ impl Kept {
     /// The gadget that a process before this one has left behind. One that is another than this set-up message describes
     /// is taken off the bus.
     pub(crate) fn find(keeper: &Keeper, place: Place, set_up_message: &[u8]) -> Option<Found> {
-        let control = keeper.take(&place.control()).map(File::from)?;
+        let Some(control) = keeper.take(&place.control()).map(File::from) else {
+            // A process that was killed when it had handed over a part.
+            place.forget_the_rest(keeper);
+            return None;
+        };
         let found = keeper
             .take(&place.record())
             .map(File::from)
@@ -199,9 +206,7 @@ impl Kept {
 
     /// Closes what the process before had open and this one has no use for.
     pub(crate) fn forget_the_rest(&self) {
-        for name in self.place.names(&self.keeper) {
-            self.keeper.forget(&name);
-        }
+        self.place.forget_the_rest(&self.keeper);
     }
 }
 
@@ -234,9 +239,7 @@ fn read(record: &File, set_up_message: &[u8]) -> Result<(History, Vec<bool>), &'
 
 /// Takes a kept gadget off the bus.
 fn discard(keeper: &Keeper, place: &Place, control: File) {
-    for name in place.names(keeper) {
-        keeper.forget(&name);
-    }
+    place.forget_the_rest(keeper);
     keeper.forget(&place.record());
     keeper.forget(&place.control());
     drop(control);

@@ -137,8 +137,11 @@ impl Function for Disk {
     }
 
     fn run(&self, endpoints: Endpoints) -> Result<(), FunctionError> {
-        let result = Pipes::new(&self.reset, endpoints)
-            .and_then(|pipes| pipes.serve(|pipes| self.serve(pipes)));
+        let result = Pipes::new(&self.reset, endpoints).and_then(|pipes| {
+            // What a run before had in hand, its host has given up.
+            pipes.has_in_hand(self.is_interrupted.load(Ordering::SeqCst));
+            pipes.serve(|pipes| self.serve(pipes))
+        });
         self.reset.end();
         Ok(result?)
     }

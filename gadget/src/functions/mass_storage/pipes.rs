@@ -88,7 +88,7 @@ impl<'disk> Pipes<'disk> {
     }
 
     /// Notes, for the process after this one, whether the host waits for the end of a command.
-    fn has_in_hand(&self, in_hand: bool) {
+    pub(super) fn has_in_hand(&self, in_hand: bool) {
         if let Some(mark) = &self.mark {
             mark.set(in_hand);
         }
