@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -174,7 +174,7 @@ fn keyboard_types_on() -> Result<()> {
             bail!("the thread that asks panicked");
         };
         result?;
-        println!("{KILLS} kills; from kill to the next key at most {longest:?}");
+        println!("figure: {KILLS} kills; from kill to the next key at most {longest:?}");
         asked
     })?;
     ensure!(asked > 0, "nothing was asked");
@@ -208,6 +208,7 @@ fn disk_loses_nothing() -> Result<()> {
         .write(true)
         .custom_flags(libc::O_DIRECT)
         .open(disk.node())?;
+    let moved = AtomicUsize::new(0);
     thread::scope(|scope| -> Result<()> {
         let moving = scope.spawn(|| -> Result<()> {
             // O_DIRECT wants whole sectors in memory, too.
@@ -223,6 +224,7 @@ fn disk_loses_nothing() -> Result<()> {
                 file.read_exact_at(buffer, place)
                     .with_context(|| format!("reading piece {piece}"))?;
                 ensure!(*buffer == *bytes, "piece {piece} is read back wrong");
+                moved.fetch_add(1, Ordering::SeqCst);
             }
             Ok(())
         });
@@ -232,12 +234,17 @@ fn disk_loses_nothing() -> Result<()> {
             thread::sleep(Duration::from_millis(random.below(60) as u64));
             held.kill()?;
             kills += 1;
+            // The host recovers, before the next one is killed.
+            let before = moved.load(Ordering::SeqCst);
+            wait::until("the disk goes on", || {
+                let goes_on = moved.load(Ordering::SeqCst) > before || moving.is_finished();
+                goes_on.then_some(())
+            })?;
         }
-        let moved = moving.join();
-        let Ok(moved) = moved else {
+        let Ok(outcome) = moving.join() else {
             bail!("the thread that writes panicked");
         };
-        moved?;
+        outcome?;
         println!("{kills} kills while {PIECES} pieces were written and read");
         ensure!(kills >= 3, "it was over before the third kill");
         Ok(())
