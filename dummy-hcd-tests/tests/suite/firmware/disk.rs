@@ -33,6 +33,9 @@ fn start() -> Result<(Board, PathBuf)> {
     let block = wait::until("the disk has a block device", || {
         block_device(&board.device)
     })?;
+    // It has a node before the kernel has done with looking at it, and cannot be opened while the host recovers from a
+    // question that the firmware does not know.
+    wait::until("the disk can be opened", || File::open(&block).ok())?;
     Ok((board, block))
 }
 

@@ -238,10 +238,14 @@ impl Server {
     fn control(&self, id: u64, setup: [u8; 8], data: &[u8]) -> io::Result<()> {
         let packet = SetupPacket::from_bytes(setup);
         let result = self.device.control(packet, data, DEADLINE);
-        let came = result.as_deref().unwrap_or_default();
-        let length = match packet.request_type.direction {
-            Direction::In => came.len(),
-            Direction::Out => data.len(),
+        // The bus gives back what was sent, too. QEMU takes nothing but an answer's header for that, and its parser
+        // loses its place over more, which ends the emulator (an assertion in usbredir_chardev_read).
+        let (came, length) = match packet.request_type.direction {
+            Direction::In => {
+                let came = result.as_deref().unwrap_or_default();
+                (came, came.len())
+            }
+            Direction::Out => (&[][..], data.len()),
         };
         self.port.send(&Answer::Control {
             id,
