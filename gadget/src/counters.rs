@@ -126,6 +126,10 @@ impl Pipe for CountedPipe {
         self.pipe.disable();
     }
 
+    fn wait_disabled(&self) {
+        self.pipe.wait_disabled();
+    }
+
     fn take_over(&self) -> Option<Arc<dyn Pipe>> {
         Some(Arc::new(Self {
             pipe: self.pipe.take_over()?,

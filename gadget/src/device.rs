@@ -222,7 +222,7 @@ impl<C: Controller> Device<C> {
         for (active, run) in self.active.drain(..).zip(&self.runs) {
             active.session.disable();
             for pipe in active.pipes.into_iter().flatten() {
-                pipe.disable();
+                disable(&*pipe);
             }
             let function = &self.gadget.functions[run.function];
             guard(&self.status, function, "disabled", (), || {
@@ -319,8 +319,9 @@ impl<C: Controller> Device<C> {
                 if let Some(pipe) = pipe {
                     if taken_over {
                         pipes[endpoint.index] = pipe.take_over();
-                    } else {
-                        pipe.disable();
+                    }
+                    if pipes[endpoint.index].is_none() {
+                        disable(&**pipe);
                     }
                 }
             }
@@ -420,6 +421,12 @@ impl<C: Controller> Device<C> {
     ) -> T {
         guard(&self.status, function, callback, otherwise, call)
     }
+}
+
+/// Leaves the endpoint free to be enabled again: a function that has just dropped it may have begun to disable it.
+fn disable(pipe: &dyn Pipe) {
+    pipe.disable();
+    pipe.wait_disabled();
 }
 
 fn guard<T>(

@@ -31,6 +31,9 @@ pub(crate) trait Pipe: Send + Sync + fmt::Debug {
     /// Disables the endpoint. What is queued, and whatever is submitted later, completes as
     /// [`EndpointError::Disabled`].
     fn disable(&self);
+    /// Waits until a pipe that has been disabled has let go of the endpoint: the thread that came first to disable it
+    /// may still be at it. For the thread of endpoint 0, which enables the endpoint again.
+    fn wait_disabled(&self);
     /// Disables this pipe but not the endpoint, which a new pipe takes over with its data toggle. `None`
     /// when it was disabled before.
     fn take_over(&self) -> Option<Arc<dyn Pipe>>;

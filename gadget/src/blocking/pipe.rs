@@ -77,6 +77,12 @@ impl FilePipe {
         Some(endpoint)
     }
 
+    /// The file is closed.
+    fn freed(&self) {
+        self.shared.lock().is_free = true;
+        self.shared.changed.notify_all();
+    }
+
     /// Has the thread halt the endpoint or end its halt.
     fn change_halt(&self, change: Change) -> Result<(), EndpointError> {
         let deadline = Instant::now() + COLLECTION_TIME;
@@ -185,7 +191,17 @@ impl Pipe for FilePipe {
     }
 
     fn disable(&self) {
-        drop(self.release());
+        if let Some(endpoint) = self.release() {
+            drop(endpoint);
+            self.freed();
+        }
+    }
+
+    fn wait_disabled(&self) {
+        let mut state = self.shared.lock();
+        while !state.is_free {
+            state = self.shared.wait_changed(state, None);
+        }
     }
 
     fn take_over(&self) -> Option<Arc<dyn Pipe>> {
@@ -195,6 +211,7 @@ impl Pipe for FilePipe {
             Ok(pipe) => Some(Arc::new(pipe)),
             Err(error) => {
                 log::error!("taking over {address}: {error}");
+                self.freed();
                 None
             }
         }

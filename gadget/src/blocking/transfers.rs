@@ -37,6 +37,8 @@ pub(super) struct PipeState {
     pub(super) active: Option<Active>,
     /// The thread is to end.
     pub(super) is_ending: bool,
+    /// The pipe was disabled and has closed the file.
+    pub(super) is_free: bool,
     pub(super) waiting: VecDeque<Buffer>,
     /// The thread has a transfer with the kernel.
     pub(super) in_flight: bool,
@@ -75,6 +77,7 @@ impl Shared {
             state: Mutex::new(PipeState {
                 active: None,
                 is_ending: false,
+                is_free: false,
                 waiting: VecDeque::new(),
                 in_flight: false,
                 is_watched: false,

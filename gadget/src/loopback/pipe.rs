@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -19,12 +19,16 @@ pub(super) struct LoopbackPipe {
     address: EndpointAddress,
     queue: CompletionQueue,
     state: Mutex<PipeState>,
+    /// The endpoint has been let go of.
+    freed: Condvar,
 }
 
 #[derive(Debug)]
 struct PipeState {
     /// Whether this pipe, and not a later one, has the endpoint.
     is_enabled: bool,
+    /// Whether the endpoint may be enabled again, after this pipe was disabled.
+    is_free: bool,
     ordered: Ordered,
     /// The buffers of the transfers on the bus, which works on copies: a buffer comes back with the
     /// memory it was submitted with.
@@ -40,9 +44,11 @@ impl LoopbackPipe {
             address,
             state: Mutex::new(PipeState {
                 is_enabled: true,
+                is_free: false,
                 ordered: Ordered::default(),
                 buffers: HashMap::new(),
             }),
+            freed: Condvar::new(),
         }
     }
 
@@ -170,8 +176,15 @@ impl Pipe for LoopbackPipe {
 
     fn disable(&self) {
         if self.release() {
+            // Not under the lock: tasks may be polled where they are woken.
             self.port.disable(self.address);
+            self.lock().is_free = true;
+            self.freed.notify_all();
         }
+    }
+
+    fn wait_disabled(&self) {
+        drop(self.freed.wait_while(self.lock(), |state| !state.is_free));
     }
 
     fn take_over(&self) -> Option<Arc<dyn Pipe>> {
@@ -186,5 +199,67 @@ impl Pipe for LoopbackPipe {
 impl Drop for LoopbackPipe {
     fn drop(&mut self) {
         self.disable();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::task::{Wake, Waker};
+    use std::thread;
+    use std::time::Duration;
+
+    use usbfs2_loopback::{Bus, EndpointSpec, PortOptions};
+    use usbfs2_protocol::{Speed, TransferType};
+
+    use super::*;
+
+    /// Stops whoever wakes it, in the middle of what they do.
+    struct Stops {
+        reached: Sender<()>,
+        go: Mutex<Receiver<()>>,
+    }
+
+    impl Wake for Stops {
+        fn wake(self: Arc<Self>) {
+            self.reached.send(()).unwrap();
+            let _ = self.go.lock().unwrap().recv();
+        }
+    }
+
+    #[test]
+    fn the_endpoint_is_free_once_whoever_came_first_has_disabled_it() {
+        let bus = Bus::new();
+        let port = Arc::new(bus.plug(PortOptions::new(Speed::High)).unwrap());
+        let address = EndpointAddress::new(1, Direction::Out).unwrap();
+        let spec = EndpointSpec {
+            address,
+            transfer_type: TransferType::Bulk,
+            max_packet_size: 512,
+            interval: 0,
+        };
+        port.enable(spec).unwrap();
+        let pipe = LoopbackPipe::new(Arc::clone(&port), address);
+        pipe.submit(Buffer::with_capacity(512));
+        let ((reached, is_reached), (go, may_go)) = (channel(), channel());
+        let task = Waker::from(Arc::new(Stops {
+            reached,
+            go: Mutex::new(may_go),
+        }));
+        assert!(pipe.poll_next(&mut Context::from_waker(&task)).is_pending());
+
+        let (freed, is_freed) = channel();
+        thread::scope(|scope| {
+            scope.spawn(|| pipe.disable());
+            is_reached.recv().unwrap();
+            scope.spawn(|| {
+                pipe.disable();
+                pipe.wait_disabled();
+                freed.send(port.enable(spec)).unwrap();
+            });
+            assert!(is_freed.recv_timeout(Duration::from_millis(20)).is_err());
+            go.send(()).unwrap();
+            assert_eq!(is_freed.recv().unwrap(), Ok(()));
+        });
     }
 }

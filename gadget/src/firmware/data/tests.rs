@@ -91,6 +91,8 @@ impl Pipe for Scripted {
 
     fn disable(&self) {}
 
+    fn wait_disabled(&self) {}
+
     fn take_over(&self) -> Option<Arc<dyn Pipe>> {
         None
     }
