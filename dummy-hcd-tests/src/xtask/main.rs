@@ -12,6 +12,7 @@ mod checkpatch;
 mod conformance;
 mod console;
 mod dummy_hcd;
+mod failures;
 mod fuzz;
 mod guest;
 mod initramfs;

@@ -1,4 +1,4 @@
-//! Counts what passed and failed over several test programs.
+//! Counts what passed and failed over several test programs, and says again what failed.
 
 use std::io::{self, Stdout, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 
+use crate::failures::{self, Failure};
 use crate::progress::{self, Lines};
 
 /// Tests so far. A check that is no test program counts as one test.
@@ -13,6 +14,7 @@ use crate::progress::{self, Lines};
 pub(crate) struct Tally {
     passed: AtomicU64,
     failed: AtomicU64,
+    failures: Mutex<Vec<Failure>>,
 }
 
 impl Tally {
@@ -25,13 +27,23 @@ impl Tally {
             .fold((0, 0), |sum, result| (sum.0 + result.0, sum.1 + result.1));
         self.passed.fetch_add(passed, Ordering::Relaxed);
         self.failed.fetch_add(failed, Ordering::Relaxed);
+        for failure in failures::of_tests(what, output) {
+            self.note(failure);
+        }
         if !succeeded && failed == 0 {
             eprintln!("xtask: {what} FAILED without a failed test");
             self.failed.fetch_add(1, Ordering::Relaxed);
+            self.note(Failure::new(what, output));
         } else if succeeded && passed == 0 {
             eprintln!("xtask: {what} ran no test");
             self.failed.fetch_add(1, Ordering::Relaxed);
+            self.note(Failure::new(what, "ran no test"));
         }
+    }
+
+    fn note(&self, failure: Failure) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.push(failure);
     }
 
     /// Counts one check and shows how it went.
@@ -44,12 +56,18 @@ impl Tally {
             Err(error) => {
                 println!("check {what} ... FAILED\n{error:#}");
                 self.failed.fetch_add(1, Ordering::Relaxed);
+                self.note(Failure::new(what, &format!("{error:#}")));
             }
         }
     }
 
-    /// The last line: "N passed, N failed". Returns the exit status.
+    /// What failed, which was said long ago and by many at once, and the last line: "N passed, N failed".
+    /// Returns the exit status.
     pub(crate) fn finish(&self) -> u8 {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        for failure in failures.iter() {
+            println!("\n{failure}");
+        }
         let (passed, failed) = self.counts();
         println!("{passed} passed, {failed} failed");
         u8::from(failed > 0 || passed == 0)
