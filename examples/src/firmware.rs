@@ -11,7 +11,7 @@ use fatfs::{FileSystem, FormatVolumeOptions, FsOptions, format_volume};
 use fscommon::BufStream;
 use usb_device::bus::UsbBusAllocator;
 use usbfs2_gadget::firmware::{FirmwareBus, FirmwareHandle};
-use usbfs2_gadget::{GadgetfsOptions, Keeper, Speed};
+use usbfs2_gadget::{GadgetfsOptions, Keeper, KnownUdc, Speed, State, Udc};
 use usbfs2_host::{
     Buffer, Bulk, Device, Direction, EndpointAddress, Host, HotplugEvent, In, Interface, Out,
     TransferType,
@@ -30,7 +30,7 @@ pub type HostEnd = fn(&Device, &Knobs) -> Result<()>;
 
 /// Runs `firmware` where the arguments say: with none on this board's controller, the knobs being lines of the
 /// standard input, whose end unplugs the device; with `--demo` on a bus inside this program, with `host` at its
-/// other end.
+/// other end; with `--check dwc2` nowhere: whether it would fit on that controller.
 ///
 /// # Errors
 /// Other arguments, a controller that is missing, busy or does not have what the firmware asks for, or an end that
@@ -53,8 +53,26 @@ pub fn run(firmware: Firmware, host: HostEnd) -> Result<()> {
             let turn = move |knobs: &Knobs| host(&plugged(&Host::on(&bus))?, knobs);
             firmware(&allocator, Outside(Box::new(turn)))
         }
+        ["--check", controller] => {
+            let names = || {
+                KnownUdc::ALL
+                    .iter()
+                    .map(|one| one.name())
+                    .collect::<Vec<_>>()
+            };
+            let udc = Udc::known(controller).with_context(|| {
+                format!("nothing is known of `{controller}`: {:?} are", names())
+            })?;
+            let allocator = FirmwareBus::check(&udc);
+            let rehearsed =
+                |knobs: &Knobs| Ok(knobs.handle.wait_for_state(State::Stopped, PATIENCE)?);
+            firmware(&allocator, Outside(Box::new(rehearsed)))?;
+            println!("fits gadgetfs on {controller}");
+            Ok(())
+        }
         [other, ..] => bail!(
-            "`{other}` is not understood: give --demo, or nothing to be on this board's controller"
+            "`{other}` is not understood: give --demo, --check with a controller's name, or nothing to be on this \
+             board's controller"
         ),
     }
 }

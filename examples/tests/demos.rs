@@ -290,6 +290,38 @@ fn firmware_composite_plays_and_types() {
 }
 
 #[test]
+fn firmware_is_checked_for_boards_that_are_elsewhere() {
+    for program in [
+        env!("CARGO_BIN_EXE_firmware_serial"),
+        env!("CARGO_BIN_EXE_firmware_mouse"),
+        env!("CARGO_BIN_EXE_firmware_keyboard"),
+        env!("CARGO_BIN_EXE_firmware_disk"),
+        env!("CARGO_BIN_EXE_firmware_midi"),
+        env!("CARGO_BIN_EXE_firmware_audio"),
+        env!("CARGO_BIN_EXE_firmware_composite"),
+    ] {
+        for controller in ["dwc2", "musb", "ci_hdrc"] {
+            let printed = printed(program, &["--check", controller]);
+            let last = printed.lines().last().unwrap();
+            assert_eq!(last, format!("fits gadgetfs on {controller}"));
+        }
+    }
+    let serial = env!("CARGO_BIN_EXE_firmware_serial");
+    let complaint = complaint(serial, &["--check", "toaster"]);
+    assert!(
+        complaint.contains("nothing is known of `toaster`"),
+        "{complaint}"
+    );
+    // It has no isochronous transfers.
+    let audio = env!("CARGO_BIN_EXE_firmware_audio");
+    let complaint = self::complaint(audio, &["--check", "tegra-xudc"]);
+    assert!(
+        complaint.contains("has 0 isochronous IN endpoints"),
+        "{complaint}"
+    );
+}
+
+#[test]
 fn examples_say_which_arguments_they_take() {
     for (program, arguments) in [
         (env!("CARGO_BIN_EXE_list"), &["--wrong"][..]),

@@ -14,6 +14,8 @@ pub(super) struct Allocation {
     taken: Vec<(EndpointAddress, usize)>,
     /// What was asked for in vain, without a certain address.
     refused: Option<FirmwareError>,
+    /// Addresses given away that no endpoint of the controller's is behind.
+    feigned: Vec<EndpointAddress>,
 }
 
 impl Allocation {
@@ -22,6 +24,7 @@ impl Allocation {
             udc,
             taken: Vec::new(),
             refused: None,
+            feigned: Vec::new(),
         }
     }
 
@@ -50,6 +53,14 @@ impl Allocation {
     /// The first request for which there was nothing left.
     pub(super) fn take_refused(&mut self) -> Option<FirmwareError> {
         self.refused.take()
+    }
+
+    /// An address for what was refused, so that a class that would panic is built: its firmware is only to learn why it
+    /// does not fit.
+    pub(super) fn feign(&mut self, direction: Direction) -> Option<EndpointAddress> {
+        let address = self.free_number(direction)?;
+        self.feigned.push(address);
+        Some(address)
     }
 
     /// Gives away an endpoint: the most specific one that suits, or the one with this address.
@@ -134,6 +145,7 @@ impl Allocation {
             (1..=15)
                 .filter_map(|number| EndpointAddress::new(number, direction).ok())
                 .filter(|address| self.taken.iter().all(|(taken, _)| taken != address))
+                .filter(|address| !self.feigned.contains(address))
         };
         free()
             .find(|address| !is_fixed(address))

@@ -41,6 +41,8 @@ pub(super) struct DataEndpoint {
     readable: VecDeque<Vec<u8>>,
     /// IN: written and not yet with the pipe.
     written: VecDeque<Vec<u8>>,
+    /// IN: written for the setting that is being selected, which this endpoint begins afresh with.
+    held: Option<VecDeque<Vec<u8>>>,
     /// IN: how many packets each transfer with the pipe has.
     sending: VecDeque<usize>,
     /// IN: a transfer has gone out since the firmware was told last.
@@ -74,6 +76,7 @@ impl DataEndpoint {
             arrived: VecDeque::new(),
             readable: VecDeque::new(),
             written: VecDeque::new(),
+            held: None,
             sending: VecDeque::new(),
             is_sent: false,
             halt: Halt::No,
@@ -106,6 +109,21 @@ impl DataEndpoint {
         self.bus_packet_size = usize::from(packet_size).clamp(1, self.packet_size);
         self.failures = 0;
         self.receive();
+        self.release();
+    }
+
+    /// The host selects a setting that has this endpoint too, if the firmware accepts. What the firmware writes from now
+    /// on is for that one.
+    pub(super) fn hold(&mut self) {
+        if self.address.direction() == Direction::In {
+            self.held = Some(VecDeque::new());
+        }
+    }
+
+    /// The setting is selected, or stays: what was written meanwhile goes out.
+    pub(super) fn release(&mut self) {
+        self.written.extend(self.held.take().into_iter().flatten());
+        self.send();
     }
 
     /// The endpoint is disabled: what was on its way is dropped. Returns the pipe.
@@ -143,8 +161,10 @@ impl DataEndpoint {
         }
     }
 
-    /// Drops what is on its way: the host has given up what it belongs to.
-    pub(super) fn flush(&mut self, counters: &mut FirmwareCounters) {
+    /// Drops what is on its way, also what has come and not been looked at: the host has given up what it belongs to.
+    /// `task` is woken for what follows.
+    pub(super) fn flush(&mut self, task: &Waker, counters: &mut FirmwareCounters) {
+        self.drop_completed(task, counters);
         let packets = self.arrived.len() + self.readable.len() + self.written.len();
         counters.packets_dropped += packets as u64;
         self.arrived.clear();
@@ -163,7 +183,14 @@ impl DataEndpoint {
     /// Asks for OUT transfers of this many packets.
     pub(super) fn set_packets_per_transfer(&mut self, packets: usize) -> Result<(), UsbError> {
         let length = packets.checked_mul(self.packet_size);
-        if length.is_none_or(|length| length > LONGEST_TRANSFER) {
+        let most = match self.transfer_type {
+            TransferType::Bulk => usize::MAX,
+            // Several would wait for each other, of which only two are held at all.
+            TransferType::Interrupt | TransferType::Control => 2,
+            // A packet is a transfer.
+            TransferType::Isochronous => 1,
+        };
+        if packets > most || length.is_none_or(|length| length > LONGEST_TRANSFER) {
             return Err(UsbError::BufferOverflow);
         }
         self.packets_per_transfer = packets.max(1);
@@ -340,12 +367,20 @@ impl DataEndpoint {
         if packet.len() > self.packet_size {
             return Err(UsbError::BufferOverflow);
         }
-        let held = self.written.len() + self.sending.iter().sum::<usize>();
-        if self.pipe.is_none() || held >= self.depth() {
+        let waiting = match &self.held {
+            Some(held) => held.len(),
+            None => self.written.len() + self.sending.iter().sum::<usize>(),
+        };
+        if self.pipe.is_none() || waiting >= self.depth() {
             return Err(UsbError::WouldBlock);
         }
-        self.written.push_back(packet.to_vec());
-        self.send();
+        match &mut self.held {
+            Some(held) => held.push_back(packet.to_vec()),
+            None => {
+                self.written.push_back(packet.to_vec());
+                self.send();
+            }
+        }
         Ok(packet.len())
     }
 

@@ -2,13 +2,14 @@
 
 use usbfs2_protocol::descriptor::{AlternateSetting, Configuration, DescriptorError, Endpoint};
 use usbfs2_protocol::standard::class;
-use usbfs2_protocol::{Speed, TransferType};
+use usbfs2_protocol::{Direction, EndpointAddress, Speed, TransferType};
 
 use super::allocation::Allocation;
 use super::error::FirmwareError;
 use crate::check::{self, GADGETFS_CONTROL_BUFFER};
 use crate::describe::{EndpointRequest, PerSpeed};
 use crate::layout::Assigned;
+use crate::udc::Udc;
 
 /// Bits of an endpoint's bmAttributes that say how it keeps time and what it is for (USB 2.0 9.6.6).
 const SYNCHRONIZATION: u8 = 0b0011_1100;
@@ -87,6 +88,50 @@ impl Description {
             });
         }
         Ok(())
+    }
+
+    /// Refuses what the controller has no speed or no memory for.
+    pub(super) fn check_controller(&self, udc: &Udc) -> Result<(), FirmwareError> {
+        if self.is_high_speed() && udc.fastest() < Speed::High {
+            return Err(FirmwareError::TooFast {
+                udc: udc.name().to_owned(),
+                fastest: udc.fastest(),
+            });
+        }
+        if udc.in_fifos().is_empty() {
+            return Ok(());
+        }
+        let mut fifos = udc.in_fifos().iter();
+        // Each gets the smallest that will do, which leaves the most for the others: so sizes are all that counts.
+        for (packet_size, address) in self.in_packets() {
+            if fifos.next().is_none_or(|&fifo| fifo < packet_size.into()) {
+                return Err(FirmwareError::NoFifo {
+                    udc: udc.name().to_owned(),
+                    address,
+                    packet_size,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The packets of the IN endpoints that are enabled together, the largest first: of each interface the setting with
+    /// most of them.
+    fn in_packets(&self) -> Vec<(u16, EndpointAddress)> {
+        let mut packets = Vec::new();
+        for interface in &self.parsed.interfaces {
+            let settings = interface.alternate_settings.iter().map(|setting| {
+                let endpoints = setting.endpoints.iter();
+                let inputs = endpoints.filter(|one| one.address.direction() == Direction::In);
+                let mut inputs: Vec<_> =
+                    inputs.map(|one| (packet_bytes(one), one.address)).collect();
+                inputs.sort_by(|one, other| other.cmp(one));
+                inputs
+            });
+            packets.extend(settings.max().unwrap_or_default());
+        }
+        packets.sort_by(|one, other| other.cmp(one));
+        packets
     }
 
     /// Whether the packet sizes are meant for high speed.
@@ -236,8 +281,6 @@ fn at_full_speed(descriptor: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udc::Udc;
-    use usbfs2_protocol::Direction;
 
     /// A configuration of one interface with a bulk IN endpoint, and `extra` bytes of a class's before that.
     fn read(attributes: u8, packet_size: u16, extra: usize) -> Result<Description, FirmwareError> {
@@ -284,6 +327,26 @@ mod tests {
         assert_eq!(high.full_speed_configuration(), expected);
         let error = read(0x80, 100, 0).unwrap_err().to_string();
         assert!(error.contains("use 512"), "{error}");
+    }
+
+    #[test]
+    fn in_endpoints_share_out_the_controller_s_memory() {
+        // One FIFO of 1024 bytes and seven of 64.
+        let udc = Udc::known("dwc2-stm32mp1").unwrap();
+        let mut description = read(0x80, 512, 0).unwrap();
+        description.check_controller(&udc).unwrap();
+        let setting = &mut description.parsed.interfaces[0].alternate_settings[0];
+        let mut another = setting.endpoints[0].clone();
+        another.max_packet_size_raw = 64;
+        setting.endpoints.push(another.clone());
+        description.check_controller(&udc).unwrap();
+        another.max_packet_size_raw = 65;
+        let setting = &mut description.parsed.interfaces[0].alternate_settings[0];
+        setting.endpoints.push(another);
+        let error = description.check_controller(&udc).unwrap_err();
+        let message = "dwc2-stm32mp1 has no transmit FIFO of 65 bytes left for 0x81";
+        assert!(error.to_string().starts_with(message), "{error}");
+        description.check_controller(&Udc::dummy_hcd()).unwrap();
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Endpoint0 {
                 }
                 Event::Suspend => self.shared.tell(BusEvent::Suspend),
                 Event::Resume => self.shared.tell(BusEvent::Resume),
-                // What the host had set follows as the requests it used.
+                // What the host had set follows as the requests it used. What it waits for nobody here knows.
                 Event::Restored { .. } => {}
                 // Told of composite gadgets only, which these backends are not.
                 Event::Configured => {}
@@ -158,13 +158,16 @@ impl Endpoint0 {
                 return self.stalled(setup);
             }
         };
+        let restarts = self.restarts(&change);
         let request = Request {
             data,
             pipes: fresh.clone(),
+            restarts: restarts.clone(),
             ..Request::new(Origin::Host, *setup)
         };
         let response = self.shared.ask(request);
         if response == ControlResponse::Stall {
+            self.shared.lock().release(&restarts);
             self.disable(fresh);
             return self.stalled(setup);
         }
@@ -180,12 +183,27 @@ impl Endpoint0 {
             }
             Change::Setting { interface, setting } => {
                 if let Err(message) = self.switch(interface, setting, fresh) {
+                    self.shared.lock().release(&restarts);
                     self.shared.status.fail(None, message);
                     return self.stalled(setup);
                 }
             }
         }
         response
+    }
+
+    /// The endpoints of the setting to be that the one in force has too.
+    fn restarts(&self, change: &Change) -> Vec<EndpointAddress> {
+        let Change::Setting { interface, setting } = *change else {
+            return Vec::new();
+        };
+        let active = self.active.iter().filter(|one| one.interface == interface);
+        let active: Vec<EndpointAddress> = active.map(|one| one.address).collect();
+        let endpoints = self.description.setting(interface, setting);
+        let addresses = endpoints.map(|endpoint| endpoint.assigned.address);
+        addresses
+            .filter(|address| active.contains(address))
+            .collect()
     }
 
     fn stalled(&self, setup: &SetupPacket) -> ControlResponse {

@@ -1,7 +1,7 @@
 //! Why a firmware does not run.
 
 use usbfs2_protocol::descriptor::DescriptorError;
-use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, TransferType};
+use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, Speed, TransferType};
 
 use super::CONTROL_BUFFER;
 use crate::check::ProblemKind;
@@ -72,6 +72,29 @@ pub enum FirmwareError {
         length: usize,
         /// The most.
         limit: usize,
+    },
+    /// The controller gives each IN endpoint a part of its memory, and has none of the size left.
+    #[error(
+        "{udc} has no transmit FIFO of {packet_size} bytes left for {address}: give the device fewer classes, or smaller \
+         packets"
+    )]
+    NoFifo {
+        /// The controller.
+        udc: String,
+        /// The endpoint.
+        address: EndpointAddress,
+        /// Its largest packet, in bytes.
+        packet_size: u16,
+    },
+    /// The packets are those of a speed that the controller does not run at.
+    #[error(
+        "{udc} runs at {fastest} at most, and the firmware's bulk packets are of high speed: use 64 bytes"
+    )]
+    TooFast {
+        /// The controller.
+        udc: String,
+        /// The fastest it runs at.
+        fastest: Speed,
     },
     /// The controller failed while the device ran.
     #[error("{0}")]

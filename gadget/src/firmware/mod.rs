@@ -65,7 +65,8 @@
 //! firmware and asks for its descriptors, checks them against the target, resets the firmware once more and connects.
 //! What the target would refuse comes out of [`FirmwareBus::wait`] as a [`FirmwareError`], and nothing was bound. A class
 //! that asks for more endpoints than there are gets [`usb_device::UsbError::EndpointOverflow`], at which most panic; the
-//! limit is in the log, and in that error of `wait` if the firmware is built all the same.
+//! limit is in the log, and in that error of `wait` if the firmware is built all the same. [`FirmwareBus::check`] rehearses
+//! alone, for a controller of which nothing but the name is at hand.
 //!
 //! # What is as on a microcontroller
 //!
@@ -238,6 +239,35 @@ impl FirmwareBus {
         Ok(Self::with(target, udc))
     }
 
+    /// No bus: for a firmware that is to be checked before it is deployed, on any machine. Its main loop runs until the
+    /// rehearsal is over; then [`wait`](Self::wait) returns [`Wait::Stopped`] if it fits gadgetfs on this controller, and
+    /// else what does not.
+    ///
+    /// ```
+    /// use usb_device::prelude::*;
+    /// use usbfs2_gadget::Udc;
+    /// use usbfs2_gadget::firmware::{FirmwareBus, FirmwareError, Wait};
+    ///
+    /// fn firmware(allocator: &usb_device::bus::UsbBusAllocator<FirmwareBus>) -> Result<(), FirmwareError> {
+    ///     let mut serial = usbd_serial::SerialPort::new(allocator);
+    ///     let mut device = UsbDeviceBuilder::new(allocator, UsbVidPid(0x1209, 1)).build();
+    ///     while device.bus().wait(None)? != Wait::Stopped {
+    ///         device.poll(&mut [&mut serial]);
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// let raspberry_pi = Udc::known("dwc2").ok_or("not in the table")?;
+    /// firmware(&FirmwareBus::check(&raspberry_pi))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A class that would get no endpoint, at which most panic, gets one here, and `wait` says so.
+    #[must_use]
+    pub fn check(udc: &Udc) -> UsbBusAllocator<Self> {
+        Self::with(Target::Check, udc.clone())
+    }
+
     fn with(target: Target, udc: Udc) -> UsbBusAllocator<Self> {
         let signal = Arc::new(Signal::default());
         let task = Waker::from(Arc::clone(&signal));
@@ -302,7 +332,8 @@ impl FirmwareBus {
     ///
     /// # Errors
     /// [`UsbError::InvalidEndpoint`] when it was not allocated, [`UsbError::BufferOverflow`] for transfers of more than
-    /// 4 MiB, which the kernel does not take.
+    /// 4 MiB, which the kernel does not take, for more than two packets of an interrupt endpoint, and for more than one of
+    /// an isochronous one.
     pub fn set_packets_per_transfer(
         &self,
         endpoint: EndpointAddress,

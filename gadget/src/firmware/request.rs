@@ -1,6 +1,6 @@
 //! Control requests on their way through the firmware.
 
-use usbfs2_protocol::SetupPacket;
+use usbfs2_protocol::{EndpointAddress, SetupPacket};
 
 use super::endpoint0::Active;
 use crate::function::ControlResponse;
@@ -28,6 +28,8 @@ pub(super) struct Request {
     pub(super) origin: Origin,
     /// The endpoints that the request brings with it, if the firmware accepts it.
     pub(super) pipes: Vec<Active>,
+    /// The endpoints that are enabled already, and begin afresh if the firmware accepts it.
+    pub(super) restarts: Vec<EndpointAddress>,
 }
 
 impl Request {
@@ -37,6 +39,7 @@ impl Request {
             data: Vec::new(),
             origin,
             pipes: Vec::new(),
+            restarts: Vec::new(),
         }
     }
 }

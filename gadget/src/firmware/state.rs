@@ -207,6 +207,11 @@ impl State {
                     for active in std::mem::take(&mut request.pipes) {
                         self.open(active);
                     }
+                    for &address in &request.restarts {
+                        if let Ok(endpoint) = self.endpoint(address) {
+                            endpoint.hold();
+                        }
+                    }
                     self.control.offer(request);
                 }
                 None => {}
@@ -293,7 +298,7 @@ impl State {
             let address = described.assigned.address;
             let mut endpoints = self.endpoints.iter_mut();
             if let Some(endpoint) = endpoints.find(|endpoint| endpoint.address == address) {
-                endpoint.flush(&mut self.counters);
+                endpoint.flush(&self.task, &mut self.counters);
             }
         }
     }
@@ -338,7 +343,12 @@ impl State {
     ) -> Result<(), FirmwareError> {
         let speed = self.target.speed();
         let description = Description::read(device, configuration, &self.allocation, speed)?;
-        let plugged = self.target.connect(&description, self.allocation.udc())?;
+        let Some(plugged) = self.target.connect(&description, self.allocation.udc())? else {
+            // It fits, which was the question.
+            self.is_stopped = true;
+            shared.status.set_state(running::State::Stopped);
+            return Ok(());
+        };
         self.description = Arc::new(description);
         self.phase = Phase::Connected;
         self.events.push_back(BusEvent::Reset);
@@ -362,6 +372,15 @@ impl State {
         let mut endpoints = self.endpoints.iter_mut();
         if let Some(endpoint) = endpoints.find(|endpoint| endpoint.address == active.address) {
             endpoint.open(active.pipe, active.packet_size, &mut self.counters);
+        }
+    }
+
+    /// A setting was not selected, with which these endpoints would have begun afresh.
+    pub(super) fn release(&mut self, addresses: &[EndpointAddress]) {
+        for &address in addresses {
+            if let Ok(endpoint) = self.endpoint(address) {
+                endpoint.release();
+            }
         }
     }
 

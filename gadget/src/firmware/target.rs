@@ -25,6 +25,8 @@ pub(super) enum Target {
         /// Whether the controller's endpoints are known for certain.
         is_udc_certain: bool,
     },
+    /// None: the firmware is asked what it is, and that is all.
+    Check,
 }
 
 impl Target {
@@ -66,7 +68,7 @@ impl Target {
     pub(super) fn speed(&self) -> Option<Speed> {
         match self {
             Self::Loopback { speed, .. } => Some(*speed),
-            Self::Gadgetfs { .. } => None,
+            Self::Gadgetfs { .. } | Self::Check => None,
         }
     }
 
@@ -75,27 +77,37 @@ impl Target {
         matches!(self, Self::Gadgetfs { .. })
     }
 
-    /// Puts the device on the bus.
+    /// Whether nothing but the firmware's demands counts.
+    pub(super) fn is_check(&self) -> bool {
+        matches!(self, Self::Check)
+    }
+
+    /// Puts the device on the bus, where there is one.
     pub(super) fn connect(
         &self,
         description: &Description,
         udc: &Udc,
-    ) -> Result<Plugged, FirmwareError> {
+    ) -> Result<Option<Plugged>, FirmwareError> {
         match self {
-            Self::Loopback { bus, speed } => Ok(loopback::plug_described(bus, *speed)?),
+            Self::Loopback { bus, speed } => Ok(Some(loopback::plug_described(bus, *speed)?)),
+            Self::Check => {
+                description.check_gadgetfs()?;
+                description.check_controller(udc)?;
+                Ok(None)
+            }
             Self::Gadgetfs { mount, keeper, .. } => {
                 description.check_gadgetfs()?;
                 let high_speed = description
                     .is_high_speed()
                     .then_some(&*description.configuration);
-                Ok(gadgetfs::plug_described(
+                Ok(Some(gadgetfs::plug_described(
                     mount,
                     udc.clone(),
                     &description.full_speed_configuration(),
                     high_speed,
                     &description.device,
                     keeper.as_ref(),
-                )?)
+                )?))
             }
         }
     }

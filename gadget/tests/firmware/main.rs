@@ -8,3 +8,4 @@ mod probe;
 mod refused;
 mod rig;
 mod serial;
+mod settings;

@@ -8,7 +8,7 @@ use usb_device::class_prelude::{DescriptorWriter, InterfaceNumber, UsbBus, UsbCl
 use usb_device::endpoint::{EndpointIn, EndpointType};
 use usb_device::prelude::*;
 use usbfs2_gadget::firmware::{FirmwareBus, FirmwareError, FirmwareHandle, Wait};
-use usbfs2_gadget::{Speed, State};
+use usbfs2_gadget::{Speed, State, Udc};
 use usbfs2_loopback::Bus;
 
 use crate::probe::{Probe, Script};
@@ -102,4 +102,39 @@ fn a_device_stopped_before_it_is_on_the_bus_never_is() {
     let handle = device.bus().handle();
     assert_eq!((handle.port_name(), handle.state()), (None, State::Stopped));
     assert!(bus.devices().is_empty());
+}
+
+/// Whether the probe, with this much of a class's descriptors more, fits gadgetfs on this controller.
+fn check(udc: &Udc, extra: usize) -> Result<(), FirmwareError> {
+    let allocator = FirmwareBus::check(udc);
+    let mut probe = Probe::new(&allocator, Arc::<Mutex<Script>>::default());
+    probe.extra = vec![0; extra];
+    let builder = UsbDeviceBuilder::new(&allocator, UsbVidPid(0x1209, 1));
+    let mut device = builder.supports_remote_wakeup(extra == 1).build();
+    for _ in 0..100 {
+        if device.bus().wait(Some(PATIENCE))? == Wait::Stopped {
+            assert_eq!(device.bus().handle().port_name(), None);
+            assert!(!device.poll(&mut [&mut probe]));
+            return Ok(());
+        }
+        device.poll(&mut [&mut probe]);
+    }
+    panic!("the rehearsal has no end");
+}
+
+#[test]
+fn firmware_is_checked_for_a_controller_that_is_elsewhere() {
+    let dwc2 = Udc::known("dwc2").unwrap();
+    check(&dwc2, 0).unwrap();
+    let error = check(&dwc2, 1).unwrap_err();
+    assert!(matches!(error, FirmwareError::RemoteWakeup), "{error}");
+    let error = check(&dwc2, 240).unwrap_err();
+    assert!(
+        matches!(error, FirmwareError::NotAnswered { .. }),
+        "{error}"
+    );
+    // It has no bulk OUT endpoint, at which the class would panic.
+    let error = check(&Udc::from_endpoint_names("small", ["ep1in"]), 0).unwrap_err();
+    let message = "small has 0 bulk OUT endpoints for packets of 64 bytes";
+    assert!(error.to_string().starts_with(message), "{error}");
 }

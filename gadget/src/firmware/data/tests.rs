@@ -203,6 +203,66 @@ fn transfers_are_no_longer_than_the_kernel_takes() {
 }
 
 #[test]
+fn transfers_of_several_packets_are_refused_where_they_would_never_be_read() {
+    let address = EndpointAddress::new(1, Direction::Out).unwrap();
+    for (transfer_type, most) in [(TransferType::Interrupt, 2), (TransferType::Isochronous, 1)] {
+        let mut endpoint = DataEndpoint::new(address, transfer_type, 64);
+        assert_eq!(endpoint.set_packets_per_transfer(most), Ok(()));
+        let refused = endpoint.set_packets_per_transfer(most + 1);
+        assert_eq!(refused, Err(UsbError::BufferOverflow));
+        assert_eq!(endpoint.packets_per_transfer, most);
+    }
+}
+
+#[test]
+fn what_has_come_unseen_is_dropped_by_a_flush() {
+    let mut rig = Rig::new();
+    rig.open(512);
+    rig.pipe
+        .with(|script| script.complete(b"of a command given up"));
+    rig.endpoint.flush(Waker::noop(), &mut rig.counters);
+    assert!(!rig.collect());
+    assert_eq!((rig.counters.packets_dropped, rig.pipe.pending()), (1, 16));
+    rig.pipe.with(|script| script.complete(b"next"));
+    assert!(rig.collect());
+}
+
+#[test]
+fn what_is_written_while_a_setting_is_selected_is_for_that_setting() {
+    let address = EndpointAddress::new(1, Direction::In).unwrap();
+    let mut counters = FirmwareCounters::default();
+    let mut endpoint = DataEndpoint::new(address, TransferType::Interrupt, 8);
+    let lengths = |pipe: &Scripted| {
+        pipe.with(|script| {
+            script
+                .waiting
+                .iter()
+                .map(|one| one.len())
+                .collect::<Vec<_>>()
+        })
+    };
+    let pipe: Arc<Scripted> = Arc::default();
+    endpoint.open(Arc::clone(&pipe) as Arc<_>, 8, &mut counters);
+    endpoint.write(&[1]).unwrap();
+    endpoint.hold();
+    endpoint.write(&[2; 2]).unwrap();
+    assert_eq!(lengths(&pipe), [1]);
+    // It stays as it was.
+    endpoint.release();
+    assert_eq!(lengths(&pipe), [1, 2]);
+    endpoint.hold();
+    for _ in 0..2 {
+        endpoint.write(&[3; 3]).unwrap();
+    }
+    assert_eq!(endpoint.write(&[3; 3]), Err(UsbError::WouldBlock));
+    drop(endpoint.close(&mut counters));
+    let next: Arc<Scripted> = Arc::default();
+    endpoint.open(Arc::clone(&next) as Arc<_>, 8, &mut counters);
+    assert_eq!(lengths(&next), [3, 3]);
+    assert_eq!(counters.packets_dropped, 2);
+}
+
+#[test]
 fn on_a_slower_host_packets_are_as_long_as_it_has_them() {
     let mut rig = Rig::new();
     rig.open(64);
