@@ -1,6 +1,5 @@
 //! Endpoint 0's file: events and control requests.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,7 +20,7 @@ use crate::describe::EndpointRequest;
 use crate::descriptors;
 use crate::function::ControlResponse;
 use crate::keeper::{Mark, OpenFile};
-use crate::kept::{Kept, Request};
+use crate::kept::{Keeping, Replayed};
 use crate::layout::Assigned;
 use crate::pipe::Pipe;
 use crate::running::Stopper;
@@ -82,52 +81,22 @@ pub(super) struct ControlFile {
     pub(super) speed: Speed,
     /// Set when the kernel has ended the current configuration.
     pub(super) is_disabled: Arc<AtomicBool>,
-    /// Where somebody keeps the functions.
-    pub(super) kept: Option<Kept>,
-    /// What the host has done to the functions of the process before this one.
-    pub(super) replay: VecDeque<Event>,
-    /// Whether what was told last is of `replay`.
-    pub(super) is_replaying: bool,
+    pub(super) keeping: Keeping,
 }
 
 impl ControlFile {
-    /// Goes on where the process before this one was killed. Its endpoint files are closed, which the kernel does not
-    /// mind: endpoints work as long as the configuration does.
-    pub(super) fn restore(&mut self, in_hand: Vec<bool>) {
-        self.is_replaying = true;
-        let Some(history) = self.kept.as_ref().map(Kept::history).cloned() else {
-            return;
-        };
-        if history.speed.is_none() {
-            return;
-        }
-        self.learn_speed();
-        self.replay.push_back(Event::Restored { in_hand });
-        self.replay.push_back(Event::Configured);
-        let settings = history.settings.into_iter();
-        self.replay
-            .extend(settings.map(|Request { setup, data }| Event::Setup {
-                setup,
-                data: data.unwrap_or_default(),
-            }));
-    }
-
     /// What the host has done to the functions of the process before, then the request that process had not answered.
     fn next_replayed(&mut self) -> Option<Event> {
-        if !self.is_replaying {
-            return None;
-        }
-        if let Some(event) = self.replay.pop_front() {
-            return Some(event);
-        }
-        self.is_replaying = false;
-        let Some(pending) = self.kept.as_ref()?.history().pending.clone() else {
+        let pending = match self.keeping.next()? {
+            Replayed::Event(event) => return Some(event),
+            Replayed::Pending(pending) => pending,
+        };
+        let Some(pending) = pending else {
             // One may have been told to the process before, and not noted yet when it was killed. This stalls or
             // acknowledges it; without a request, reading nothing does nothing.
             let _ = rustix::io::read(&self.file, &mut [0; 0]);
             return None;
         };
-        log::debug!("{} was left to be answered", pending.setup);
         match pending.data {
             Some(data) => Some(Event::Setup {
                 setup: pending.setup,
@@ -170,33 +139,25 @@ impl ControlFile {
     /// A setup event with the data stage of an OUT request; `None` when the host gave the request up.
     fn take_setup(&mut self, setup: SetupPacket) -> Option<Event> {
         if setup.direction() == Direction::In || setup.length == 0 {
-            self.note_asked(setup, Some(&[]));
+            self.keeping.asked(setup, Some(&[]));
             return Some(Event::Setup {
                 setup,
                 data: Vec::new(),
             });
         }
-        self.note_asked(setup, None);
+        self.keeping.asked(setup, None);
         let mut data = vec![0; usize::from(setup.length)];
         let read = || rustix::io::read(&self.file, &mut data);
         match self.stop.calls.run(read)? {
             Ok(length) => {
                 data.truncate(length);
-                self.note_asked(setup, Some(&data));
+                self.keeping.asked(setup, Some(&data));
                 Some(Event::Setup { setup, data })
             }
             Err(error) => {
                 self.not_answered(&setup, error);
                 None
             }
-        }
-    }
-
-    /// Notes a request for the process after this one, should it come to that.
-    fn note_asked(&mut self, setup: SetupPacket, data: Option<&[u8]>) {
-        if let Some(kept) = &mut self.kept {
-            let data = data.map(<[u8]>::to_vec);
-            kept.asked(Request { setup, data });
         }
     }
 
@@ -237,7 +198,7 @@ impl ControlFile {
 
     /// The endpoints have been enabled: at which speed, they tell. Of speeds at which none differs it is
     /// the fastest.
-    fn learn_speed(&mut self) {
+    pub(super) fn learn_speed(&mut self) {
         for speed in [Speed::Super, Speed::High, Speed::Full] {
             let mut endpoints = self.endpoints.iter();
             match endpoints.try_fold(true, |all, one| Ok(all && one.works_at(speed)?)) {
@@ -267,7 +228,7 @@ impl Controller for ControlFile {
     }
 
     fn mark(&self, function: usize) -> Option<Mark> {
-        self.kept.as_ref()?.mark(function)
+        self.keeping.mark(function)
     }
 
     fn next_event(&mut self) -> Event {
@@ -287,16 +248,12 @@ impl Controller for ControlFile {
                 FileEvent::Enable => {
                     self.is_disabled = Arc::default();
                     self.learn_speed();
-                    if let Some(kept) = &mut self.kept {
-                        kept.connected(self.speed);
-                    }
+                    self.keeping.connected(self.speed);
                     return Event::Configured;
                 }
                 // FunctionFS tells nothing more of the host until it selects the configuration again.
                 FileEvent::Disable | FileEvent::Unbind => {
-                    if let Some(kept) = &mut self.kept {
-                        kept.disconnected();
-                    }
+                    self.keeping.disconnected();
                     return Event::Disconnect;
                 }
                 FileEvent::Suspend => return Event::Suspend,
@@ -311,14 +268,12 @@ impl Controller for ControlFile {
     }
 
     fn respond(&mut self, setup: &SetupPacket, response: ControlResponse) {
-        if self.is_replaying {
+        if self.keeping.is_replaying() {
             return;
         }
         let accepted = response != ControlResponse::Stall;
         self.answer(setup, response);
-        if let Some(kept) = &mut self.kept {
-            kept.answered(accepted);
-        }
+        self.keeping.answered(accepted);
     }
 
     fn enable(

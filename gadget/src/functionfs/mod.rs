@@ -12,7 +12,6 @@ mod message;
 #[allow(unsafe_code)]
 mod sys;
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,9 +21,10 @@ use rustix::io::Errno;
 use usbfs2_protocol::Speed;
 
 use crate::check::{self, DescriptorProblems, Target};
+use crate::controller::Event;
 use crate::device::Device;
 use crate::gadget::Gadget;
-use crate::kept::{self, Found, Kept};
+use crate::kept::{self, Found, Keeping, Kept};
 use crate::layout::Layout;
 use crate::running::Running;
 use crate::start::{FunctionfsOptions, StartError};
@@ -62,12 +62,15 @@ pub(crate) fn start(gadget: &Gadget, options: &FunctionfsOptions) -> Result<Runn
     let message = [&*descriptors, &*strings].concat();
     let keeper = options.keeper.as_ref();
     let found = keeper.and_then(|keeper| Kept::find(keeper, kept_place(directory), &message));
-    let (file, kept, in_hand) = match found {
+    let (file, keeping) = match found {
         Some(Found {
             kept,
             control,
             in_hand,
-        }) => (control, Some(kept), Some(in_hand)),
+        }) => {
+            let connected = [Event::Restored { in_hand }, Event::Configured];
+            (control, Keeping::restored(kept, connected))
+        }
         None => {
             let file = open(&path, OFlags::NONBLOCK)?;
             rustix::io::write(&file, &descriptors).map_err(|error| match error {
@@ -85,7 +88,7 @@ pub(crate) fn start(gadget: &Gadget, options: &FunctionfsOptions) -> Result<Runn
                     path: path.clone(),
                     error,
                 })?;
-            (file, kept, None)
+            (file, Keeping::new(kept))
         }
     };
 
@@ -97,12 +100,13 @@ pub(crate) fn start(gadget: &Gadget, options: &FunctionfsOptions) -> Result<Runn
         stop: Arc::clone(&stop),
         speed: Speed::Full,
         is_disabled: Arc::default(),
-        kept,
-        replay: VecDeque::new(),
-        is_replaying: false,
+        keeping,
     };
-    if let Some(in_hand) = in_hand {
-        control.restore(in_hand);
+    // The process before this one has left its endpoint files closed, which the kernel does not mind: endpoints work as
+    // long as the configuration does.
+    let history = control.keeping.kept().map(Kept::history);
+    if history.is_some_and(|history| history.speed.is_some()) {
+        control.learn_speed();
     }
     let place = directory.display().to_string();
     Device::start(gadget.clone(), layout, control, place, Box::new(stop))

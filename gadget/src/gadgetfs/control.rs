@@ -21,7 +21,7 @@ use crate::describe::EndpointRequest;
 use crate::descriptors;
 use crate::function::ControlResponse;
 use crate::keeper::{Mark, OpenFile};
-use crate::kept::{Found, Kept, Request};
+use crate::kept::{Found, Keeping, Kept, Replayed, Request};
 use crate::layout::Assigned;
 use crate::pipe::Pipe;
 use crate::running::Stopper;
@@ -75,12 +75,7 @@ pub(super) struct ControlFile {
     file: File,
     stop: StopFd,
     endpoints: EndpointFiles,
-    /// Where somebody keeps the gadget.
-    kept: Option<Kept>,
-    /// What the host has done to the gadget of the process before this one.
-    replay: VecDeque<Event>,
-    /// Whether what was told last is of `replay`.
-    is_replaying: bool,
+    keeping: Keeping,
     speed: Speed,
     /// Events read but not told yet.
     events: VecDeque<FileEvent>,
@@ -103,7 +98,7 @@ impl ControlFile {
         endpoints: EndpointFiles,
         kept: Option<Kept>,
     ) -> io::Result<Self> {
-        let mut control = Self::of(file, stop, endpoints, kept);
+        let mut control = Self::of(file, stop, endpoints, Keeping::new(kept));
         // The kernel stalls what it does not answer itself until somebody has read once.
         control.read_event()?;
         Ok(control)
@@ -116,33 +111,19 @@ impl ControlFile {
             control,
             in_hand,
         } = found;
-        let mut replay = VecDeque::new();
-        let mut speed = Speed::Full;
-        if let Some(connected) = kept.history().speed {
-            speed = connected;
-            replay.push_back(Event::Reset);
-            replay.push_back(Event::Restored { in_hand });
-            let settings = kept.history().settings.iter().cloned();
-            replay.extend(settings.map(|Request { setup, data }| Event::Setup {
-                setup,
-                data: data.unwrap_or_default(),
-            }));
-        }
-        let mut control = Self::of(control, stop, endpoints, Some(kept));
-        control.replay = replay;
-        control.is_replaying = true;
-        control.speed = speed;
+        let speed = kept.history().speed;
+        let keeping = Keeping::restored(kept, [Event::Reset, Event::Restored { in_hand }]);
+        let mut control = Self::of(control, stop, endpoints, keeping);
+        control.speed = speed.unwrap_or(Speed::Full);
         control
     }
 
-    fn of(file: File, stop: StopFd, endpoints: EndpointFiles, kept: Option<Kept>) -> Self {
+    fn of(file: File, stop: StopFd, endpoints: EndpointFiles, keeping: Keeping) -> Self {
         Self {
             file,
             stop,
             endpoints,
-            kept,
-            replay: VecDeque::new(),
-            is_replaying: false,
+            keeping,
             speed: Speed::Full,
             events: VecDeque::new(),
             next_is_void: false,
@@ -159,7 +140,7 @@ impl ControlFile {
                 Ok(event) => {
                     if let FileEvent::Setup(setup) = event {
                         // At once: a process killed before this leaves a request that nobody knows.
-                        self.note_asked(setup, None);
+                        self.keeping.asked(setup, None);
                     }
                     self.events.push_back(event);
                 }
@@ -264,14 +245,14 @@ impl ControlFile {
                 // Its stall has been sent. Data for a host that no longer asks would lie in the kernel until
                 // the next request, or be there when the file is closed, which gadgetfs does not survive.
                 self.stall(&setup);
-                self.note_answered(false);
+                self.keeping.answered(false);
                 return None;
             }
             (Direction::In, _) | (Direction::Out, 0) => Vec::new(),
             (Direction::Out, _) => match self.data_stage(&setup) {
                 Some(data) => data,
                 None => {
-                    self.note_answered(false);
+                    self.keeping.answered(false);
                     return None;
                 }
             },
@@ -280,45 +261,27 @@ impl ControlFile {
         if is_void {
             self.stall(&setup);
         } else if !data.is_empty() {
-            self.note_asked(setup, Some(&data));
+            self.keeping.asked(setup, Some(&data));
         }
         Some(Event::Setup { setup, data })
     }
 
-    /// Notes a request for the process after this one, should it come to that.
-    fn note_asked(&mut self, setup: SetupPacket, data: Option<&[u8]>) {
-        if let Some(kept) = &mut self.kept {
-            let data = data.map(<[u8]>::to_vec);
-            kept.asked(Request { setup, data });
-        }
-    }
-
-    /// Notes that it has been answered.
-    fn note_answered(&mut self, accepted: bool) {
-        if let Some(kept) = &mut self.kept {
-            kept.answered(accepted);
-        }
-    }
-
     /// What the host has done to the gadget of the process before, then the request that process had not answered.
     fn next_replayed(&mut self) -> Option<Event> {
-        if !self.is_replaying {
-            return None;
+        let pending = match self.keeping.next()? {
+            Replayed::Event(event) => return Some(event),
+            Replayed::Pending(pending) => pending,
+        };
+        if let Some(kept) = self.keeping.kept() {
+            kept.forget_the_rest();
         }
-        if let Some(event) = self.replay.pop_front() {
-            return Some(event);
-        }
-        self.is_replaying = false;
-        let kept = self.kept.as_ref()?;
-        kept.forget_the_rest();
-        let Some(Request { setup, data }) = kept.history().pending.clone() else {
+        let Some(Request { setup, data }) = pending else {
             // One may have been read by the process before and not been noted when it was killed. What only may be
             // refused by writing is refused first: reading would acknowledge what nobody has done.
             let _ = rustix::io::write(&self.file, &[]);
             self.leave_request(false);
             return None;
         };
-        log::debug!("{setup} was left to be answered");
         let has_data = setup.direction() == Direction::Out && setup.length > 0;
         let data = match data {
             Some(data) => data,
@@ -372,7 +335,7 @@ impl Controller for ControlFile {
     }
 
     fn mark(&self, function: usize) -> Option<Mark> {
-        self.kept.as_ref()?.mark(function)
+        self.keeping.mark(function)
     }
 
     fn next_event(&mut self) -> Event {
@@ -384,16 +347,12 @@ impl Controller for ControlFile {
                 Some(FileEvent::Connect(speed)) => {
                     self.next_is_void = false;
                     self.speed = speed;
-                    if let Some(kept) = &mut self.kept {
-                        kept.connected(speed);
-                    }
+                    self.keeping.connected(speed);
                     return Event::Reset;
                 }
                 Some(FileEvent::Disconnect) => {
                     self.next_is_void = false;
-                    if let Some(kept) = &mut self.kept {
-                        kept.disconnected();
-                    }
+                    self.keeping.disconnected();
                     return Event::Disconnect;
                 }
                 Some(FileEvent::Suspend) => return Event::Suspend,
@@ -416,14 +375,14 @@ impl Controller for ControlFile {
     }
 
     fn respond(&mut self, setup: &SetupPacket, response: ControlResponse) {
-        if self.is_replaying {
+        if self.keeping.is_replaying() {
             return;
         }
         let accepted = response != ControlResponse::Stall && !self.is_answered;
         if !self.is_answered {
             self.answer(setup, response);
         }
-        self.note_answered(accepted);
+        self.keeping.answered(accepted);
     }
 
     fn enable(
@@ -484,7 +443,11 @@ impl ControlFile {
             has_high_speed,
         } = &self.endpoints;
         let name = udc.endpoints()[assigned.udc_endpoint].name();
-        if let Some(file) = self.kept.as_ref().and_then(|kept| kept.take_endpoint(name)) {
+        if let Some(file) = self
+            .keeping
+            .kept()
+            .and_then(|kept| kept.take_endpoint(name))
+        {
             return Ok(file);
         }
         let path = directory.join(name);
@@ -506,7 +469,7 @@ impl ControlFile {
         }
         file.write_all(&message)
             .map_err(|error| failed("configuring", error))?;
-        Ok(match &self.kept {
+        Ok(match self.keeping.kept() {
             Some(kept) => kept.keep_endpoint(name, file),
             None => file.into(),
         })

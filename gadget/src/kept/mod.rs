@@ -1,6 +1,7 @@
 //! A gadget whose files somebody keeps ([`Keeper`]), so that another process can go on with it.
 
 mod history;
+mod replay;
 mod settings;
 
 use std::fs::File;
@@ -13,6 +14,7 @@ use usbfs2_protocol::Speed;
 
 use crate::keeper::{Keeper, Mark, OpenFile};
 pub(crate) use history::{History, Request};
+pub(crate) use replay::{Keeping, Replayed};
 
 /// What the file system of a gadget's files is to whoever keeps them.
 #[derive(Debug, Clone, PartialEq, Eq)]
