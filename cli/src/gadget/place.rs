@@ -51,6 +51,12 @@ impl Place {
     }
 
     fn in_composite(gadget: &Gadget, identity: &Identity) -> Result<Self> {
+        if Keeper::from_environment()?.is_some() {
+            note!(
+                "on FunctionFS nothing is kept: if this process is killed the host sees the device go, and the next one \
+                 makes it anew; --backend gadgetfs goes on with it"
+            );
+        }
         let problems = gadget.check(&Target::Functionfs);
         if !problems.is_empty() {
             // Many endpoints and settings have the same problem: each is told once.
