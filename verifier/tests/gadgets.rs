@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use usbfs2_gadget::functions::audio::AudioOptions;
 use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions};
-use usbfs2_gadget::functions::source_sink::SourceSinkOptions;
+use usbfs2_gadget::functions::source_sink::{BulkOptions, IsochronousOptions, SourceSinkOptions};
 use usbfs2_gadget::functions::{
-    Audio, ConsumerControl, Gamepad, Keyboard, Mouse, SourceSink, Tablet,
+    Audio, ConsumerControl, Gamepad, Keyboard, Loopback, Mouse, SourceSink, Tablet,
 };
 use usbfs2_gadget::scsi::MemoryMedium;
 use usbfs2_gadget::{DeviceIds, Function, Gadget, GadgetBuilder, Speed};
@@ -95,6 +95,22 @@ fn consumer_control() {
 #[test]
 fn source_sink() {
     passes_at_every_speed(|| vec![SourceSink::new(SourceSinkOptions::default()).unwrap()]);
+}
+
+#[test]
+fn source_sink_with_both_settings() {
+    passes_at_every_speed(|| {
+        let options = SourceSinkOptions {
+            isochronous: Some(IsochronousOptions::default()),
+            ..SourceSinkOptions::default()
+        };
+        vec![SourceSink::new(options).unwrap()]
+    });
+}
+
+#[test]
+fn loopback() {
+    passes_at_every_speed(|| vec![Loopback::new(BulkOptions::default()).unwrap()]);
 }
 
 #[test]

@@ -83,14 +83,28 @@ impl Running {
         Ok(Self(child))
     }
 
+    /// One that has been started.
+    pub(crate) const fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
 
     /// Asks it to end, as a service manager would, and expects success.
-    pub(crate) fn end(mut self) -> Result<()> {
+    pub(crate) fn end(self) -> Result<()> {
+        self.end_by("-TERM")
+    }
+
+    /// Asks it to end by Ctrl-C, and expects success.
+    pub(crate) fn interrupt(self) -> Result<()> {
+        self.end_by("-INT")
+    }
+
+    fn end_by(mut self, signal: &str) -> Result<()> {
         let pid = self.0.id().to_string();
-        let kill = Command::new("kill").args(["-TERM", &pid]).status()?;
+        let kill = Command::new("kill").args([signal, &pid]).status()?;
         ensure!(kill.success(), "kill: {kill}");
         let status = wait::until("the command ends", || self.0.try_wait().ok().flatten())?;
         ensure!(status.success(), "the command: {status}");

@@ -5,8 +5,9 @@ mod board;
 mod composite;
 mod disk;
 mod hid;
+mod hostile;
 mod midi;
-mod serial;
+pub(crate) mod serial;
 mod sound;
 
 use crate::runner::Test;
@@ -19,6 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
         midi::tests(),
         composite::tests(),
         sound::tests(),
+        hostile::tests(),
     ]
     .concat()
 }

@@ -41,7 +41,7 @@ pub(super) fn tests() -> Vec<Test> {
 }
 
 /// The terminal that cdc_acm makes of the device, its control interface being `control`.
-pub(super) fn terminal(device: &SysfsDevice, control: u8) -> Result<PathBuf> {
+pub(crate) fn terminal(device: &SysfsDevice, control: u8) -> Result<PathBuf> {
     device.wait_driver(control, "cdc_acm")?;
     Ok(wait::until("the serial port has a terminal", || {
         let entries = fs::read_dir("/sys/class/tty").ok()?;
@@ -56,7 +56,7 @@ pub(super) fn terminal(device: &SysfsDevice, control: u8) -> Result<PathBuf> {
 }
 
 /// Opens a terminal that passes on every byte as it is.
-pub(super) fn open(terminal: &Path) -> Result<File> {
+pub(crate) fn open(terminal: &Path) -> Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -84,7 +84,7 @@ fn echo() -> Result<()> {
 }
 
 /// Writes this many bytes, and expects them back.
-fn exchange(terminal: &File, bytes: usize) -> Result<()> {
+pub(super) fn exchange(terminal: &File, bytes: usize) -> Result<()> {
     let mut sent = vec![0; bytes];
     Random::new(5).fill(&mut sent);
     let mut came = vec![0; bytes];

@@ -1,0 +1,84 @@
+//! How a verification ends in the VM: what fails, what cannot be asked, and why that is not the device's doing.
+
+use anyhow::{Result, ensure};
+use usbfs2_verifier::{Outcome, Report};
+
+use crate::world::KernelHost;
+
+/// What fails, whatever the device: `dummy_hcd` answers these requests in its place.
+const DUMMY_HCD: &[&str] = &[
+    "unknown features of an endpoint",
+    "remote wake-up is refused where there is none",
+];
+/// What besides can be asked through usbfs2, and not through usbfs.
+const DUMMY_HCD_THROUGH_USBFS2: &[&str] = &[
+    "GET_STATUS of an interface that is none",
+    "not configured: GET_STATUS of an interface is refused",
+];
+/// It takes what fits and says nothing of the rest.
+pub(super) const F_MASS_STORAGE: &[&str] = &["WRITE: beyond the end"];
+/// It has its bulk endpoints in whatever setting.
+pub(super) const F_SOURCE_SINK: &[&str] = &["an alternate setting that is none"];
+
+/// usbcore resets and configures a device that lost its configuration, before anybody can look.
+const USBCORE: &[&str] = &["suspended: the configuration is kept"];
+/// What goes through usbcore, which refuses what it does not know.
+const USBFS2: &[&str] = &[
+    "a configuration that is none",
+    "SET_INTERFACE of an interface that is none",
+    "an alternate setting that is none",
+    "not configured: SET_INTERFACE is refused",
+];
+/// What `check_ctrlrecip` refuses, and what nusb has no requests for.
+const USBFS: &[&str] = &[
+    "requests of the reserved kind",
+    "requests to reserved recipients",
+    "GET_STATUS of an interface that is none",
+    "GET_STATUS of an endpoint that is none",
+    "halting an endpoint that is none",
+    "GET_INTERFACE of an interface that is none",
+    "SET_INTERFACE of an interface that is none",
+    "not configured: GET_INTERFACE is refused",
+    "not configured: SET_INTERFACE is refused",
+    "not configured: GET_STATUS of an interface is refused",
+];
+
+/// Fails unless `of_device` failed besides what `dummy_hcd` does, and all was asked that this way to it can ask.
+pub(super) fn expect(report: &Report, host: KernelHost, of_device: &[&str]) -> Result<()> {
+    let (known, unasked) = match host {
+        KernelHost::Usbfs2 => (
+            [DUMMY_HCD, DUMMY_HCD_THROUGH_USBFS2, of_device].concat(),
+            USBFS2,
+        ),
+        KernelHost::Usbfs => ([DUMMY_HCD, of_device].concat(), USBFS),
+    };
+    same("fail", report, known, Outcome::is_failure)?;
+    same("not be asked", report, [USBCORE, unasked].concat(), |one| {
+        matches!(one, Outcome::NotPossible(_))
+    })
+}
+
+fn same(
+    what: &str,
+    report: &Report,
+    mut known: Vec<&str>,
+    ended: fn(&Outcome) -> bool,
+) -> Result<()> {
+    let all = report.results.iter();
+    let seen: Vec<_> = all.filter(|result| ended(&result.outcome)).collect();
+    let mut names: Vec<&str> = seen.iter().map(|result| result.name).collect();
+    known.sort_unstable();
+    names.sort_unstable();
+    ensure!(
+        names == known,
+        "expected {known:#?} to {what}; these did: {seen:#?}"
+    );
+    Ok(())
+}
+
+/// What fails for any device that is verified through usbfs2.
+pub(super) fn through_usbfs2() -> Vec<&'static str> {
+    let mut names = [DUMMY_HCD, DUMMY_HCD_THROUGH_USBFS2].concat();
+    names.sort_unstable();
+    names
+}
