@@ -173,11 +173,27 @@ void usbfs2_tree_driver_changed(struct usb_interface *intf, const char *driver)
 	mutex_unlock(&usbfs2_tree_mutex);
 }
 
+/*
+ * A uevent, so that udev's rules can say whom the new directory belongs to. Its
+ * number is no other directory's, whatever is plugged in where this device was
+ * by the time somebody acts on the name.
+ */
+static void announce(struct usb_device *udev, unsigned long directory)
+{
+	char name[48], number[48];
+	char *variables[3] = { name, number };
+
+	snprintf(name, sizeof(name), "USBFS2=%s", dev_name(&udev->dev));
+	snprintf(number, sizeof(number), "USBFS2_DIRECTORY=%lu", directory);
+	kobject_uevent_env(&udev->dev.kobj, KOBJ_CHANGE, variables);
+}
+
 void usbfs2_tree_add(struct usb_device *udev)
 {
 	const char *name = dev_name(&udev->dev);
 	const struct usbfs2_place place = {};
 	struct usbfs2_device *dev;
+	unsigned long directory;
 	unsigned int i;
 
 	mutex_lock(&usbfs2_tree_mutex);
@@ -204,6 +220,11 @@ void usbfs2_tree_add(struct usb_device *udev)
 		for (i = 0; i < udev->actconfig->desc.bNumInterfaces; i++)
 			add_interface(dev, udev->actconfig->interface[i]);
 	usbfs2_event("add %s", name);
+	directory = dev->dir->inode->i_ino;
+	mutex_unlock(&usbfs2_tree_mutex);
+	/* The device lock keeps it from leaving before. */
+	announce(udev, directory);
+	return;
 out:
 	mutex_unlock(&usbfs2_tree_mutex);
 }
