@@ -1,5 +1,5 @@
-//! Runs every Rust example the way that needs no hardware, and looks at what it prints. `composite_gadget`, which
-//! needs a kernel, is run in the VM.
+//! Runs every Rust example the way that needs no hardware, and looks at what it prints. `composite_gadget` and
+//! `sandboxed_disk`, which need a kernel, are run in the VM.
 
 use std::process::{Command, Output};
 use std::sync::{PoisonError, RwLock};
@@ -330,6 +330,7 @@ fn examples_say_which_arguments_they_take() {
         (env!("CARGO_BIN_EXE_disk_read"), &[]),
         (env!("CARGO_BIN_EXE_hid_monitor"), &[]),
         (env!("CARGO_BIN_EXE_hotplug"), &["--wrong"]),
+        (env!("CARGO_BIN_EXE_sandboxed_disk"), &[]),
         (env!("CARGO_BIN_EXE_own_gadget"), &["--wrong"]),
         (env!("CARGO_BIN_EXE_asynchronous"), &["1-1"]),
         (env!("CARGO_BIN_EXE_firmware_serial"), &["--wrong"]),

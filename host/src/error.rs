@@ -180,6 +180,11 @@ pub enum AlternateSettingError {
     /// Endpoints of the present setting are open.
     #[error("endpoints of the present setting are open: drop these first: {0}")]
     EndpointsOpen(String),
+    /// The interface was made of files, and `alternate` is none of them.
+    #[error(
+        "an interface made of open files stays in its alternate setting: select it before they are opened"
+    )]
+    NotGiven,
     /// The device is gone.
     #[error("the device is disconnected")]
     Disconnected,
@@ -251,6 +256,9 @@ pub enum EndpointError {
         /// What is missing, and what has it.
         reason: &'static str,
     },
+    /// The interface was made of files, and the endpoint's is none of them.
+    #[error("the file of endpoint {0} is not among those this interface was made of")]
+    NotGiven(EndpointAddress),
     /// A data endpoint has one opener.
     #[error("endpoint {0} is already open: drop the other Endpoint, or wait for its program")]
     Busy(EndpointAddress),

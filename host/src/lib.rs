@@ -179,6 +179,7 @@ mod error;
 mod host;
 mod hub_port;
 mod interface;
+mod interface_files;
 mod isochronous;
 pub mod mounts;
 mod transfer;
@@ -200,6 +201,7 @@ pub use error::{
 pub use host::{BackendKind, Host};
 pub use hub_port::HubPort;
 pub use interface::Interface;
+pub use interface_files::InterfaceFiles;
 pub use isochronous::{
     IsochronousCompletion, IsochronousEndpoint, IsochronousPacket, IsochronousTransfer, PacketError,
 };

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::lock::Mutex;
 use usbfs2_host::{
-    Bulk, Device, Endpoint, EndpointDirection, Interface, TransferError, Waiting, block_on,
+    Bulk, Device, DeviceInfo, Endpoint, EndpointDirection, Interface, TransferError, Waiting,
+    block_on,
 };
 use usbfs2_protocol::bot::{CommandBlockWrapper, PROTOCOL_BULK_ONLY, SUBCLASS_SCSI, get_max_lun};
 use usbfs2_protocol::descriptor::AlternateSetting;
@@ -93,17 +94,60 @@ impl MassStorage {
         if interface.alternate_setting()?.alternate_setting != setting.alternate_setting {
             interface.set_alternate_setting(setting.alternate_setting)?;
         }
+        Self::on_waiting(waiting, interface, device.info(), options).await
+    }
+
+    /// Drives an interface that is claimed already, of the device that `info` describes, in the alternate setting it
+    /// is in: one made of files ([`Interface::from_files`]), say, by a process that may open none.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`OpenError::NoInterface`] when it is of another class.
+    pub async fn on(
+        interface: Interface,
+        info: &DeviceInfo,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        Self::on_waiting(Waiting::Async, interface, info, options).await
+    }
+
+    /// [`on`](Self::on), blocking.
+    ///
+    /// # Errors
+    /// As [`on`](Self::on).
+    pub fn on_blocking(
+        interface: Interface,
+        info: &DeviceInfo,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        block_on(Self::on_waiting(
+            Waiting::Blocking,
+            interface,
+            info,
+            options,
+        ))
+    }
+
+    async fn on_waiting(
+        waiting: Waiting,
+        interface: Interface,
+        info: &DeviceInfo,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        let setting = interface.alternate_setting()?.clone();
+        if !Self::matches(&setting) {
+            return Err(OpenError::NoInterface);
+        }
         let bulk_in = bulk_endpoint(&interface, &setting)?;
         let bulk_out = bulk_endpoint(&interface, &setting)?;
         let max_lun = max_lun(waiting, &interface).await?;
-        let transport = Transport::new(interface, bulk_in, bulk_out, Pace::of(device.info()));
+        let transport = Transport::new(interface, bulk_in, bulk_out, Pace::of(info));
         Ok(Self {
             transport: Arc::new(Mutex::new(transport)),
             max_lun,
             options,
             max_transfer_bytes: options
                 .max_transfer_bytes
-                .unwrap_or_else(|| max_transfer_bytes(device)),
+                .unwrap_or_else(|| max_transfer_bytes(info)),
         })
     }
 
@@ -230,9 +274,9 @@ fn bulk_endpoint<D: EndpointDirection>(
 
 /// The transfer sizes that Linux's own driver settled on: some older devices fail beyond 120 KiB,
 /// those with SuperSpeed take 1 MiB.
-fn max_transfer_bytes(device: &Device) -> usize {
+fn max_transfer_bytes(info: &DeviceInfo) -> usize {
     use usbfs2_protocol::Speed;
-    match device.info().speed() {
+    match info.speed() {
         Some(Speed::Super | Speed::SuperPlus) => 1024 * 1024,
         _ => 120 * 1024,
     }

@@ -3,6 +3,7 @@
 mod control;
 mod directory;
 mod endpoint;
+mod given_files;
 mod hotplug;
 mod isochronous;
 mod open_device;
@@ -18,6 +19,7 @@ use super::sysfs::SysfsDevice;
 use super::{Backend, EventSource, OpenDevice};
 use crate::{DeviceId, DeviceInfo, ListError, OpenError, WatchError};
 use directory::Directory;
+pub(crate) use given_files::GivenFiles;
 use open_device::{OpenUsbfs2, open_error};
 
 /// One mount of usbfs2.

@@ -210,7 +210,7 @@ impl ClaimedUsbfs2 {
     }
 }
 
-fn io_error(address: EndpointAddress, source: impl Into<io::Error>) -> EndpointError {
+pub(super) fn io_error(address: EndpointAddress, source: impl Into<io::Error>) -> EndpointError {
     let source = source.into();
     EndpointError::Io { address, source }
 }

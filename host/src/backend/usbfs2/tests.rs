@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use super::Usbfs2;
 use crate::backend::Backend;
 use crate::{
-    Bulk, ClaimError, ConfigurationError, Device, DeviceId, Direction, EndpointError, In,
-    OpenError, Out, SetupPacket, TransferError,
+    AlternateSettingError, Bulk, ClaimError, ConfigurationError, Device, DeviceId, Direction,
+    EndpointError, In, Interface, InterfaceFiles, OpenError, Out, SetupPacket, TransferError,
 };
 
 mod isochronous;
@@ -177,4 +177,60 @@ fn a_file_that_is_missing_while_the_device_is_there_is_named() {
         panic!("unexpected: {error}");
     };
     assert_eq!(address.direction(), Direction::In);
+}
+
+/// The tree with every file of the interface.
+fn whole_interface() -> (TempDir, Usbfs2) {
+    let (mount, backend) = tree();
+    for name in ["ep00", "ep85"] {
+        fs::write(mount.path().join("1-1/1.0").join(name), b"").unwrap();
+    }
+    (mount, backend)
+}
+
+#[test]
+fn an_interface_of_files_has_the_endpoints_it_was_given() {
+    let (mount, backend) = whole_interface();
+    let info = backend.devices().unwrap().remove(0);
+    let opened = InterfaceFiles::open(mount.path(), &info, 0).unwrap();
+    let driver = fs::read(mount.path().join("1-1/1.0/driver")).unwrap();
+    assert_eq!(driver, b"usbfs2");
+    assert_eq!(opened.endpoint_files().count(), 5);
+    // What a process gets that is sent two of the files.
+    let control = opened.control_file().try_clone_to_owned().unwrap();
+    let (address, file) = opened.endpoint_files().last().unwrap();
+    assert_eq!(address.to_byte(), 0x85);
+    let mut sent = InterfaceFiles::new(0, control);
+    sent = sent.endpoint(address, file.try_clone_to_owned().unwrap());
+    let interface = Interface::from_files(&info, sent).unwrap();
+    let error = interface.endpoint::<Bulk, In>(0x81).unwrap_err();
+    assert!(matches!(error, EndpointError::NotGiven(address) if address.to_byte() == 0x81));
+
+    let interface = Interface::from_files(&info, opened).unwrap();
+    for _ in 0..2 {
+        let mut input = interface.endpoint::<Bulk, In>(0x81).unwrap();
+        let completion = input.transfer_blocking(Buffer::with_capacity(512), SOON);
+        assert_eq!(completion.into_result().unwrap()[..], [7; 512]);
+    }
+    interface.set_alternate_setting(0).unwrap();
+}
+
+#[test]
+fn an_interface_of_files_stays_in_its_setting() {
+    let (mount, backend) = whole_interface();
+    let info = backend.devices().unwrap().remove(0);
+    let files = |setting| {
+        let files = InterfaceFiles::open(mount.path(), &info, 0).unwrap();
+        files.alternate_setting(setting)
+    };
+    let interface = Interface::from_files(&info, files(0)).unwrap();
+    let error = interface.set_alternate_setting(1).unwrap_err();
+    assert!(matches!(error, AlternateSettingError::NotFound { .. }));
+    let error = Interface::from_files(&info, files(1)).unwrap_err();
+    assert!(
+        error.to_string().contains("no alternate setting 1"),
+        "{error}"
+    );
+    let missing = InterfaceFiles::open(mount.path(), &info, 3).unwrap_err();
+    assert!(matches!(missing, ClaimError::Disconnected), "{missing:?}");
 }
