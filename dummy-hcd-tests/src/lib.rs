@@ -10,6 +10,7 @@ pub mod composite;
 pub mod device;
 pub mod dissection;
 pub mod kernel_log;
+pub mod ktap;
 pub mod numbered_frames;
 pub mod qmp;
 pub mod random;

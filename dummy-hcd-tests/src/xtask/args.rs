@@ -34,6 +34,8 @@ pub(crate) enum Action {
     Fuzz(FuzzOptions),
     /// Draws docs/demo.svg, the picture in the README, from a run of the demo
     Picture,
+    /// Builds the Debian package usbfs2-dkms and puts it into target/
+    Package,
     /// Asks sg3-utils and libiscsi's tests about our disk, and writes docs/scsi-conformance.md
     Conformance(ConformanceOptions),
     /// Runs every case of the kernel's usbtest on the kernel's source and sink and on ours

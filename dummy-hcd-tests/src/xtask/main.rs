@@ -22,9 +22,11 @@ mod kernel_source;
 mod kvm;
 mod manuals;
 mod module;
+mod package;
 mod picture;
 mod progress;
 mod qemu;
+mod selftests;
 mod soak;
 mod sources;
 mod tally;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Action::Soak(options) => soak::run(&options),
         Action::Fuzz(options) => fuzz::run(&options),
         Action::Picture => picture::run(),
+        Action::Package => package::run(),
         Action::Conformance(options) => conformance::run(&options),
         Action::Usbtest(options) => usbtest::run(&options),
         Action::CheckModule(options) => test::run_module_checks(&options),

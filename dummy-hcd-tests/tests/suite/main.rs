@@ -29,13 +29,16 @@ mod kernel_functions;
 mod kernel_hid;
 mod many_devices;
 mod mount;
+mod package;
 mod packets;
 mod peers;
 mod power;
 mod processes;
 mod recovery;
 mod runner;
+mod sandbox;
 mod scenarios;
+mod selftests;
 mod settings;
 mod setup;
 mod survival;
@@ -112,6 +115,9 @@ fn kernel_tests() -> Vec<runner::Test> {
         firmware::tests(),
         test_class::tests(),
         verify::tests(),
+        selftests::tests(),
+        sandbox::tests(),
+        package::tests(),
         unload::tests(),
     ] {
         tests.extend(topic);

@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use crate::audio::{Duplex, OurHost, SourceSink};
 use crate::controllers::{Bench, Case, Controller};
 use crate::scenarios::Scenario;
+use crate::selftests;
 use crate::world::{KernelHost, World};
 
 /// The argument that makes this program one test's process.
@@ -40,6 +41,7 @@ enum Body {
     Duplex(Duplex),
     SourceSink(SourceSink),
     OurHost(OurHost),
+    Selftest(&'static str),
 }
 
 impl Test {
@@ -122,6 +124,16 @@ impl Test {
         Self::isochronous(name, Body::OurHost(case))
     }
 
+    /// A program of the module's selftests.
+    pub(crate) fn selftest(topic: &str, program: &'static str) -> Self {
+        Self {
+            name: Cow::Owned(format!("{topic}::{program}")),
+            body: Body::Selftest(program),
+            deadline: Duration::from_secs(120),
+            is_at_super_speed: false,
+        }
+    }
+
     fn isochronous(name: String, body: Body) -> Self {
         Self {
             is_at_super_speed: name.starts_with("super_iso::"),
@@ -170,6 +182,7 @@ impl Test {
             Body::Duplex(case) => case.run(),
             Body::SourceSink(case) => case.run(),
             Body::OurHost(case) => case.run(),
+            Body::Selftest(program) => selftests::run(program),
             Body::CompositeScenario(host, run) => run(&World::Composite(host)),
         }
     }

@@ -38,6 +38,8 @@ ln -sf /proc/self/fd/0 /dev/stdin
 ln -sf /proc/self/fd/1 /dev/stdout
 ln -sf /proc/self/fd/2 /dev/stderr
 mount --bind "$MODULES" /lib/modules/"$RELEASE" || fail "cannot show the kernel's modules"
+# What a module is built against, DKMS's for one.
+ln -sfn "${MODULES%/lib/modules/*}/usr/src/linux-headers-$RELEASE" /lib/modules/"$RELEASE"/build
 hostname usbfs2-vm
 ip link set lo up 2>/dev/null
 mount -t debugfs debugfs /sys/kernel/debug

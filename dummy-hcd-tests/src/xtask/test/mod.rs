@@ -53,7 +53,7 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     }
     progress::say("building the command");
     let command = cargo::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
-    let suite = Suite::build(&command)?;
+    let suite = Suite::build(&command, &options.kernel)?;
     if everything {
         run_in_guests(&tally, options, &suite, &command);
     } else {

@@ -8,7 +8,7 @@ use super::guest::{self, PARTS, Part, SAFE};
 use crate::args::TestOptions;
 use crate::jobs::Job;
 use crate::tally::{Tally, Tee};
-use crate::{cargo, progress};
+use crate::{cargo, package, progress, selftests};
 
 /// The program, ready to be run.
 #[derive(Debug)]
@@ -32,18 +32,24 @@ pub(crate) fn build_program() -> Result<String> {
 
 impl Suite {
     /// Builds it, and what it runs besides the command.
-    pub(super) fn build(command: &str) -> Result<Self> {
+    pub(super) fn build(command: &str, kernel: &str) -> Result<Self> {
         let suite = build_program()?;
         let arguments = ["build", "-p", "usbfs2-examples", "--bins"];
         let example = cargo::build(&arguments, "composite_gadget")?;
         let examples = Path::new(&example)
             .parent()
             .context("it is in no directory")?;
+        let selftests = selftests::build()?;
+        let package = package::build()?;
+        let archive = package::build_by_dkms(&package, kernel)?;
         let command = vec![
             "env".to_owned(),
             "USBFS2_WORLD=kernel".to_owned(),
             format!("USBFS2_COMMAND={command}"),
             format!("USBFS2_EXAMPLES={}", examples.display()),
+            format!("USBFS2_SELFTESTS={}", selftests.display()),
+            format!("USBFS2_PACKAGE={}", package.display()),
+            format!("USBFS2_DKMS_ARCHIVE={}", archive.display()),
             suite,
         ];
         Ok(Self { command })
