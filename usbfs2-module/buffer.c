@@ -123,7 +123,7 @@ int usbfs2_buffer_alloc(struct usbfs2_buffer *buffer, size_t length,
 	if (!length)
 		return 0;
 	if (length > USBFS2_CHUNK && may_end_piece(pipe, PAGE_SIZE)) {
-		if (USBFS2_CHUNK <= pipe->most_in_segment &&
+		if (pipe->most_in_segment >= USBFS2_CHUNK &&
 		    may_scatter(pipe, DIV_ROUND_UP(length, USBFS2_CHUNK)) &&
 		    !alloc_pieces(buffer, USBFS2_CHUNK_ORDER, __GFP_NORETRY))
 			return 0;

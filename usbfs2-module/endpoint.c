@@ -29,6 +29,7 @@ int usbfs2_pipe_release(struct inode *inode, struct file *file)
 {
 	struct usbfs2_pipe *pipe = file->private_data;
 
+	usbfs2_mappings_forget(pipe);
 	if (pipe->batches) {
 		usbfs2_pipe_cancel(pipe, NULL);
 		usbfs2_pipe_wait_idle(pipe);

@@ -8,12 +8,17 @@
  * piece, and put into the page tables at once: no fault handler.
  *
  * A transfer finds its mapping by address in the submitter's address space and
- * holds it, so unmapping is safe at any time. A mapping is indivisible and
+ * holds it, so unmapping is safe at any time. The mapping has a file of its own,
+ * so that the endpoint file can be closed before it: it is then memory and no
+ * more. A mapping is indivisible and
  * stays where it is (may_split, mremap), or an address would mean other pages
  * to the CPU than to the controller. Where a child inherits it after all
  * (MADV_DOFORK), its transfers do not find it, and copy.
  */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -21,6 +26,8 @@
 
 /* 2 MiB where a page has 4 KiB. */
 #define USBFS2_LARGEST_ORDER	9U
+
+static DEFINE_SPINLOCK(owners_lock);	/* mapping->pipe of all mappings */
 
 static size_t pages_in(const struct usbfs2_mapping *mapping)
 {
@@ -104,11 +111,16 @@ static int compare(const struct mm_struct *mm, unsigned long start,
 	return start - mapping->start >= mapping->size;
 }
 
-static void make_found(struct usbfs2_pipe *pipe, struct usbfs2_mapping *mapping)
+static void make_found(struct usbfs2_mapping *mapping, struct usbfs2_pipe *pipe,
+		       const struct vm_area_struct *vma)
 {
 	struct rb_node **link = &pipe->mappings.rb_node, *parent = NULL;
 	unsigned long flags;
 
+	/* The caller has the file open, and nobody else knows the mapping. */
+	mapping->pipe = pipe;
+	mapping->mm = vma->vm_mm;
+	mapping->start = vma->vm_start;
 	spin_lock_irqsave(&pipe->lock, flags);
 	while (*link) {
 		parent = *link;
@@ -123,14 +135,29 @@ static void make_found(struct usbfs2_pipe *pipe, struct usbfs2_mapping *mapping)
 	spin_unlock_irqrestore(&pipe->lock, flags);
 }
 
-static void make_lost(struct usbfs2_pipe *pipe, struct usbfs2_mapping *mapping)
+/* owners_lock held. */
+static void make_lost(struct usbfs2_mapping *mapping)
 {
+	struct usbfs2_pipe *pipe = mapping->pipe;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pipe->lock, flags);
 	rb_erase(&mapping->node, &pipe->mappings);
-	mapping->mm = NULL;
 	spin_unlock_irqrestore(&pipe->lock, flags);
+	mapping->pipe = NULL;
+}
+
+void usbfs2_mappings_forget(struct usbfs2_pipe *pipe)
+{
+	struct rb_node *node;
+
+	/* Nobody adds to them any more. */
+	spin_lock(&owners_lock);
+	while ((node = pipe->mappings.rb_node)) {
+		make_lost(rb_entry(node, struct usbfs2_mapping, node));
+		cond_resched_lock(&owners_lock);
+	}
+	spin_unlock(&owners_lock);
 }
 
 struct usbfs2_mapping *usbfs2_mapping_find(struct usbfs2_pipe *pipe,
@@ -174,8 +201,12 @@ static void mapping_close(struct vm_area_struct *vma)
 {
 	struct usbfs2_mapping *mapping = vma->vm_private_data;
 
-	if (vma->vm_mm == mapping->mm && vma->vm_start == mapping->start)
-		make_lost(mapping->pipe, mapping);
+	if (vma->vm_mm == mapping->mm && vma->vm_start == mapping->start) {
+		spin_lock(&owners_lock);
+		if (mapping->pipe)
+			make_lost(mapping);
+		spin_unlock(&owners_lock);
+	}
 	usbfs2_mapping_put(mapping);
 }
 
@@ -194,6 +225,11 @@ static const struct vm_operations_struct mapping_ops = {
 	.close = mapping_close,
 	.may_split = mapping_may_split,
 	.mremap = mapping_mremap,
+};
+
+/* What a mapping has for its file, which keeps the module, too. */
+static const struct file_operations mapping_fops = {
+	.owner = THIS_MODULE,
 };
 
 static int map_ring(struct usbfs2_pipe *pipe, struct usbfs2_mapping *mapping)
@@ -221,11 +257,12 @@ int usbfs2_pipe_mmap(struct file *file, struct vm_area_struct *vma)
 	const size_t size = vma->vm_end - vma->vm_start;
 	struct usbfs2_mapping *mapping;
 	unsigned long count;
+	struct file *own;
 	int ret;
 
 	if (pipe->type == USB_ENDPOINT_XFER_ISOC)
 		return -ENODEV;
-	if ((offset && !ring) || !(vma->vm_flags & VM_SHARED))
+	if ((offset && !ring) || !(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (ring && (vma->vm_flags & (VM_READ | VM_WRITE)) !=
 		    (VM_READ | VM_WRITE))
@@ -233,7 +270,11 @@ int usbfs2_pipe_mmap(struct file *file, struct vm_area_struct *vma)
 	mapping = mapping_new(size);
 	if (IS_ERR(mapping))
 		return PTR_ERR(mapping);
-	mapping->pipe = pipe;
+	own = anon_inode_getfile("[usbfs2]", &mapping_fops, NULL, O_RDWR);
+	if (IS_ERR(own)) {
+		usbfs2_mapping_put(mapping);
+		return PTR_ERR(own);
+	}
 	usbfs2_compat_vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND);
 	count = pages_in(mapping);
 	ret = vm_insert_pages(vma, vma->vm_start, mapping->pages, &count);
@@ -241,15 +282,15 @@ int usbfs2_pipe_mmap(struct file *file, struct vm_area_struct *vma)
 		ret = map_ring(pipe, mapping);
 	if (ret) {
 		/* The area and its page tables go next. */
+		fput(own);
 		usbfs2_mapping_put(mapping);
 		return ret;
 	}
 	vma->vm_private_data = mapping;
 	vma->vm_ops = &mapping_ops;
-	if (!ring) {
-		mapping->mm = vma->vm_mm;
-		mapping->start = vma->vm_start;
-		make_found(pipe, mapping);
-	}
+	vma_set_file(vma, own);
+	fput(own);
+	if (!ring)
+		make_found(mapping, pipe, vma);
 	return 0;
 }

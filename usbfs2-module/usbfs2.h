@@ -35,6 +35,7 @@
  *   batches->starting     who starts transfers of a ring
  *     kioctx ctx_lock
  *       pipe->lock        (irq) state and queue of a pipe, its ring
+ *     owners_lock         of mapping.c, outside pipe->lock
  *   events_lock           (irq) innermost
  *
  * The data path takes pipe->lock and nothing else. Cancelling is usb_block_urb
@@ -478,14 +479,16 @@ bool usbfs2_buffer_to_iter(struct usbfs2_buffer *buffer, size_t length,
 struct usbfs2_mapping {
 	refcount_t ref;
 	struct rb_node node;		/* P: pipe->lock; on pipe->mappings */
-	struct usbfs2_pipe *pipe;	/* open for as long as it is mapped */
-	const struct mm_struct *mm;	/* compared, not used; NULL: not found */
+	struct usbfs2_pipe *pipe;	/* P: owners_lock; NULL: not on them */
+	const struct mm_struct *mm;	/* compared, not used */
 	unsigned long start;
 	size_t size;
 	struct work_struct free;
 	struct page *pages[];
 };
 
+/* The file is closed: what is mapped is memory and no more. */
+void usbfs2_mappings_forget(struct usbfs2_pipe *pipe);
 int usbfs2_pipe_mmap(struct file *file, struct vm_area_struct *vma);
 /*
  * The caller's mapping that all of the memory is in, referenced; NULL: none.
