@@ -175,6 +175,16 @@ static int borrow_list(struct usbfs2_buffer *buffer,
 	return 0;
 }
 
+bool usbfs2_buffer_may_borrow(const struct usbfs2_pipe *pipe, size_t offset,
+			      size_t length)
+{
+	const size_t pages = DIV_ROUND_UP(offset + length, PAGE_SIZE);
+
+	return pages == 1 || (may_scatter(pipe, pages) &&
+			      may_end_piece(pipe, PAGE_SIZE - offset) &&
+			      may_end_piece(pipe, PAGE_SIZE));
+}
+
 int usbfs2_buffer_borrow(struct usbfs2_buffer *buffer, size_t length,
 			 const struct usbfs2_pipe *pipe,
 			 struct page *const *pages, size_t offset)

@@ -27,6 +27,15 @@
 #define usbfs2_compat_vm_flags_set(vma, flags)	((vma)->vm_flags |= (flags))
 #endif
 
+/* 6.5: no list of areas. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define usbfs2_compat_pin_remote(mm, start, count, flags, pages)	\
+	pin_user_pages_remote(mm, start, count, flags, pages, NULL)
+#else
+#define usbfs2_compat_pin_remote(mm, start, count, flags, pages)	\
+	pin_user_pages_remote(mm, start, count, flags, pages, NULL, NULL)
+#endif
+
 /* 6.13: hrtimer_setup() in place of hrtimer_init(), which 6.15 has no more. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
 #define usbfs2_compat_hrtimer_setup	hrtimer_setup

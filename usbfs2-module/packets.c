@@ -268,11 +268,14 @@ bool usbfs2_packets_from_iter(struct usbfs2_request *req, struct iov_iter *from)
 
 int usbfs2_packets_pin(struct usbfs2_request *req, const struct iov_iter *iter)
 {
+	int ret = 0;
+
 	/* The statuses are the last iovec of a reader. */
 	if (req->in)
-		return usbfs2_user_pages_pin(&req->user, iter);
-	if (!req->packets->status_to)
-		return 0;
-	return usbfs2_user_pages_pin_at(&req->user, req->packets->status_to,
-					req->packets->status_size);
+		ret = usbfs2_user_pages_pin(&req->user, iter);
+	else if (req->packets->status_to)
+		ret = usbfs2_user_pages_pin_at(&req->user,
+					       req->packets->status_to,
+					       req->packets->status_size, true);
+	return ret == -EDQUOT ? -ENOMEM : ret;
 }

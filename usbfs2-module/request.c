@@ -31,11 +31,23 @@ void usbfs2_urb_complete(struct urb *urb)
 	usbfs2_request_given_back(urb->context, urb->status);
 }
 
+static size_t to_be_copied(const struct usbfs2_request *req)
+{
+	size_t bytes = req->in && req->result > 0 ? req->result : 0;
+
+	if (!req->user.pages || req->buffer.borrowed)
+		return 0;
+	return req->packets ? bytes + req->packets->status_size : bytes;
+}
+
 static void deliver(struct usbfs2_request *req)
 {
 	if (req->user.pages && req->packets && req->result >= 0)
 		usbfs2_packets_fill(req);
-	else if (req->user.pages && req->result > 0)
+	else if (req->late && req->result > 0 &&
+		 !usbfs2_late_copy(req->late, &req->buffer, req->result))
+		req->result = -EFAULT;
+	else if (!req->packets && to_be_copied(req))
 		usbfs2_user_pages_fill(&req->user, &req->buffer, req->result);
 	/* Somebody who waits for done has yet to copy. */
 	if (req->iocb || req->batched)
@@ -85,15 +97,6 @@ void usbfs2_delivery_work(struct work_struct *work)
 	usbfs2_pipe_put(pipe);
 }
 
-static size_t to_be_copied(const struct usbfs2_request *req)
-{
-	size_t bytes = req->in && req->result > 0 ? req->result : 0;
-
-	if (!req->user.pages)
-		return 0;
-	return req->packets ? bytes + req->packets->status_size : bytes;
-}
-
 void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result)
 {
 	struct usbfs2_pipe *pipe = req->pipe;
@@ -101,7 +104,7 @@ void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result)
 	bool large, start;
 
 	req->result = result;
-	large = to_be_copied(req) > USBFS2_ATOMIC_COPY;
+	large = to_be_copied(req) > USBFS2_ATOMIC_COPY || req->late;
 	/*
 	 * No lock, although others change delivering: a controller gives the
 	 * URBs of an endpoint back one after the other, so what the handler of
@@ -219,72 +222,6 @@ int usbfs2_submit_error(const struct usbfs2_pipe *pipe, int error)
 	default:
 		return -EINVAL;
 	}
-}
-
-/* The address of memory that is one range; 0: it is not. */
-static unsigned long one_range(const struct iov_iter *iter)
-{
-	if (iter_is_ubuf(iter))
-		return (unsigned long)iter->ubuf + iter->iov_offset;
-	if (iter_is_iovec(iter) && iter->nr_segs == 1)
-		return (unsigned long)usbfs2_compat_iter_iov(iter)->iov_base +
-		       iter->iov_offset;
-	return 0;
-}
-
-/* ENXIO: it is in no mapping, or not as the controller could take it. */
-static int memory_in_mapping(struct usbfs2_request *req, unsigned long start,
-			     size_t length)
-{
-	struct usbfs2_mapping *mapping;
-	unsigned long at;
-	int ret;
-
-	mapping = usbfs2_mapping_find(req->pipe, start, length);
-	if (!mapping)
-		return -ENXIO;
-	at = start - mapping->start;
-	ret = usbfs2_buffer_borrow(&req->buffer, length, req->pipe,
-				   mapping->pages + at / PAGE_SIZE,
-				   offset_in_page(at));
-	if (ret)
-		usbfs2_mapping_put(mapping);
-	else
-		req->mapping = mapping;
-	return ret;
-}
-
-static int memory_to_copy(struct usbfs2_request *req, struct iov_iter *iter,
-			  bool later)
-{
-	int ret;
-
-	ret = usbfs2_buffer_alloc(&req->buffer, iov_iter_count(iter),
-				  req->pipe);
-	if (ret)
-		return ret;
-	if (!req->in)
-		return usbfs2_buffer_from_iter(&req->buffer, iter) ? 0 :
-								     -EFAULT;
-	return later ? usbfs2_user_pages_pin(&req->user, iter) : 0;
-}
-
-int usbfs2_request_memory(struct usbfs2_request *req, struct iov_iter *iter,
-			  bool later)
-{
-	const unsigned long start = one_range(iter);
-	const size_t length = iov_iter_count(iter);
-	int ret = -ENXIO;
-
-	req->buffer.length = length;
-	if (length && start)
-		ret = memory_in_mapping(req, start, length);
-	if (ret == -ENXIO && length)
-		ret = memory_to_copy(req, iter, later);
-	else if (!length)
-		ret = 0;
-	usbfs2_buffer_to_urb(&req->buffer, req->urb);
-	return ret;
 }
 
 static int prepare_packets(struct usbfs2_request *req, struct iov_iter *iter,

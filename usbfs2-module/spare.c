@@ -39,6 +39,8 @@ static void drop_memory(struct usbfs2_request *req)
 	}
 	if (req->user.pages)
 		usbfs2_user_pages_release(&req->user);
+	kfree(req->late);
+	req->late = NULL;
 }
 
 /* pipe->lock held. Whether it is kept: then it needs to be freed no more. */

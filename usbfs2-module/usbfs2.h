@@ -465,6 +465,9 @@ int usbfs2_buffer_alloc(struct usbfs2_buffer *buffer, size_t length,
 int usbfs2_buffer_borrow(struct usbfs2_buffer *buffer, size_t length,
 			 const struct usbfs2_pipe *pipe,
 			 struct page *const *pages, size_t offset);
+/* Whether it is worth an attempt. */
+bool usbfs2_buffer_may_borrow(const struct usbfs2_pipe *pipe, size_t offset,
+			      size_t length);
 /* It has no memory any more; but for free(), what is small stays for alloc(). */
 void usbfs2_buffer_drop(struct usbfs2_buffer *buffer);
 void usbfs2_buffer_free(struct usbfs2_buffer *buffer);
@@ -571,16 +574,19 @@ void usbfs2_unwait_work(struct work_struct *work);
 
 /* ---- user_pages.c ---- */
 
-/* No allocation for reads of up to this many pages. */
+/* No allocation for up to this many pages. */
 #define USBFS2_FEW_PAGES 2
 
-/* A reader's pinned pages: an interrupt may copy into them. */
+/* Pinned pages of the caller: an interrupt may copy into them. */
 struct usbfs2_user_pages {
 	struct page **pages;
 	unsigned int count;
 	struct bio_vec *pieces;		/* in the order of the reader's iovecs */
 	unsigned int piece_count;
+	bool written;			/* they will be */
 	bool may_sleep;			/* releasing them may */
+	unsigned long charged;		/* pages, to RLIMIT_MEMLOCK of */
+	struct user_struct *payer;	/* referenced */
 	struct page *few_pages[USBFS2_FEW_PAGES];
 	struct bio_vec few_pieces[USBFS2_FEW_PAGES];
 };
@@ -591,10 +597,14 @@ struct usbfs2_user_place {
 	size_t offset;
 };
 
+/*
+ * For a reader. EDQUOT: beyond the limit, nothing is pinned. After any other
+ * error it is still to be released if user->pages is set.
+ */
 int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
 			  const struct iov_iter *iter);
 int usbfs2_user_pages_pin_at(struct usbfs2_user_pages *user,
-			     void __user *start, size_t length);
+			     void __user *start, size_t length, bool written);
 /* Both go on from place, and move it on. */
 void usbfs2_user_pages_put(struct usbfs2_user_place *place, const void *from,
 			   size_t length);
@@ -602,6 +612,16 @@ void usbfs2_user_pages_skip(struct usbfs2_user_place *place, size_t length);
 void usbfs2_user_pages_fill(struct usbfs2_user_pages *user,
 			    struct usbfs2_buffer *buffer, size_t length);
 void usbfs2_user_pages_release(struct usbfs2_user_pages *user);
+
+/* ---- late_copy.c ---- */
+
+struct usbfs2_late;
+
+/* For a Linux AIO kiocb's memory. ERR_PTR: EINVAL, ENOMEM. Freed by kfree(). */
+struct usbfs2_late *usbfs2_late_new(const struct iov_iter *iter);
+/* In a work item, before the kiocb completes. Once. */
+bool usbfs2_late_copy(struct usbfs2_late *late,
+		      const struct usbfs2_buffer *buffer, size_t length);
 
 /* ---- spare.c, request.c ---- */
 
@@ -629,9 +649,18 @@ struct usbfs2_request {
 	struct usbfs2_buffer buffer;
 	struct usbfs2_mapping *mapping;	/* referenced: buffer lies in it */
 	struct usbfs2_user_pages user;
+	struct usbfs2_late *late;	/* instead, beyond the limit */
 	struct usb_ctrlrequest setup;
 };
 
+/* memory.c */
+/*
+ * Finds memory for the transfer: the caller's own or a copy. later: the result
+ * is delivered when the caller does not run. No lock held: the caller's memory
+ * may fault, for as long as it likes.
+ */
+int usbfs2_request_memory(struct usbfs2_request *req, struct iov_iter *iter,
+			  bool later);
 /* spare.c; ERR_PTR on failure. Without an URB. */
 struct usbfs2_request *usbfs2_request_bare(struct usbfs2_pipe *pipe, bool in);
 /*
@@ -657,14 +686,7 @@ void usbfs2_request_block(struct usbfs2_request *req);
 void usbfs2_request_unlink(struct usbfs2_request *req);
 /* What usb_submit_urb says, in the terms of this interface. */
 int usbfs2_submit_error(const struct usbfs2_pipe *pipe, int error);
-/*
- * Finds memory for the transfer: the caller's own or a copy. later: the result
- * is delivered when the caller does not run. No lock held: the caller's memory
- * may fault, for as long as it likes.
- */
-int usbfs2_request_memory(struct usbfs2_request *req, struct iov_iter *iter,
-			  bool later);
-/* The same for what a kiocb asks for, as which it is from then on. */
+/* What a kiocb asks for, as which it is from then on: its memory, and flags. */
 int usbfs2_request_prepare(struct usbfs2_request *req, struct kiocb *iocb,
 			   struct iov_iter *iter);
 /* Accepted and submitted, if 0; then usbfs2_request_wait() has its result. */

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * usbfs2: the memory of an asynchronous reader.
+ * usbfs2: pinned memory of the caller.
  *
  * A read that is still under way when io_submit() returns must find its way
  * into memory of a process that is not running when the device answers. Its
- * pages are pinned before the transfer starts, so the completion handler can
- * copy into them: no thread has to borrow the address space. They are memory
- * that the reader has been charged for. Most are matched by bounce pages, which
- * are charged too; but an iovec of one byte pins a page as well, and no limit
- * but that on the number of iovecs applies to those.
+ * pages are pinned before the transfer starts: the controller works on them in
+ * place where it can, or the completion handler copies into them.
  *
- * FOLL_LONGTERM, because a device may take any time to answer.
+ * FOLL_LONGTERM, because a device may take any time to answer. So the pages
+ * count towards RLIMIT_MEMLOCK of the user, with those of io_uring and others
+ * (user->locked_vm). Beyond it nothing is pinned: late_copy.c.
  */
 #include <linux/bvec.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
 #include "usbfs2.h"
 
-/* The reader's memory, one range after the other. */
+/* The caller's memory, one range after the other. */
 struct ranges {
 	const struct iovec *iov;	/* NULL: the one range below */
 	unsigned long count;
@@ -93,10 +94,34 @@ static size_t count_pages(struct ranges ranges, size_t left)
 	return pages;
 }
 
+/* EDQUOT: beyond the limit. */
+static int charge(struct usbfs2_user_pages *user, unsigned long pages)
+{
+	const unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	struct user_struct *payer = current_user();
+
+	if (atomic_long_add_return(pages, &payer->locked_vm) > limit &&
+	    !capable(CAP_IPC_LOCK)) {
+		atomic_long_sub(pages, &payer->locked_vm);
+		return -EDQUOT;
+	}
+	user->payer = get_uid(payer);
+	user->charged = pages;
+	return 0;
+}
+
+static void uncharge(struct usbfs2_user_pages *user)
+{
+	atomic_long_sub(user->charged, &user->payer->locked_vm);
+	free_uid(user->payer);
+}
+
 /* Pins one range and describes it in user->pieces. */
 static int pin_range(struct usbfs2_user_pages *user, unsigned long start,
 		     size_t length)
 {
+	const unsigned int flags = FOLL_LONGTERM |
+				   (user->written ? FOLL_WRITE : 0);
 	size_t wanted = pages_in(start, length), done = 0;
 	struct page **pages = user->pages + user->count;
 	size_t offset = offset_in_page(start);
@@ -105,8 +130,7 @@ static int pin_range(struct usbfs2_user_pages *user, unsigned long start,
 	while (done < wanted) {
 		got = pin_user_pages_fast((start & PAGE_MASK) + done * PAGE_SIZE,
 					  wanted - done,
-					  FOLL_WRITE | FOLL_LONGTERM,
-					  pages + done);
+					  flags, pages + done);
 		if (got <= 0)
 			return got ?: -EFAULT;
 		done += got;
@@ -121,7 +145,7 @@ static int pin_range(struct usbfs2_user_pages *user, unsigned long start,
 		length -= piece->bv_len;
 		offset = 0;
 		/* Only anonymous memory is dirtied without a lock. */
-		if (!PageAnon(pages[done]))
+		if (user->written && !PageAnon(pages[done]))
 			user->may_sleep = true;
 	}
 	return 0;
@@ -136,6 +160,9 @@ static int pin(struct usbfs2_user_pages *user, struct ranges ranges,
 
 	if (!count)
 		return 0;
+	ret = charge(user, count);
+	if (ret)
+		return ret;
 	if (count <= ARRAY_SIZE(user->few_pages)) {
 		user->pages = user->few_pages;
 		user->pieces = user->few_pieces;
@@ -148,6 +175,7 @@ static int pin(struct usbfs2_user_pages *user, struct ranges ranges,
 			kvfree(user->pages);
 			kvfree(user->pieces);
 			user->pages = NULL;
+			uncharge(user);
 			return -ENOMEM;
 		}
 		user->may_sleep = is_vmalloc_addr(user->pages) ||
@@ -169,15 +197,19 @@ int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
 	int ret;
 
 	ret = ranges_of(iter, &ranges);
-	return ret ?: pin(user, ranges, iov_iter_count(iter));
+	if (ret)
+		return ret;
+	user->written = true;
+	return pin(user, ranges, iov_iter_count(iter));
 }
 
 int usbfs2_user_pages_pin_at(struct usbfs2_user_pages *user,
-			     void __user *start, size_t length)
+			     void __user *start, size_t length, bool written)
 {
 	struct ranges ranges;
 
 	range_at_address(&ranges, start, length);
+	user->written = written;
 	return pin(user, ranges, length);
 }
 
@@ -235,7 +267,9 @@ void usbfs2_user_pages_release(struct usbfs2_user_pages *user)
 {
 	unsigned int i;
 
-	if (user->may_sleep) {
+	if (!user->written) {
+		unpin_user_pages(user->pages, user->count);
+	} else if (user->may_sleep) {
 		unpin_user_pages_dirty_lock(user->pages, user->count, true);
 	} else {
 		for (i = 0; i < user->count; i++)
@@ -246,5 +280,9 @@ void usbfs2_user_pages_release(struct usbfs2_user_pages *user)
 		kvfree(user->pages);
 		kvfree(user->pieces);
 	}
+	uncharge(user);
 	user->pages = NULL;
+	user->count = 0;
+	user->piece_count = 0;
+	user->may_sleep = false;
 }
