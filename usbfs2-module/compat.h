@@ -27,6 +27,15 @@
 #define usbfs2_compat_vm_flags_set(vma, flags)	((vma)->vm_flags |= (flags))
 #endif
 
+/* 6.9: says whether one page has several places in the cache. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#include <linux/cacheinfo.h>
+#define usbfs2_compat_dcache_is_aliasing()	cpu_dcache_is_aliasing()
+#else
+#define usbfs2_compat_dcache_is_aliasing()	\
+	(ARCH_IMPLEMENTS_FLUSH_DCACHE_PAGE && !IS_ENABLED(CONFIG_ARM64))
+#endif
+
 /* 6.5: no list of areas. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
 #define usbfs2_compat_pin_remote(mm, start, count, flags, pages)	\

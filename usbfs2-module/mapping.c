@@ -5,7 +5,8 @@
  * The pages are ordinary, cacheable kernel memory, charged to the caller's
  * memory cgroup, and usbcore maps them for DMA at each transfer. They are
  * allocated in pieces as large as can be had, so that most transfers are one
- * piece, and put into the page tables at once: no fault handler.
+ * piece, and put into the page tables at once: no fault handler. The kernel
+ * has them at another address, so there is no mmap where caches have aliases.
  *
  * A transfer finds its mapping by address in the submitter's address space and
  * holds it, so unmapping is safe at any time. The mapping has a file of its own,
@@ -26,6 +27,8 @@
 
 /* 2 MiB where a page has 4 KiB. */
 #define USBFS2_LARGEST_ORDER	9U
+/* Sixteen of the largest transfers. */
+#define USBFS2_LARGEST_MAPPING	(16UL * USBFS2_MAX_TRANSFER)
 
 static DEFINE_SPINLOCK(owners_lock);	/* mapping->pipe of all mappings */
 
@@ -260,13 +263,16 @@ int usbfs2_pipe_mmap(struct file *file, struct vm_area_struct *vma)
 	struct file *own;
 	int ret;
 
-	if (pipe->type == USB_ENDPOINT_XFER_ISOC)
+	if (pipe->type == USB_ENDPOINT_XFER_ISOC ||
+	    usbfs2_compat_dcache_is_aliasing())
 		return -ENODEV;
 	if ((offset && !ring) || !(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (ring && (vma->vm_flags & (VM_READ | VM_WRITE)) !=
 		    (VM_READ | VM_WRITE))
 		return -EACCES;
+	if (size > USBFS2_LARGEST_MAPPING)
+		return -ENOMEM;
 	mapping = mapping_new(size);
 	if (IS_ERR(mapping))
 		return PTR_ERR(mapping);

@@ -6,7 +6,8 @@
  * instead of a kiocb: its result goes there under pipe->lock, with the step that
  * takes it off the queue, so that done, what the waiter is told and the queue
  * never disagree. The page can be written to by anybody at any time: each field
- * is read once, and no count is read at all.
+ * is read once, and no count is read at all. It is cacheable in both mappings;
+ * where caches have aliases, the ring is not offered.
  *
  * A waiter is told of whole transfers once its target is reached, of a failed
  * or short one at once, and of anything at the latest when its patience ends.

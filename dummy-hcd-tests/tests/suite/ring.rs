@@ -239,15 +239,16 @@ fn a_short_read_ends_the_wait() -> Result<()> {
 }
 
 fn patience_ends_the_wait() -> Result<()> {
+    // The loopback's buffer full, a message is whole to it and to its reader.
+    const WHOLE: u32 = 4096;
     let (_plugged, _claim, side, out) = reader()?;
-    side.start(DEPTH, PACKET)?;
+    side.start(DEPTH, WHOLE)?;
     // None at all: the first result is told.
     for (patience, seen) in [(0, 0), (20_000, 1)] {
         side.ring.set_times(patience, 0);
         side.ring.set_seen(seen);
         let other = out.try_clone()?;
-        let writer =
-            thread::spawn(move || other.write_all_at(&[1; PACKET as usize], ZERO_PACKET.into()));
+        let writer = thread::spawn(move || other.write_all_at(&[1; WHOLE as usize], 0));
         side.batch(0, DEPTH.into())?;
         ensure!(
             side.ring.done() == seen + 1,
