@@ -38,7 +38,9 @@
  *     owners_lock         of mapping.c, outside pipe->lock
  *   events_lock           (irq) innermost
  *
- * The data path takes pipe->lock and nothing else. Cancelling is usb_block_urb
+ * The data path takes pipe->lock and nothing else; who starts transfers of a ring
+ * holds batches->starting besides, over faults of the caller's memory, so nobody
+ * waits for it but another who starts some. Cancelling is usb_block_urb
  * before usb_unlink_urb: an URB that was not submitted yet then never is.
  * usb_unlink_urb may call the completion handler before it returns, so no lock
  * is held around it; nor around usb_submit_urb, so that of an isochronous
