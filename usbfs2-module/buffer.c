@@ -113,7 +113,7 @@ static bool may_scatter(const struct usbfs2_pipe *pipe, size_t pieces)
 static bool may_end_piece(const struct usbfs2_pipe *pipe, size_t length)
 {
 	return pipe->dev->udev->bus->no_sg_constraint ||
-	       length % pipe->max_packet == 0;
+	       (pipe->max_packet && length % pipe->max_packet == 0);
 }
 
 int usbfs2_buffer_alloc(struct usbfs2_buffer *buffer, size_t length,

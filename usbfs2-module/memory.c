@@ -85,7 +85,8 @@ static int memory_in_place(struct usbfs2_request *req, unsigned long start,
 	const bool pinned = later && req->in;
 	int ret;
 
-	if (length < USBFS2_LEAST_IN_PLACE ||
+	/* Control transfers are few and small. */
+	if (!req->pipe->endpoint || length < USBFS2_LEAST_IN_PLACE ||
 	    (!pinned && length < pages * USBFS2_WORTH_A_PIN) ||
 	    !usbfs2_buffer_may_borrow(req->pipe, offset, length))
 		return -ENXIO;

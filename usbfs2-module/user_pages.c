@@ -99,12 +99,13 @@ static int charge(struct usbfs2_user_pages *user, unsigned long pages)
 {
 	const unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 	struct user_struct *payer = current_user();
+	long now = atomic_long_read(&payer->locked_vm);
 
-	if (atomic_long_add_return(pages, &payer->locked_vm) > limit &&
-	    !capable(CAP_IPC_LOCK)) {
-		atomic_long_sub(pages, &payer->locked_vm);
-		return -EDQUOT;
-	}
+	do {
+		if (now + pages > limit && !capable(CAP_IPC_LOCK))
+			return -EDQUOT;
+	} while (!atomic_long_try_cmpxchg(&payer->locked_vm, &now,
+					  now + pages));
 	user->payer = get_uid(payer);
 	user->charged = pages;
 	return 0;

@@ -324,14 +324,13 @@ fn cancelled_alone() -> Result<()> {
         out.write_all_at(&[number as u8; 7], 0)?;
     }
     side.wait_done(DEPTH.into())?;
-    let mut message = 0;
-    for number in (0..u32::from(DEPTH)).filter(|number| *number != 8) {
+    let others = (0..u32::from(DEPTH)).filter(|number| *number != 8);
+    for (message, number) in (0_u8..).zip(others) {
         side.expect(number, (7, 0))?;
         ensure!(
             side.memory.get(side.at(number), 7) == [message; 7],
             "transfer {number} got another message"
         );
-        message += 1;
     }
     ensure!(
         ring.cancel(&side.file, true, 16, 0)? == 0,
