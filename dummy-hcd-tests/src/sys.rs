@@ -409,6 +409,19 @@ pub fn recover(file: &File) -> io::Result<()> {
     }
 }
 
+/// Lets this process lock, or have pinned, no more than `bytes` of memory.
+///
+/// # Errors
+/// EPERM for more than it has.
+pub fn limit_locked_memory(bytes: u64) -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: bytes,
+    };
+    // SAFETY: `limit` lives through the call.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) }.into()).map(|_| ())
+}
+
 /// Runs `body` in a forked child and returns what it gave, which is the child's exit status (0 to 255).
 ///
 /// # Errors

@@ -27,6 +27,7 @@ mod kernel_disks;
 mod kernel_drivers;
 mod kernel_functions;
 mod kernel_hid;
+mod limits;
 mod many_devices;
 mod mapped;
 mod mount;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         Some(hotplug::WATCH) => hotplug::watch(),
         Some(processes::EXEC) => processes::exec(&arguments.collect::<Vec<_>>()),
         Some(functionfs::HOLD) => functionfs::hold(&arguments.collect::<Vec<_>>()),
+        Some(limits::READ) => limits::read_a_lot(&arguments.collect::<Vec<_>>()),
         Some(usbtest::REPORT) => usbtest::report(),
         Some(io_uring::HOLD) => io_uring::hold(&arguments.collect::<Vec<_>>()),
         _ if runner::in_vm() => runner::run_all(kernel_tests()),
@@ -101,6 +103,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         mount::tests(),
         recovery::tests(),
         in_flight::tests(),
+        limits::tests(),
         mapped::tests(),
         ring::tests(),
         io_uring::tests(),
