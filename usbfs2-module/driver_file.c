@@ -74,9 +74,13 @@ static int claim_exclusively(struct driver_file *driver_file,
 {
 	struct usbfs2_claim *claim = driver_file->hold.claim;
 
-	/* Said twice, it is still true; unless the claim was lost since. */
+	/*
+	 * Said twice, it is still true; unless the claim was lost since, and
+	 * somebody else may have one by now. Disconnecting, which says that it
+	 * is lost, needs the device lock.
+	 */
 	if (claim)
-		return claim->intf == intf && usbfs2_interface_is_ours(intf) ?
+		return claim->intf == intf && !READ_ONCE(claim->lost) ?
 		       0 : -ENODEV;
 	return usbfs2_hold_claim(&driver_file->hold, dev, intf, true, true);
 }

@@ -1,6 +1,7 @@
 //! Whose an interface is: claims shared, exclusive and handed on.
 
 use std::fs::{File, OpenOptions};
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -35,6 +36,10 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new(
             "claims::a_driver_detached_for_good_comes_back_by_probe",
             a_driver_detached_for_good,
+        ),
+        Test::new(
+            "claims::a_lost_claim_stays_lost_when_another_takes_its_place",
+            a_lost_claim_stays_lost,
         ),
     ]
 }
@@ -163,4 +168,22 @@ fn a_driver_detached_for_good() -> Result<()> {
     std::fs::write(&driver, "probe")?;
     plugged.device.wait_driver(0, "usbtest")?;
     Ok(())
+}
+
+fn a_lost_claim_stays_lost() -> Result<()> {
+    let plugged = setup::source_sink()?;
+    let lost = plugged.interface.claim()?;
+    let name = format!("{}:1.0", plugged.device.name());
+    std::fs::write("/sys/bus/usb/drivers/usbfs2/unbind", name)?;
+    expect_errno(
+        "claiming with the file whose claim was lost",
+        (&lost).write(b"usbfs2"),
+        libc::ENODEV,
+    )?;
+    let _other = plugged.interface.claim()?;
+    expect_errno(
+        "the same while the interface is another's",
+        (&lost).write(b"usbfs2"),
+        libc::ENODEV,
+    )
 }
