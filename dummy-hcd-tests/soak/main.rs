@@ -4,7 +4,6 @@
 
 mod report;
 mod traffic;
-mod vitals;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,11 +14,11 @@ use dummy_hcd_tests::composite::{KernelFunction, KernelGadget};
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::random::Random;
 use dummy_hcd_tests::usbfs2::{self, DeviceFiles};
+use dummy_hcd_tests::vitals::Vitals;
 use usbfs2_host::{DeviceId, Host};
 
 use report::Sample;
 use traffic::{Counts, Traffic};
-use vitals::Vitals;
 
 /// A vendor-specific product no driver knows.
 const IDS: (u16, u16) = (0x1d6b, 0x0104);

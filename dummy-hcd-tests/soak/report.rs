@@ -5,9 +5,9 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use dummy_hcd_tests::vitals::Vitals;
 
 use crate::traffic::{Counts, DEPTH};
-use crate::vitals::Vitals;
 
 /// Taken while nothing is in flight.
 #[derive(Debug)]

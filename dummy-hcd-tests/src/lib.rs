@@ -15,9 +15,11 @@ pub mod numbered_frames;
 pub mod qmp;
 pub mod random;
 pub mod sound;
+pub mod stress;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod usbfs2;
 pub mod usbredir;
 pub mod usbtest;
+pub mod vitals;
 pub mod wait;

@@ -130,6 +130,19 @@ impl Context {
         self.submit(Command::Read, file, offset, vec![0; length])
     }
 
+    /// Starts a read into `buffer`, of at most as many bytes as it has.
+    ///
+    /// # Errors
+    /// What io_submit says; the operation then never completes.
+    pub fn read_into(
+        &mut self,
+        file: &Arc<File>,
+        offset: u64,
+        buffer: Vec<u8>,
+    ) -> io::Result<Token> {
+        self.submit(Command::Read, file, offset, buffer)
+    }
+
     /// Starts a write.
     ///
     /// # Errors
@@ -372,6 +385,12 @@ impl Context {
                 format!("operation {} completed twice", token.0),
             )
         })?;
+        if event.iocb != &raw const *pending.iocb as u64 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("operation {} completed with another's iocb", token.0),
+            ));
+        }
         let result = usize::try_from(event.result).map_err(|_| {
             let errno = i32::try_from(event.result.unsigned_abs()).unwrap_or(i32::MAX);
             io::Error::from_raw_os_error(errno)

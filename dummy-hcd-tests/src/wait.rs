@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// Long enough for a busy machine that emulates its guest; reached only when something hangs.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+/// An emulated guest's clock may jump when its machine is busy: time alone does not say that something hangs.
+pub const LEAST_TRIES: u32 = 500;
+
 /// The condition did not come true.
 #[derive(Debug, thiserror::Error)]
 #[error("waited {} s in vain until {what}", .waited.as_secs())]
@@ -23,11 +26,13 @@ pub struct TimedOut {
 /// [`TimedOut`] after [`DEADLINE`]; `what` completes "waited in vain until".
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> Result<T, TimedOut> {
     let since = Instant::now();
+    let mut tries = 0;
     loop {
+        tries += 1;
         if let Some(value) = condition() {
             return Ok(value);
         }
-        if since.elapsed() > DEADLINE {
+        if since.elapsed() > DEADLINE && tries >= LEAST_TRIES {
             return Err(TimedOut {
                 what: what.to_owned(),
                 waited: since.elapsed(),

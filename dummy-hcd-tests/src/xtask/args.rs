@@ -28,6 +28,10 @@ pub(crate) enum Action {
     Test(TestOptions),
     /// Moves ten million transfers over the module and fails if memory or live requests grow
     Soak(SoakOptions),
+    /// Does everything to the module at random, and holds every result against what can be true
+    Stress(StressOptions),
+    /// Makes random system calls on every file of the mount, with hostile devices on the other end
+    FuzzKernel(FuzzKernelOptions),
     /// Measures what a transfer, or a second of sound, costs on this project's stack and on its peers
     Bench(BenchOptions),
     /// Fuzzes parsers and state machines with libFuzzer, each target for a minute
@@ -71,6 +75,56 @@ pub(crate) struct SoakOptions {
     /// Transfers to complete; docs/soak.md is the output for the default
     #[arg(long, value_name = "N", default_value_t = SOAK_TRANSFERS, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) transfers: u64,
+}
+
+/// What `docs/stress.md` was made with.
+pub(crate) const STRESS_OPERATIONS: u64 = 1_000_000;
+/// The processors on which the module's threads meet: only gadgets of the kernel's take part, with long packets.
+pub(crate) const STRESS_CPUS: u8 = 2;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StressOptions {
+    /// Kernel series of the VM
+    #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
+    pub(crate) kernel: String,
+
+    /// Processors of the guest
+    #[arg(long, value_name = "N", default_value_t = STRESS_CPUS, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) cpus: u8,
+
+    /// What the steps follow from; another one each time when left out
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// Operations to make, of all threads together
+    #[arg(long, value_name = "N", default_value_t = STRESS_OPERATIONS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) operations: u64,
+
+    /// Put the figures into docs/stress.md
+    #[arg(long)]
+    pub(crate) record: bool,
+}
+
+/// What `docs/fuzz-kernel.md` was made with.
+pub(crate) const FUZZ_KERNEL_MINUTES: f64 = 30.0;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FuzzKernelOptions {
+    /// Kernel series of the VM
+    #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
+    pub(crate) kernel: String,
+
+    /// What the calls follow from; another one each time when left out
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// How long to go on
+    #[arg(long, value_name = "M", default_value_t = FUZZ_KERNEL_MINUTES)]
+    pub(crate) minutes: f64,
+
+    /// Put the figures into docs/fuzz-kernel.md
+    #[arg(long)]
+    pub(crate) record: bool,
 }
 
 const FUZZ_HELP: &str = "\

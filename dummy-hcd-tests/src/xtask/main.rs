@@ -14,6 +14,7 @@ mod console;
 mod dummy_hcd;
 mod failures;
 mod fuzz;
+mod fuzz_kernel;
 mod guest;
 mod initramfs;
 mod jobs;
@@ -26,9 +27,11 @@ mod package;
 mod picture;
 mod progress;
 mod qemu;
+mod record;
 mod selftests;
 mod soak;
 mod sources;
+mod stress;
 mod tally;
 mod test;
 mod usbtest;
@@ -49,6 +52,8 @@ fn main() -> ExitCode {
         Action::Bench(options) => bench::run(&options),
         Action::Test(options) => test::run(&options),
         Action::Soak(options) => soak::run(&options),
+        Action::Stress(options) => stress::run(&options),
+        Action::FuzzKernel(options) => fuzz_kernel::run(&options),
         Action::Fuzz(options) => fuzz::run(&options),
         Action::Picture => picture::run(),
         Action::Package => package::run(),

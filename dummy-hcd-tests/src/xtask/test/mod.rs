@@ -71,6 +71,10 @@ fn run_in_guests(tally: &Tally, options: &TestOptions, suite: &Suite, command: &
     }));
     jobs.push(Job::new("demo", || tours::demo(tally, options, command)));
     jobs.push(Job::new("soak", || tours::soak(tally, options)));
+    jobs.push(Job::new("stress", || tours::stress(tally, options)));
+    jobs.push(Job::new("fuzz-kernel", || {
+        tours::fuzz_kernel(tally, options)
+    }));
     jobs.push(Job::new("bench", || {
         let measured = bench::check::run(&options.kernel);
         tally.check("cargo xtask bench, a few rows", measured);

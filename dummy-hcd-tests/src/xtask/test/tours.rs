@@ -9,9 +9,12 @@ use anyhow::{Context, Result, ensure};
 use dummy_hcd_tests::dissection::Dissection;
 
 use super::guest::{self, AUDIO};
-use crate::args::{SOAK_TRANSFERS, SoakOptions, TestOptions};
+use crate::args::{
+    FUZZ_KERNEL_MINUTES, FuzzKernelOptions, SOAK_TRANSFERS, STRESS_CPUS, STRESS_OPERATIONS,
+    SoakOptions, StressOptions, TestOptions,
+};
 use crate::tally::{Tally, Tee};
-use crate::{manuals, progress, soak};
+use crate::{fuzz_kernel, manuals, progress, soak, stress};
 
 /// Makes the tour of `usbfs2 demo` in both worlds, on record in the first.
 pub(super) fn demo(tally: &Tally, options: &TestOptions, program: &str) {
@@ -51,12 +54,39 @@ pub(super) fn soak(tally: &Tally, options: &TestOptions) {
         kernel: options.kernel.clone(),
         transfers: SOAK_TRANSFERS / 100,
     };
-    let result = soak::run(&options).and_then(|status| {
-        ensure!(status == 0, "exit status {status}");
-        Ok(())
-    });
     let what = format!("a soak of {} transfers", options.transfers);
-    tally.check(&what, result);
+    tally.check(&what, succeeded(soak::run(&options)));
+}
+
+/// A hundredth of what docs/stress.md tells of, the same in each run.
+pub(super) fn stress(tally: &Tally, options: &TestOptions) {
+    let options = StressOptions {
+        kernel: options.kernel.clone(),
+        cpus: STRESS_CPUS,
+        seed: Some(1),
+        operations: STRESS_OPERATIONS / 100,
+        record: false,
+    };
+    let what = format!("{} operations of stress", options.operations);
+    tally.check(&what, succeeded(stress::run(&options)));
+}
+
+/// A hundredth of what docs/fuzz-kernel.md tells of.
+pub(super) fn fuzz_kernel(tally: &Tally, options: &TestOptions) {
+    let options = FuzzKernelOptions {
+        kernel: options.kernel.clone(),
+        seed: Some(1),
+        minutes: FUZZ_KERNEL_MINUTES / 100.0,
+        record: false,
+    };
+    let what = format!("random system calls for {} minutes", options.minutes);
+    tally.check(&what, succeeded(fuzz_kernel::run(&options)));
+}
+
+fn succeeded(status: Result<u8>) -> Result<()> {
+    let status = status?;
+    ensure!(status == 0, "exit status {status}");
+    Ok(())
 }
 
 /// Whether Wireshark's dissectors know a capture of the tour for what it is: a keyboard with its reports and a

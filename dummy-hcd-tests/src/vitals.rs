@@ -6,30 +6,34 @@ use anyhow::{Context as _, Result};
 
 /// One look.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Vitals {
+pub struct Vitals {
+    /// Memory of this process, in KiB.
+    pub resident_kib: u64,
     /// Of this process.
-    pub(crate) resident_kib: u64,
-    /// Of this process.
-    pub(crate) open_files: u64,
-    /// Of the kernel: objects that it cannot give back.
-    pub(crate) slab_kib: u64,
-    /// Of the machine.
-    pub(crate) available_kib: u64,
-    /// Of the machine: what AIO contexts have reserved.
-    pub(crate) aio_reserved: u64,
-    /// Of the module.
-    pub(crate) live_requests: u64,
+    pub open_files: u64,
+    /// Objects of the kernel that it cannot give back, in KiB.
+    pub slab_kib: u64,
+    /// Memory of the machine that is available, in KiB.
+    pub available_kib: u64,
+    /// What the AIO contexts of the machine have reserved.
+    pub aio_reserved: u64,
+    /// Requests that the module holds.
+    pub live_requests: u64,
 }
 
 impl Vitals {
-    pub(crate) fn read() -> Result<Self> {
+    /// Takes a look.
+    ///
+    /// # Errors
+    /// When a table of /proc is not as it should be, or the module is not loaded.
+    pub fn read() -> Result<Self> {
         Ok(Self {
             resident_kib: field("/proc/self/status", "VmRSS:")?,
             open_files: fs::read_dir("/proc/self/fd")?.count() as u64,
             slab_kib: field("/proc/meminfo", "SUnreclaim:")?,
             available_kib: field("/proc/meminfo", "MemAvailable:")?,
             aio_reserved: fs::read_to_string("/proc/sys/fs/aio-nr")?.trim().parse()?,
-            live_requests: dummy_hcd_tests::usbfs2::live_requests()?,
+            live_requests: crate::usbfs2::live_requests()?,
         })
     }
 }
