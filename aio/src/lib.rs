@@ -95,6 +95,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`Operation::timeout`] has an operation cancelled when its time is over: the bytes that came until then are its result,
+//! and one that moved none fails with `ETIMEDOUT`.
+//!
 //! Dropping a future cancels its operation, whose memory the context keeps until the kernel is done with it. Dropping
 //! a context, or the last handle of a shared one, cancels all operations and returns when the kernel is done with
 //! all of them. Forgetting either leaks memory and frees none.
@@ -132,6 +135,7 @@ mod async_context;
 mod async_file;
 mod buffer;
 mod context;
+mod deadlines;
 mod error;
 mod file;
 mod operation;

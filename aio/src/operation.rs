@@ -1,8 +1,10 @@
 //! What can be asked of a file, and what comes back.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::{AsFd as _, RawFd};
+use std::time::Duration;
 
 use crate::{Buffer, Parts, SharedFile};
 
@@ -39,6 +41,8 @@ pub struct Operation {
     pub(crate) parts: Option<Box<Parts>>,
     pub(crate) events: PollEvents,
     pub(crate) user_data: u64,
+    /// In milliseconds: an operation that is refused comes back in an error, which is to stay small.
+    timeout_ms: Option<NonZeroU32>,
 }
 
 /// The kinds of operation the kernel knows.
@@ -66,6 +70,7 @@ impl Operation {
             parts: None,
             events: PollEvents::empty(),
             user_data: 0,
+            timeout_ms: None,
         }
     }
 
@@ -183,6 +188,28 @@ impl Operation {
     /// Labels the operation; the completion carries the same value. 0 unless set.
     pub fn user_data(self, user_data: u64) -> Self {
         Self { user_data, ..self }
+    }
+
+    /// Gives the operation a time, which begins when a context takes it: whole milliseconds, rounded up. It has none
+    /// unless told.
+    ///
+    /// When it is over the operation is cancelled, it and no other. What it has moved by then is its result, a success;
+    /// one that moved nothing fails with `ETIMEDOUT`. An operation that cannot be cancelled, as on ordinary files, ends by
+    /// itself. The context looks at the time when it sleeps or is polled, not behind its owner's back.
+    ///
+    /// On [`Reactor::Tokio`](crate::Reactor::Tokio) a task's sleep needs the runtime's time driver.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        let milliseconds = u32::try_from(timeout.as_nanos().div_ceil(1_000_000));
+        let milliseconds = NonZeroU32::new(milliseconds.unwrap_or(u32::MAX));
+        Self {
+            timeout_ms: Some(milliseconds.unwrap_or(NonZeroU32::MIN)),
+            ..self
+        }
+    }
+
+    pub(crate) fn time(&self) -> Option<Duration> {
+        let milliseconds = self.timeout_ms?;
+        Some(Duration::from_millis(milliseconds.get().into()))
     }
 
     /// The buffer of an operation that is not to be submitted after all; empty for operations without one.

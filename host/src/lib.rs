@@ -117,6 +117,7 @@
 //! Bytes come first. A transfer that moved bytes before a deadline, a cancel or an error succeeds
 //! with those bytes as a short transfer; what went wrong is reported by a transfer that moved none.
 //! Nothing that arrived is ever lost, and every transfer submitted completes exactly once.
+//! [`Endpoint::transfer_within`] gives one transfer a time, [`Endpoint::submit_within`] one of a queue.
 //!
 //! After [`TransferError::Stall`], [`TransferError::Overflow`] or [`TransferError::BusError`] a data
 //! endpoint is stopped, so that a stream never continues with a hole, until

@@ -87,6 +87,8 @@ pub(crate) trait InFlight<C = Completion>: Debug + Send {
 pub(crate) trait Queue: InFlight {
     /// Starts transfers, in order and with as few system calls as the backend can.
     fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>);
+    /// Asks for the oldest pending transfer, and no other, to end soon; it still completes. Called while one is pending.
+    fn cancel_oldest(&mut self);
     /// From the next submission on, ends OUT transfers of whole packets with a zero-length packet, or not.
     fn set_zero_packet(&mut self, wanted: bool);
     /// Cancels what is pending, then clears the halt and the data toggle on both sides.

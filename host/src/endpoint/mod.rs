@@ -2,6 +2,7 @@
 
 mod kind;
 mod reader;
+mod timed;
 mod writer;
 
 use std::fmt;
@@ -13,12 +14,13 @@ use std::time::{Duration, Instant};
 use aio_rs::Buffer;
 use usbfs2_protocol::{EndpointAddress, descriptor};
 
-use crate::backend::Queue;
+use crate::backend::{InFlight as _, Queue};
 use crate::interface::Lease;
 use crate::{Completion, TransferError, Waiting, block_on, waiting};
 
 pub use kind::{Bulk, EndpointDirection, EndpointType, In, Interrupt, IntoEndpointAddress, Out};
 pub use reader::EndpointReader;
+use timed::TimedQueue;
 pub use writer::EndpointWriter;
 
 /// Transfers in the kernel at a time unless told otherwise: enough that the bus is never idle for want of
@@ -46,7 +48,7 @@ pub(crate) const DEFAULT_DEPTH: u32 = 128;
 /// frees them.
 pub struct Endpoint<T, D> {
     // Before `lease`: transfers end before the endpoint can be opened again or its interface goes.
-    queue: Box<dyn Queue>,
+    queue: TimedQueue,
     descriptor: descriptor::Endpoint,
     lease: Lease,
     kind: PhantomData<fn() -> (T, D)>,
@@ -59,7 +61,7 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
         lease: Lease,
     ) -> Self {
         Self {
-            queue,
+            queue: TimedQueue::new(queue),
             descriptor,
             lease,
             kind: PhantomData,
@@ -107,6 +109,18 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
         self.queue.submit(&mut buffers.into_iter());
     }
 
+    /// Starts a transfer that is to end within `timeout`, while others may be pending.
+    ///
+    /// When the time is over it is cancelled, it and no other, as soon as those before it are done. The deadline loses
+    /// nothing: the bytes that moved before it come as a short transfer, and only a transfer that moved none fails,
+    /// with [`TransferError::TimedOut`]. Deadlines are kept by whoever waits for completions, so a program that takes
+    /// none ends nothing.
+    ///
+    /// On usbfs, which cancels a whole queue or nothing, those behind it are taken back and submitted again.
+    pub fn submit_within(&mut self, buffer: Buffer, timeout: Duration) {
+        self.queue.submit_within(buffer, timeout);
+    }
+
     /// The next completion, blocking until there is one.
     ///
     /// `None` once `timeout` has passed, which cancels nothing, or at once when nothing is pending.
@@ -138,7 +152,7 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
         waiting: Waiting,
         deadline: Option<Instant>,
     ) -> Option<Completion> {
-        waiting::next(&mut *self.queue, waiting, deadline).await
+        waiting::next(&mut self.queue, waiting, deadline).await
     }
 
     /// Asks for every pending transfer to end soon. Each still completes: with
@@ -182,7 +196,7 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.submit(buffer);
-        waiting::only(&mut *self.queue, waiting, deadline).await
+        waiting::only(&mut self.queue, waiting, deadline).await
     }
 
     /// Recovers a stopped endpoint: cancels what is pending, clears the halt and resets the data
