@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::cache::{self, CacheLock};
 use crate::kernel::{self, Kernel};
 use crate::progress::{self, Step};
+use crate::sources::Suites;
 use crate::{apt, cargo, module};
 
 /// What builds the package and checks its unit, and what a guest needs that installs it.
@@ -86,20 +87,24 @@ pub(crate) fn build() -> Result<PathBuf> {
         })
 }
 
-/// An archive of what DKMS builds of the package for a kernel, as an installation of the package takes it.
+/// An archive of what DKMS builds of the package for a kernel, as an installation of the package takes it; none for
+/// a kernel of the next release, whose compiler this machine's DKMS does not have.
 ///
 /// # Errors
 /// When DKMS cannot build it; the message is what it said.
-pub(crate) fn build_by_dkms(package: &Path, series: &str) -> Result<PathBuf> {
+pub(crate) fn build_by_dkms(package: &Path, series: &str) -> Result<Option<PathBuf>> {
     let cache = cache::directory()?;
     let kernel = Kernel::obtain(&cache, series)?;
+    if kernel.suites() == Suites::Next {
+        return Ok(None);
+    }
     let directory = package.parent().context("a package is in a directory")?;
     let finished = directory.join(format!("{}.dkms.tar.gz", kernel.release()));
     let _lock = CacheLock::take(&cache)?;
     if finished.exists() {
-        return Ok(finished);
+        return Ok(Some(finished));
     }
-    apt::ensure_installed(&[&kernel.compiler_package()?])?;
+    kernel.ensure_build_tools(&[])?;
     let step = Step::begin(&format!("building usbfs2-dkms for {}", kernel.release()));
     let scratch = tempfile::tempdir()?;
     let (root, tree) = (scratch.path().join("root"), scratch.path().join("tree"));
@@ -122,5 +127,5 @@ pub(crate) fn build_by_dkms(package: &Path, series: &str) -> Result<PathBuf> {
     kernel::succeed(pack.arg("--archive").arg(&archive))?;
     fs::copy(&archive, &finished).with_context(|| format!("write {}", finished.display()))?;
     step.done();
-    Ok(finished)
+    Ok(Some(finished))
 }
