@@ -66,6 +66,7 @@ static int file_holds(const void *claim, struct file *file, unsigned int fd)
 	const struct usbfs2_pipe *pipe = file->private_data;
 
 	if (file->f_op == &usbfs2_data_fops ||
+	    file->f_op == &usbfs2_armed_fops ||
 	    file->f_op == &usbfs2_control_fops)
 		return pipe->hold.claim == claim;
 	if (file->f_op == &usbfs2_driver_fops)
@@ -154,30 +155,31 @@ int usbfs2_hold_claim(struct usbfs2_hold *hold, struct usbfs2_device *dev,
 	hold->exclusive = exclusive;
 	WRITE_ONCE(hold->claim, claim);
 
-	ret = usb_autopm_get_interface(intf);
-	if (ret)
-		return -ENODEV;
-	hold->awake = true;
-	return 0;
+	ret = usbfs2_claim_wake(claim);
+	hold->complete = !ret;
+	return ret;
 }
 
 void usbfs2_hold_drop(struct usbfs2_hold *hold)
 {
 	struct usbfs2_claim *claim = hold->claim;
-	bool last;
+	bool last, was_awake = false;
 
 	if (!claim)
 		return;
 	WRITE_ONCE(hold->claim, NULL);
-	if (hold->awake)
-		usb_autopm_put_interface(claim->intf);
-	hold->awake = false;
 
 	mutex_lock(&claim->dev->claim_mutex);
 	if (hold->exclusive)
 		claim->exclusive--;
 	last = !--claim->users;
+	if (last) {
+		was_awake = claim->awake;
+		claim->awake = false;
+	}
 	mutex_unlock(&claim->dev->claim_mutex);
+	if (was_awake)
+		usb_autopm_put_interface(claim->intf);
 
 	if (last) {
 		/*
@@ -204,6 +206,7 @@ int usbfs2_claim_add_pipe(struct usbfs2_claim *claim, struct usbfs2_pipe *pipe)
 		if (pipe->endpoint)
 			pipe->endpoint->opener = pipe;
 		list_add_tail(&pipe->claim_link, &claim->pipes);
+		usbfs2_claim_wakeup_needed(claim);
 	}
 	mutex_unlock(&dev->claim_mutex);
 	return ret;
@@ -220,6 +223,7 @@ void usbfs2_claim_remove_pipe(struct usbfs2_claim *claim,
 {
 	mutex_lock(&claim->dev->claim_mutex);
 	list_del_init(&pipe->claim_link);
+	usbfs2_claim_wakeup_needed(claim);
 	forget_opener(pipe);
 	mutex_unlock(&claim->dev->claim_mutex);
 }
@@ -325,6 +329,7 @@ void usbfs2_claim_revalidate(struct usbfs2_device *dev,
 			if (!pipe->endpoint) {
 				usbfs2_pipe_run(pipe);
 			} else if (still_there(pipe, intf)) {
+				usbfs2_armed_interrupt(pipe);
 				usbfs2_pipe_forgive(pipe);
 			} else {
 				usbfs2_pipe_halt(pipe, USBFS2_GONE);
@@ -349,58 +354,4 @@ void usbfs2_disconnect(struct usb_interface *intf)
 		forget_opener(pipe);
 	mutex_unlock(&claim->dev->claim_mutex);
 	claim_put(claim);
-}
-
-/* A device has one line, however many of its interfaces are claimed. */
-static void report(struct usb_interface *intf, const char *what)
-{
-	struct usbfs2_claim *claim = usb_get_intfdata(intf);
-	struct usbfs2_device *dev = claim->dev;
-	bool first;
-
-	mutex_lock(&dev->claim_mutex);
-	first = list_first_entry(&dev->claims, struct usbfs2_claim, link) == claim;
-	mutex_unlock(&dev->claim_mutex);
-	if (first)
-		usbfs2_event("%s %s", what, dev_name(&dev->udev->dev));
-}
-
-static struct usbfs2_device *device_of(struct usb_interface *intf)
-{
-	const struct usbfs2_claim *claim = usb_get_intfdata(intf);
-
-	return claim->dev;
-}
-
-int usbfs2_suspend(struct usb_interface *intf, pm_message_t message)
-{
-	usbfs2_claim_pause(device_of(intf), intf);
-	report(intf, "suspend");
-	return 0;
-}
-
-int usbfs2_resume(struct usb_interface *intf)
-{
-	report(intf, "resume");
-	usbfs2_claim_restart(device_of(intf), intf);
-	return 0;
-}
-
-int usbfs2_reset_resume(struct usb_interface *intf)
-{
-	report(intf, "reset");
-	return usbfs2_resume(intf);
-}
-
-int usbfs2_pre_reset(struct usb_interface *intf)
-{
-	usbfs2_claim_pause(device_of(intf), intf);
-	return 0;
-}
-
-int usbfs2_post_reset(struct usb_interface *intf)
-{
-	report(intf, "reset");
-	usbfs2_claim_restart(device_of(intf), intf);
-	return 0;
 }

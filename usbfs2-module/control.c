@@ -161,8 +161,40 @@ static int route(struct usbfs2_device *dev, const struct usb_ctrlrequest *setup)
 }
 
 /*
- * Takes the device lock, but not for as long as the device takes to answer.
- * What is checked still holds when the request is submitted. 1: usbcore did it.
+ * Whether an interface's ep00 can tell alone that a request is its own: while
+ * the claim lasts, which the pipe's state says, so does the interface. False
+ * where other interfaces would have to be looked at, too.
+ */
+static bool is_plainly_own(const struct usbfs2_pipe *pipe,
+			   const struct usb_ctrlrequest *setup)
+{
+	const u16 index = le16_to_cpu(setup->wIndex);
+	const struct usb_host_interface *setting;
+	u8 number;
+
+	if (!pipe->hold.claim || usbcore_does(setup))
+		return false;
+	/* The claim keeps the interface's descriptors, all settings'. */
+	setting = READ_ONCE(pipe->hold.claim->intf->cur_altsetting);
+	number = setting->desc.bInterfaceNumber;
+	switch (setup->bRequestType & USB_RECIP_MASK) {
+	case USB_RECIP_INTERFACE:
+		/* Perhaps a printer's GET_DEVICE_ID. */
+		if ((setup->bRequestType & USB_TYPE_MASK) == USB_TYPE_CLASS &&
+		    !setup->bRequest && index >> 8 != number)
+			return false;
+		return (index & 0xff) == number;
+	case USB_RECIP_ENDPOINT:
+		return has_endpoint(setting, index & 0xff);
+	}
+	return false;
+}
+
+/*
+ * What an interface's ep00 sends to its own waits for nobody. Everything else
+ * takes the device lock, and so waits for settings being switched, but not for
+ * as long as the device takes to answer. What is checked still holds when the
+ * request is submitted. 1: usbcore did it.
  */
 static int start(struct usbfs2_request *req)
 {
@@ -171,6 +203,12 @@ static int start(struct usbfs2_request *req)
 	struct usb_interface *target;
 	int ret;
 
+	if (is_plainly_own(pipe, setup)) {
+		ret = usbfs2_request_start(req);
+		/* Paused: whoever did that has the device lock. */
+		if (ret != -ECANCELED)
+			return ret;
+	}
 	ret = usbfs2_device_enter(pipe->dev);
 	if (ret)
 		return ret;
@@ -267,8 +305,6 @@ static int usbfs2_control_open(struct inode *inode, struct file *file)
 	struct usbfs2_pipe *pipe;
 	int ret;
 
-	if (file->f_flags & O_NONBLOCK)
-		return -EOPNOTSUPP;
 	pipe = usbfs2_pipe_new(node->dev);
 	if (!pipe)
 		return -ENOMEM;

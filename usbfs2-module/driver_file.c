@@ -150,7 +150,7 @@ static ssize_t usbfs2_driver_write(struct file *file, const char __user *from,
 		ret = probe(intf);
 	usbfs2_device_leave(node->dev);
 	/* Claimed but not awake: back out, now that no lock is held. */
-	if (ret && driver_file->hold.claim && !driver_file->hold.awake)
+	if (ret && driver_file->hold.claim && !driver_file->hold.complete)
 		usbfs2_hold_drop(&driver_file->hold);
 unlock:
 	mutex_unlock(&driver_file->lock);

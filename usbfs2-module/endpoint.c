@@ -107,6 +107,9 @@ static int open_data(struct usbfs2_pipe *pipe, const struct usbfs2_node *node)
 	if (usb_endpoint_xfer_isoc(descriptor))
 		pipe->interval_bytes =
 			usbfs2_interval_bytes(node->dev->udev, descriptor);
+	/* Armed, an isochronous endpoint would lose packets. */
+	if (pipe->armed && usb_endpoint_xfer_isoc(descriptor))
+		return -EOPNOTSUPP;
 	fill_pipe(pipe);
 	pipe->endpoint = usbfs2_device_endpoint(node->dev, pipe->address);
 
@@ -122,15 +125,14 @@ static int usbfs2_data_open(struct inode *inode, struct file *file)
 	struct usbfs2_pipe *pipe;
 	int ret;
 
-	/* Armed endpoints are for a later version. */
-	if (file->f_flags & O_NONBLOCK)
-		return -EOPNOTSUPP;
 	pipe = usbfs2_pipe_new(node->dev);
 	if (!pipe)
 		return -ENOMEM;
 	file->private_data = pipe;
 
-	ret = usbfs2_device_enter(node->dev);
+	ret = file->f_flags & O_NONBLOCK ? usbfs2_armed_prepare(pipe) : 0;
+	if (!ret)
+		ret = usbfs2_device_enter(node->dev);
 	if (!ret) {
 		ret = open_data(pipe, node);
 		/* "echo > ep02" truncates too; most often nothing is wrong. */
@@ -141,6 +143,9 @@ static int usbfs2_data_open(struct inode *inode, struct file *file)
 	}
 	if (ret)
 		usbfs2_pipe_release(inode, file);
+	else if (pipe->armed)
+		/* The same module's: what the file holds of it stays right. */
+		file->f_op = &usbfs2_armed_fops;
 	return ret;
 }
 

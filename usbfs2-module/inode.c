@@ -39,9 +39,12 @@ static umode_t node_mode(const struct usbfs2_node *node,
 	case USBFS2_BOS:
 		return S_IFREG | 0444;
 	case USBFS2_CONFIGURATION:
+	case USBFS2_POWER:
 	case USBFS2_DRIVER:
 	case USBFS2_ALTERNATE:
 		return S_IFREG | 0444 | (access->file_mode & 0222);
+	case USBFS2_RESET:
+		return S_IFREG | (access->file_mode & 0222);
 	case USBFS2_DEVICE_CONTROL:
 	case USBFS2_INTERFACE_CONTROL:
 	case USBFS2_DATA:
@@ -189,6 +192,10 @@ static const struct file_operations *node_fops(enum usbfs2_kind kind)
 		return &usbfs2_descriptors_fops;
 	case USBFS2_CONFIGURATION:
 		return &usbfs2_configuration_fops;
+	case USBFS2_RESET:
+		return &usbfs2_reset_fops;
+	case USBFS2_POWER:
+		return &usbfs2_power_fops;
 	case USBFS2_DRIVER:
 		return &usbfs2_driver_fops;
 	case USBFS2_ALTERNATE:

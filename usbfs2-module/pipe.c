@@ -44,6 +44,7 @@ static void pipe_free(struct kref *ref)
 		usbfs2_batches_free(pipe->batches);
 	usbfs2_spare_free(pipe);
 	usbfs2_device_put(pipe->dev);
+	kfree(pipe->armed);
 	kfree(pipe);
 }
 
@@ -59,6 +60,8 @@ static int answer(struct usbfs2_pipe *pipe)
 	switch (pipe->state) {
 	case USBFS2_RUNNING:
 		return 0;
+	case USBFS2_ASLEEP:
+		return -EHOSTDOWN;
 	case USBFS2_PAUSED:
 		return -ECANCELED;
 	case USBFS2_STOPPED:
@@ -74,7 +77,7 @@ static int answer(struct usbfs2_pipe *pipe)
 	return -ENODEV;
 }
 
-int usbfs2_pipe_accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
+static int accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 {
 	unsigned long flags;
 	int ret;
@@ -89,6 +92,24 @@ int usbfs2_pipe_accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 			usbfs2_batches_add(pipe->batches, req);
 	}
 	spin_unlock_irqrestore(&pipe->lock, flags);
+	return ret;
+}
+
+int usbfs2_pipe_accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
+{
+	int ret;
+
+	/* On the queue, it keeps the device awake. */
+	while ((ret = accept(pipe, req)) == -EHOSTDOWN) {
+		/* But reads ahead are no use of it: they stop for its sleep. */
+		if (req->in && usbfs2_pipe_is_armed(pipe))
+			return -ECANCELED;
+		ret = usbfs2_pipe_wake(pipe);
+		if (ret)
+			break;
+	}
+	if (!ret && READ_ONCE(pipe->dev->may_sleep))
+		usb_mark_last_busy(pipe->dev->udev);
 	return ret;
 }
 
@@ -183,6 +204,7 @@ void usbfs2_pipe_halt(struct usbfs2_pipe *pipe, enum usbfs2_pipe_state state)
 		pipe->state = state;
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	usbfs2_pipe_cancel(pipe, NULL);
+	usbfs2_armed_changed(pipe);
 }
 
 static bool is_idle(struct usbfs2_pipe *pipe)
@@ -206,9 +228,10 @@ void usbfs2_pipe_run(struct usbfs2_pipe *pipe)
 	unsigned long flags;
 
 	spin_lock_irqsave(&pipe->lock, flags);
-	if (pipe->state == USBFS2_PAUSED)
+	if (pipe->state == USBFS2_PAUSED || pipe->state == USBFS2_ASLEEP)
 		pipe->state = USBFS2_RUNNING;
 	spin_unlock_irqrestore(&pipe->lock, flags);
+	usbfs2_armed_changed(pipe);
 }
 
 void usbfs2_pipe_forgive(struct usbfs2_pipe *pipe)
@@ -223,6 +246,7 @@ void usbfs2_pipe_forgive(struct usbfs2_pipe *pipe)
 		WRITE_ONCE(pipe->endpoint->failed, false);
 	}
 	spin_unlock_irqrestore(&pipe->lock, flags);
+	usbfs2_armed_changed(pipe);
 }
 
 /* USB 2.0 5.8.5: both ends' data toggles restart with the halt cleared. */
@@ -262,6 +286,8 @@ int usbfs2_pipe_recover(struct usbfs2_pipe *pipe)
 	ret = wait_event_interruptible(pipe->drained, is_idle(pipe));
 	if (!ret && !isochronous)
 		ret = usbfs2_clear_halt(pipe->dev, pipe->address);
+	if (!ret && usbfs2_pipe_is_armed(pipe))
+		usbfs2_armed_take_error(pipe);
 	if (!ret || isochronous)
 		usbfs2_pipe_forgive(pipe);
 	else

@@ -58,6 +58,8 @@ static void deliver(struct usbfs2_request *req)
 	 */
 	if (req->iocb)
 		req->iocb->ki_complete(req->iocb, req->result);
+	else if (usbfs2_pipe_is_armed(req->pipe))
+		usbfs2_armed_deliver(req);
 	else if (!req->batched)
 		complete(&req->done);
 	usbfs2_pipe_retire(req->pipe, req);

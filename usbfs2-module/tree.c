@@ -215,6 +215,8 @@ void usbfs2_tree_add(struct usb_device *udev)
 		usbfs2_node_add(dev->dir, USBFS2_BOS, dev, place, "bos");
 	usbfs2_node_add(dev->dir, USBFS2_CONFIGURATION, dev, place,
 			"configuration");
+	usbfs2_node_add(dev->dir, USBFS2_RESET, dev, place, "reset");
+	usbfs2_node_add(dev->dir, USBFS2_POWER, dev, place, "power");
 	usbfs2_node_add(dev->dir, USBFS2_DEVICE_CONTROL, dev, place, "ep00");
 	if (udev->actconfig)
 		for (i = 0; i < udev->actconfig->desc.bNumInterfaces; i++)

@@ -13,6 +13,9 @@
  *   usbfs2_pipe     an open endpoint file. Held by the file and by each
  *                   request, because a request's last steps may run after the
  *                   kiocb has dropped the last reference to the file.
+ *   usbfs2_armed    what the pipe of an open with O_NONBLOCK has besides. The
+ *                   pipe's. It holds its transfers until they are read (IN)
+ *                   or done (OUT); the file's ->release waits for the latter.
  *   usbfs2_request  a transfer. Held by pipe->queue until its result is
  *                   delivered, by the submitter while it submits or waits, by
  *                   whoever is cancelling it, and by whoever submits one of
@@ -33,6 +36,7 @@
  *         attributes_lock who owns what: inherited by files made later
  *     dev->claim_mutex    claims of a device, their pipes and openers
  *   batches->starting     who starts transfers of a ring
+ *   armed->filling        who starts reads of an armed pipe
  *     kioctx ctx_lock
  *       pipe->lock        (irq) state and queue of a pipe, its ring
  *     owners_lock         of mapping.c, outside pipe->lock
@@ -40,7 +44,8 @@
  *
  * The data path takes pipe->lock and nothing else; who starts transfers of a ring
  * holds batches->starting besides, over faults of the caller's memory, so nobody
- * waits for it but another who starts some. Cancelling is usb_block_urb
+ * waits for it but another who starts some. Of an armed pipe, armed->user (around
+ * copies) and armed->filling are that file's alone. Cancelling is usb_block_urb
  * before usb_unlink_urb: an URB that was not submitted yet then never is.
  * usb_unlink_urb may call the completion handler before it returns, so no lock
  * is held around it; nor around usb_submit_urb, so that of an isochronous
@@ -75,6 +80,7 @@
 struct usbfs2_batches;
 struct usbfs2_claim;
 struct usbfs2_node;
+struct usbfs2_armed;
 struct usbfs2_pipe;
 struct usbfs2_request;
 
@@ -103,6 +109,7 @@ struct usbfs2_device {
 	struct usb_device *hubs[USBFS2_MAX_HUBS]; /* referenced; nearest first */
 	struct mutex claim_mutex;	/* claims, their pipes and openers */
 	struct list_head claims;	/* P: claim_mutex */
+	bool may_sleep;			/* P: claim_mutex; under idle claims */
 	struct usbfs2_endpoint endpoints[32];
 };
 
@@ -126,6 +133,8 @@ enum usbfs2_kind {
 	USBFS2_DESCRIPTORS,
 	USBFS2_BOS,
 	USBFS2_CONFIGURATION,
+	USBFS2_RESET,
+	USBFS2_POWER,
 	USBFS2_DEVICE_CONTROL,
 	USBFS2_INTERFACE,
 	USBFS2_DRIVER,
@@ -231,6 +240,7 @@ struct usbfs2_claim {
 	unsigned int users;		/* P: claim_mutex; open files */
 	unsigned int exclusive;		/* P: claim_mutex; of them: driver files */
 	bool lost;			/* P: claim_mutex; unbound from us */
+	bool awake;			/* P: claim_mutex; keeps the device awake */
 	struct work_struct giveback;
 	char *former;			/* P: claim_mutex; driver to give back to */
 	u32 siblings;			/* interfaces that driver left with ours */
@@ -240,7 +250,7 @@ struct usbfs2_claim {
 struct usbfs2_hold {
 	struct usbfs2_claim *claim;
 	bool exclusive;
-	bool awake;			/* keeps the device from autosuspend */
+	bool complete;			/* nothing failed after claim was set */
 };
 
 /*
@@ -279,8 +289,19 @@ void usbfs2_giveback_work(struct work_struct *work);
 /* Device lock held. Unbinds the kernel driver and remembers it in the claim. */
 int usbfs2_detach_former(struct usbfs2_claim *claim);
 
-/* usb_driver callbacks; device lock held */
+/* usb_driver callback; device lock held */
 void usbfs2_disconnect(struct usb_interface *intf);
+
+/* ---- power.c ---- */
+
+/* Device lock held. Keeps the device awake for the claim's users. ENODEV. */
+int usbfs2_claim_wake(struct usbfs2_claim *claim);
+/* claim_mutex held. Its pipes have changed. */
+void usbfs2_claim_wakeup_needed(struct usbfs2_claim *claim);
+/* Wakes the device of a pipe that is asleep; sleeps. ENODEV. */
+int usbfs2_pipe_wake(struct usbfs2_pipe *pipe);
+
+/* usb_driver callbacks; device lock held, but when it suspends by itself */
 int usbfs2_suspend(struct usb_interface *intf, pm_message_t message);
 int usbfs2_resume(struct usb_interface *intf);
 int usbfs2_reset_resume(struct usb_interface *intf);
@@ -298,6 +319,7 @@ int usbfs2_set_configuration(struct usbfs2_device *dev, unsigned int value);
 
 /*
  * RUNNING  operations go to the device.
+ * ASLEEP   the device sleeps because nobody used it: an operation wakes it.
  * PAUSED   recovery, a new alternate setting, suspend or a reset is under way:
  *          new operations complete with ECANCELED.
  * STOPPED  a stall, bus error or babble happened: new operations get the error
@@ -307,6 +329,7 @@ int usbfs2_set_configuration(struct usbfs2_device *dev, unsigned int value);
  */
 enum usbfs2_pipe_state {
 	USBFS2_RUNNING,
+	USBFS2_ASLEEP,
 	USBFS2_PAUSED,
 	USBFS2_STOPPED,
 	USBFS2_GONE,
@@ -319,6 +342,7 @@ struct usbfs2_pipe {
 	struct usbfs2_hold hold;	/* no claim for the device's ep00 */
 	struct list_head claim_link;	/* P: claim_mutex */
 	bool device_awake;		/* of the device's ep00 */
+	struct usbfs2_armed *armed;	/* NULL: opened without O_NONBLOCK */
 	u8 address;
 	u8 type;			/* USB_ENDPOINT_XFER_* */
 	u8 interval;			/* bInterval */
@@ -371,7 +395,7 @@ void usbfs2_pipe_halt(struct usbfs2_pipe *pipe, enum usbfs2_pipe_state state);
 void usbfs2_pipe_wait_idle(struct usbfs2_pipe *pipe);
 /* The same for what owner submitted and has cancelled. */
 void usbfs2_pipe_wait_owner(struct usbfs2_pipe *pipe, fl_owner_t owner);
-/* PAUSED becomes RUNNING. */
+/* PAUSED and ASLEEP become RUNNING. */
 void usbfs2_pipe_run(struct usbfs2_pipe *pipe);
 /* A fresh start for an endpoint whose toggle was reset. */
 void usbfs2_pipe_forgive(struct usbfs2_pipe *pipe);
@@ -385,6 +409,61 @@ int usbfs2_pipe_recover(struct usbfs2_pipe *pipe);
 int usbfs2_clear_halt(struct usbfs2_device *dev, u8 address);
 /* Wait, interruptibly, for what owner submitted before the call. */
 int usbfs2_pipe_drain(struct usbfs2_pipe *pipe, fl_owner_t owner);
+
+/* ---- armed.c, armed_write.c ---- */
+
+/* Transfers of a pipe at most; IN: those that wait to be read count too. */
+#define USBFS2_ARMED_TRANSFERS	64
+/* Bytes of a bulk OUT pipe's queue, and of a write to an interrupt one. */
+#define USBFS2_ARMED_BYTES	(64U << 10)
+
+/* Decided by the first operation; see armed.c. */
+enum usbfs2_armed_mode {
+	USBFS2_UNDECIDED,
+	USBFS2_ARMED,
+	USBFS2_NOT_ARMED,
+};
+
+struct usbfs2_armed {
+	struct usbfs2_pipe *pipe;
+	enum usbfs2_armed_mode mode;	/* changes once */
+	struct mutex user;		/* one read or write at a time */
+	struct mutex filling;		/* one at a time starts reads */
+	wait_queue_head_t wait;
+	struct list_head ready;		/* P: pipe->lock; with bytes, by ->held */
+	size_t taken;			/* P: user; bytes of the first, read before */
+	unsigned int count;		/* P: pipe->lock; transfers of the file */
+	size_t bytes;			/* P: pipe->lock; of them, OUT */
+	int error;			/* P: pipe->lock; owed, after what is ready */
+	bool closing;			/* P: pipe->lock */
+	struct work_struct refill;
+};
+
+static inline bool usbfs2_pipe_is_armed(const struct usbfs2_pipe *pipe)
+{
+	return pipe->armed && READ_ONCE(pipe->armed->mode) == USBFS2_ARMED;
+}
+
+/* For an open with O_NONBLOCK, before anybody else knows the pipe. */
+int usbfs2_armed_prepare(struct usbfs2_pipe *pipe);
+/* A transfer of nobody's, with memory to copy to or from. ERR_PTR: ENOMEM. */
+struct usbfs2_request *usbfs2_armed_request(struct usbfs2_pipe *pipe,
+					    size_t length);
+/* A transfer of an armed pipe has its result. Any context. */
+void usbfs2_armed_deliver(struct usbfs2_request *req);
+/* The pipe's state changed: start transfers again, or say why not. */
+void usbfs2_armed_changed(struct usbfs2_pipe *pipe);
+/* Tell the user, once, that there may be a hole here: ECANCELED. */
+void usbfs2_armed_interrupt(struct usbfs2_pipe *pipe);
+int usbfs2_armed_take_error(struct usbfs2_pipe *pipe);
+bool usbfs2_armed_nowait(struct kiocb *iocb);
+int usbfs2_armed_lock(struct usbfs2_armed *armed, struct kiocb *iocb);
+int usbfs2_armed_interrupted(struct kiocb *iocb, int ret);
+ssize_t usbfs2_armed_write(struct kiocb *iocb, struct iov_iter *from);
+bool usbfs2_armed_writable(struct usbfs2_pipe *pipe);
+int usbfs2_armed_drain(struct usbfs2_pipe *pipe);
+/* close(): a moment for what is queued, then the error that is owed. */
+int usbfs2_armed_last_words(struct usbfs2_pipe *pipe);
 
 /* ---- packets.c ---- */
 
@@ -711,10 +790,13 @@ void usbfs2_delivery_work(struct work_struct *work);
 /* ---- files ---- */
 
 extern const struct file_operations usbfs2_data_fops;
+extern const struct file_operations usbfs2_armed_fops;
 extern const struct file_operations usbfs2_control_fops;
 extern const struct file_operations usbfs2_driver_fops;
 extern const struct file_operations usbfs2_configuration_fops;
 extern const struct file_operations usbfs2_alternate_fops;
+extern const struct file_operations usbfs2_reset_fops;
+extern const struct file_operations usbfs2_power_fops;
 extern const struct file_operations usbfs2_descriptors_fops;
 
 /* The claim an open file of ours holds, or NULL. */

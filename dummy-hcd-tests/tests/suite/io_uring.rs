@@ -5,11 +5,13 @@ pub(crate) mod sys;
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use dummy_hcd_tests::sys::Context;
 use dummy_hcd_tests::{usbfs2, wait};
 
 use crate::runner::Test;
@@ -43,6 +45,14 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new(
             "io_uring::exit_with_reads_waiting_leaves_nothing",
             exit_leaves_nothing,
+        ),
+        Test::new(
+            "io_uring::an_open_without_o_nonblock_is_a_blocking_one",
+            an_open_is_a_blocking_one,
+        ),
+        Test::new(
+            "io_uring::reads_of_an_armed_endpoint_wait_by_poll",
+            reads_of_an_armed_endpoint,
         ),
         Test::new(
             "io_uring::exec_with_reads_waiting_leaves_nothing",
@@ -127,6 +137,80 @@ fn a_read_that_waits_gets_enodev() -> Result<()> {
         ring.wait()?.result,
         libc::ENODEV,
     )
+}
+
+/// io_uring tries such an open with `O_NONBLOCK` first, and takes the flag away when that succeeded.
+fn an_open_is_a_blocking_one() -> Result<()> {
+    let plugged = setup::loopback_with_driver()?;
+    let _claim = plugged.interface.claim()?;
+    let mut ring = Ring::new(4)?;
+    let file = Arc::new(ring.open(&plugged.interface.endpoint(true)?, libc::O_RDONLY)?);
+    let out = plugged.interface.open_out()?;
+    for round in 0..10_u8 {
+        let read = ring.read(&file, 1024)?;
+        // One transfer, of the length asked for: nothing is read ahead.
+        wait_live(1)?;
+        if round % 2 == 0 {
+            ring.cancel(read)?;
+            setup::expect_errno(
+                "a read that was cancelled",
+                ring.wait()?
+                    .result
+                    .map_err(|error| match error.raw_os_error() {
+                        Some(libc::EINTR) => std::io::Error::from_raw_os_error(libc::ECANCELED),
+                        _ => error,
+                    }),
+                libc::ECANCELED,
+            )?;
+            usbfs2::wait_no_live_request()?;
+            continue;
+        }
+        out.write_at(&[round; 700], 0)?;
+        let completed = ring.wait()?;
+        ensure!(
+            completed.result? == 700 && completed.buffer[..700] == [round; 700],
+            "a transfer of 700 bytes came as others"
+        );
+    }
+    // Linux AIO, which armed files refuse.
+    let mut context = Context::new(1)?;
+    context.read(&file, 0, 1024)?;
+    out.write_at(b"by AIO", 0)?;
+    let one = context.wait(1, wait::DEADLINE)?.pop().context("no read")?;
+    ensure!(one.result? == 6, "a read by AIO was cut short");
+    drop(file);
+    usbfs2::wait_no_live_request()?;
+    Ok(())
+}
+
+fn reads_of_an_armed_endpoint() -> Result<()> {
+    let plugged = setup::loopback_with_driver()?;
+    let claim = plugged.interface.claim()?;
+    let path = plugged.interface.endpoint(true)?;
+    let mut ring = Ring::new(4)?;
+    // io_uring waits by poll where a read says EAGAIN, whatever the flag.
+    let file = Arc::new(ring.open(&path, libc::O_RDONLY | libc::O_NONBLOCK)?);
+    let out = plugged.interface.open_out()?;
+    for round in 0..10_u8 {
+        let read = ring.read(&file, 64)?;
+        if round % 2 == 0 {
+            ring.cancel(read)?;
+            let result = ring.wait()?.result;
+            ensure!(result.is_err(), "{result:?} of a read that was cancelled");
+            continue;
+        }
+        out.write_at(&[round; 7], 0)?;
+        let completed = ring.wait()?;
+        ensure!(
+            completed.result? == 7 && completed.buffer[..7] == [round; 7],
+            "a transfer of 7 bytes came as others"
+        );
+    }
+    // Nothing but the armed endpoint's own transfers is left behind by an end of the ring with a read waiting.
+    ring.read(&file, 64)?;
+    drop(ring);
+    drop((file, out, claim));
+    nothing_is_left(&plugged)
 }
 
 fn kill_9_leaves_nothing() -> Result<()> {

@@ -5,6 +5,7 @@
 //! In the VM (`USBFS2_WORLD=kernel`, set by `cargo xtask test`) every test runs in a process of its own,
 //! one at a time, with a deadline: a test that hangs in the kernel costs itself and not the rest.
 
+mod armed;
 mod audio;
 mod bad_input;
 mod claims;
@@ -37,6 +38,7 @@ mod peers;
 mod power;
 mod processes;
 mod recovery;
+mod resets;
 mod ring;
 mod runner;
 mod sandbox;
@@ -45,6 +47,7 @@ mod selftests;
 mod settings;
 mod setup;
 mod survival;
+mod switching;
 mod test_class;
 mod transfers;
 mod unload;
@@ -102,6 +105,9 @@ fn kernel_tests() -> Vec<runner::Test> {
         claims::tests(),
         mount::tests(),
         recovery::tests(),
+        armed::tests(),
+        switching::tests(),
+        resets::tests(),
         in_flight::tests(),
         limits::tests(),
         mapped::tests(),

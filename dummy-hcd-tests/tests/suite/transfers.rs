@@ -1,7 +1,6 @@
 //! Single reads and writes: zero-length packets, calls that may not wait, and ones cut off.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -24,10 +23,6 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new(
             "transfers::zero_packet_ends_a_write_of_whole_packets",
             zero_packet_ends_a_write,
-        ),
-        Test::new(
-            "transfers::open_with_o_nonblock_is_refused",
-            open_with_o_nonblock,
         ),
         Test::new(
             "transfers::o_nonblock_set_later_gets_eagain",
@@ -81,23 +76,6 @@ fn zero_packet_ends_a_write() -> Result<()> {
     out.write_at(&[2; 1024], 0)?;
     out.write_at(&[3; 3], 0)?;
     expect_transfer(&plugged, 1027)
-}
-
-fn open_with_o_nonblock() -> Result<()> {
-    let plugged = setup::source_sink()?;
-    for path in [
-        plugged.interface.endpoint(true)?,
-        plugged.interface.path().join("ep00"),
-    ] {
-        let result = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(&path);
-        expect_errno(&path.display().to_string(), result, libc::EOPNOTSUPP)?;
-    }
-    // And claims nothing.
-    plugged.interface.claim()?;
-    Ok(())
 }
 
 fn o_nonblock_set_later() -> Result<()> {

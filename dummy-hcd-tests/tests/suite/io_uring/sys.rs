@@ -1,9 +1,12 @@
 //! An io_uring of reads and writes that owns what the kernel may still touch.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use dummy_hcd_tests::sys::{Status, statuses_for, vectors};
@@ -57,6 +60,22 @@ impl Ring {
         self.start(file, vec![0; length], |fd, buffer, length| {
             opcode::Read::new(fd, buffer, length).build()
         })
+    }
+
+    /// Opens a file by io_uring, which tries `O_NONBLOCK` of its own first.
+    pub(crate) fn open(&mut self, path: &Path, flags: i32) -> io::Result<File> {
+        let name = CString::new(path.as_os_str().as_bytes())?;
+        let token = Token(self.next);
+        self.next += 1;
+        self.pending.insert(token, Pending::default());
+        let entry = opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), name.as_ptr())
+            .flags(flags | libc::O_CLOEXEC)
+            .build();
+        // `name` outlives the open, which is waited for; nothing else is under way.
+        self.submit(&entry.user_data(token.0))?;
+        let fd = i32::try_from(self.wait()?.result?).map_err(io::Error::other)?;
+        // SAFETY: the kernel made this file descriptor for this process just now, and nobody else has it.
+        Ok(unsafe { File::from_raw_fd(fd) })
     }
 
     /// Starts a write.
