@@ -11,7 +11,7 @@ use crate::backend::OpenDevice;
 use crate::interface::list;
 use crate::{
     AlternateSettingError, BosError, ClaimError, ConfigurationError, DeviceInfo, Interface,
-    StringError, TransferError, Waiting, block_on, control,
+    ResetError, StringError, TransferError, Waiting, block_on, control,
 };
 
 /// An open device. Clones share it.
@@ -62,6 +62,21 @@ impl Device {
     #[doc(alias = "SET_CONFIGURATION")]
     pub fn set_configuration(&self, value: u8) -> Result<(), ConfigurationError> {
         self.shared.open.set_configuration(value)
+    }
+
+    /// Resets the device (USB 2.0 7.1.7.5), and has its configuration and alternate settings selected again. Blocks
+    /// until it is usable, some tenths of a second.
+    ///
+    /// Every transfer in flight completes once, with the bytes that came or as cancelled; halts and data toggles are
+    /// forgotten. On usbfs2 and in process, interfaces and endpoints stay as they are and go on. Over usbfs the kernel
+    /// takes interfaces away at a reset, so that this is refused while there are any.
+    ///
+    /// # Errors
+    /// [`ResetError::Busy`] while a kernel driver or another program uses an interface, on usbfs2;
+    /// [`ResetError::Claimed`] while this `Device` has one, over usbfs; [`ResetError::Disconnected`] also when the
+    /// device came back as another one, with other descriptors.
+    pub fn reset(&self) -> Result<(), ResetError> {
+        self.shared.open.reset()
     }
 
     /// Claims an interface of the active configuration, taking it from the driver that has it.

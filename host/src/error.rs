@@ -126,6 +126,35 @@ pub enum ConfigurationError {
     Io(#[source] io::Error),
 }
 
+/// Why a device could not be reset.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ResetError {
+    /// A kernel driver or another program uses an interface of the device.
+    #[error(
+        "an interface of the device is in use by a kernel driver or another program: claim each interface first"
+    )]
+    Busy,
+    /// This program has claimed an interface, and over usbfs the kernel would take it away.
+    #[error(
+        "over usbfs a reset takes every interface away: drop each Interface and Endpoint of the device first, and claim \
+         again after it"
+    )]
+    Claimed,
+    /// The device's files refuse this user.
+    #[error("no permission to reset the device: {path} must be writable", path = .0.display())]
+    PermissionDenied(PathBuf),
+    /// The device is gone, or came back as another one.
+    #[error("the device is disconnected, or came back as another: look for it again")]
+    Disconnected,
+    /// The device did not come back as it was.
+    #[error("the device could not be reset: {0}")]
+    Failed(TransferError),
+    /// The system refused.
+    #[error("cannot reset the device: {0}")]
+    Io(#[source] io::Error),
+}
+
 /// Why an interface could not be claimed.
 #[derive(Debug, Error)]
 #[non_exhaustive]

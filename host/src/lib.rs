@@ -197,7 +197,7 @@ pub use endpoint::{
 };
 pub use error::{
     AlternateSettingError, BosError, ClaimError, ConfigurationError, EndpointError, HostError,
-    ListError, OpenError, StringError, WatchError,
+    ListError, OpenError, ResetError, StringError, WatchError,
 };
 pub use host::{BackendKind, Host};
 pub use hub_port::HubPort;

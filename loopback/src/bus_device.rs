@@ -7,6 +7,7 @@ use std::time::Duration;
 use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, Speed};
 
 use crate::enumerate::enumerate;
+use crate::port::Port;
 use crate::state::port_name;
 use crate::transfer::End;
 use crate::{
@@ -234,6 +235,29 @@ impl BusDevice {
     pub fn clear_halt(&self, address: EndpointAddress, timeout: Duration) -> Result<(), BusError> {
         self.control(SetupPacket::clear_endpoint_halt(address), &[], timeout)
             .map(drop)
+    }
+
+    /// Resets the device's port (USB 2.0 7.1.7.5) and selects the configuration and the alternate settings there were
+    /// again. Every transfer of the device ends as [`cancel`](Self::cancel) would end it; claims stay. `timeout` is for
+    /// each request of these.
+    ///
+    /// # Errors
+    /// As [`control`](Self::control): the device refused what it had accepted before, and is not configured as it was.
+    pub fn reset(&self, timeout: Duration) -> Result<(), BusError> {
+        let before = self.bus.locked(|state, rings| {
+            let plug = state.plug(self.port, self.plug)?;
+            let before = (plug.configuration, plug.alternates.clone());
+            state.on_port(self.port, rings, Port::reset);
+            Some(before)
+        });
+        let (configuration, alternates) = before.ok_or(BusError::Unplugged)?;
+        if let Some(value) = configuration {
+            self.set_configuration(value, timeout)?;
+        }
+        for (interface, alternate) in alternates {
+            self.set_interface(interface, alternate, timeout)?;
+        }
+        Ok(())
     }
 
     /// Suspends the device: it gets [`DeviceEvent::Suspend`](crate::DeviceEvent) and nothing moves

@@ -203,12 +203,16 @@ impl ControlPipe {
 
     /// The cable came out.
     pub(crate) fn unplug(&mut self, wire: &mut Wire<'_>) {
+        self.end_all(BusError::Unplugged, wire);
+        self.schedule.reset();
+    }
+
+    /// Ends every request with `error`.
+    pub(crate) fn end_all(&mut self, error: BusError, wire: &mut Wire<'_>) {
         for Request { mut pending, .. } in std::mem::take(&mut self.queue) {
             wire.release(&mut pending);
-            self.schedule
-                .complete(pending, Err(BusError::Unplugged), wire.rings);
+            self.schedule.complete(pending, Err(error), wire.rings);
         }
-        self.schedule.reset();
     }
 }
 

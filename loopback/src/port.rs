@@ -362,6 +362,22 @@ impl Port {
         self.event(DeviceEvent::Reset, wire);
     }
 
+    /// The host resets the port (USB 2.0 7.1.7.5): what is in flight is cancelled, and the device has no configuration.
+    pub(crate) fn reset(&mut self, wire: &mut Wire<'_>) {
+        self.control.end_all(BusError::Cancelled, wire);
+        for pipe in self.pipes_mut() {
+            pipe.recover_host(wire);
+            pipe.disable(wire);
+        }
+        self.forget_setup();
+        if let Some(plug) = &mut self.plug {
+            plug.configuration = None;
+            plug.alternates.clear();
+            plug.suspended = false;
+        }
+        self.event(DeviceEvent::Reset, wire);
+    }
+
     /// Ends everything. Returns the plug that ended.
     pub(crate) fn unplug(&mut self, wire: &mut Wire<'_>) -> Option<PlugId> {
         let plug = self.plug.take()?;

@@ -14,7 +14,7 @@ use usbfs2_protocol::descriptor::Endpoint;
 use crate::{
     AlternateSettingError, ClaimError, Completion, ConfigurationError, DeviceId, DeviceInfo,
     EndpointError, HotplugEvent, IsochronousCompletion, IsochronousTransfer, ListError, OpenError,
-    TransferError, WatchError,
+    ResetError, TransferError, WatchError,
 };
 
 pub(crate) mod loopback;
@@ -45,6 +45,7 @@ pub(crate) trait OpenDevice: Debug + Send + Sync {
     /// The active configuration's value now; `None` when the device is not configured.
     fn configuration(&self) -> Result<Option<u8>, ConfigurationError>;
     fn set_configuration(&self, value: u8) -> Result<(), ConfigurationError>;
+    fn reset(&self) -> Result<(), ResetError>;
     fn claim(&self, configuration: u8, number: u8) -> Result<Box<dyn Claimed>, ClaimError>;
     /// Starts one control transfer.
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight>;

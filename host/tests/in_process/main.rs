@@ -4,6 +4,7 @@ mod claims;
 mod control;
 mod isochronous;
 mod listing;
+mod resets;
 mod rig;
 mod streams;
 mod transfers;

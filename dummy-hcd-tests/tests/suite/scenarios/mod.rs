@@ -10,6 +10,7 @@ mod identity;
 pub(crate) mod isochronous;
 pub(crate) mod keyboard;
 mod keyboard_faults;
+mod resets;
 mod results;
 pub(crate) mod source_sink;
 
@@ -33,6 +34,7 @@ pub(crate) fn everywhere() -> Vec<(&'static str, Scenario)> {
     [
         at_every_speed(),
         results::scenarios(),
+        resets::scenarios(),
         source_sink::scenarios(),
     ]
     .concat()

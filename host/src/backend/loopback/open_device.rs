@@ -12,7 +12,8 @@ use super::queue::{BusEndpoint, BusTransfers};
 use super::{ANSWER_TIMEOUT, transfer_error};
 use crate::backend::{Claimed, InFlight, IsochronousQueue, OpenDevice, Queue, Refused};
 use crate::{
-    AlternateSettingError, ClaimError, ConfigurationError, DeviceInfo, EndpointError, TransferError,
+    AlternateSettingError, ClaimError, ConfigurationError, DeviceInfo, EndpointError, ResetError,
+    TransferError,
 };
 
 /// One plug of a device.
@@ -60,6 +61,14 @@ impl OpenDevice for OpenBusDevice {
         result.map_err(|error| match error {
             BusError::Unplugged => ConfigurationError::Disconnected,
             error => ConfigurationError::Refused(transfer_error(error)),
+        })
+    }
+
+    fn reset(&self) -> Result<(), ResetError> {
+        let result = self.shared.device.reset(ANSWER_TIMEOUT);
+        result.map_err(|error| match error {
+            BusError::Unplugged => ResetError::Disconnected,
+            error => ResetError::Failed(transfer_error(error)),
         })
     }
 

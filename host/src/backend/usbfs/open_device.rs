@@ -1,5 +1,6 @@
 //! Open devices and claimed interfaces through nusb.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,17 +15,23 @@ use super::endpoint::UsbfsEndpoint;
 use super::{io_error, request_error};
 use crate::backend::sysfs::SysfsDevice;
 use crate::backend::{Claimed, InFlight, IsochronousQueue, OpenDevice, Queue};
-use crate::{AlternateSettingError, ClaimError, ConfigurationError, EndpointError};
+use crate::{AlternateSettingError, ClaimError, ConfigurationError, EndpointError, ResetError};
 
 #[derive(Debug)]
 pub(super) struct OpenUsbfs {
     device: nusb::Device,
     sysfs: SysfsDevice,
+    /// Has a reference for each interface that is claimed.
+    claims: Arc<()>,
 }
 
 impl OpenUsbfs {
     pub(super) fn new(device: nusb::Device, sysfs: SysfsDevice) -> Self {
-        Self { device, sysfs }
+        Self {
+            device,
+            sysfs,
+            claims: Arc::default(),
+        }
     }
 }
 
@@ -46,6 +53,19 @@ impl OpenDevice for OpenUsbfs {
         })
     }
 
+    /// usbfs's driver knows no reset, so usbcore unbinds it from every interface (driver_disconnect).
+    fn reset(&self) -> Result<(), ResetError> {
+        if Arc::strong_count(&self.claims) > 1 {
+            return Err(ResetError::Claimed);
+        }
+        let result = self.device.reset().wait();
+        result.map_err(|error| match error.kind() {
+            ErrorKind::Busy => ResetError::Busy,
+            ErrorKind::Disconnected => ResetError::Disconnected,
+            _ => ResetError::Io(io_error(error)),
+        })
+    }
+
     fn claim(&self, _configuration: u8, number: u8) -> Result<Box<dyn Claimed>, ClaimError> {
         let claimed = self.device.detach_and_claim_interface(number).wait();
         let interface = claimed.map_err(|error| match error.kind() {
@@ -60,6 +80,7 @@ impl OpenDevice for OpenUsbfs {
             interface,
             device: self.device.clone(),
             sysfs: self.sysfs.clone(),
+            _counted: Arc::clone(&self.claims),
         }))
     }
 
@@ -74,6 +95,7 @@ struct ClaimedUsbfs {
     interface: nusb::Interface,
     device: nusb::Device,
     sysfs: SysfsDevice,
+    _counted: Arc<()>,
 }
 
 impl ClaimedUsbfs {

@@ -20,7 +20,7 @@ use crate::backend::sysfs::configuration_value;
 use crate::backend::{Claimed, InFlight, IsochronousQueue, OpenDevice, Queue, Refused};
 use crate::{
     AlternateSettingError, ClaimError, ConfigurationError, DeviceId, DeviceInfo, EndpointError,
-    OpenError, TransferError,
+    OpenError, ResetError, TransferError,
 };
 
 /// One plug of a device.
@@ -102,6 +102,22 @@ impl OpenDevice for OpenUsbfs2 {
             Errno::NOENT | Errno::NODEV => ConfigurationError::Disconnected,
             Errno::ACCESS | Errno::PERM => ConfigurationError::Io(errno.into()),
             errno => ConfigurationError::Refused(TransferError::from_io(&errno.into())),
+        })
+    }
+
+    fn reset(&self) -> Result<(), ResetError> {
+        let result = self.directory.write("reset", "1");
+        result.map_err(|errno| match errno {
+            Errno::BUSY => ResetError::Busy,
+            Errno::NOENT if self.directory.read("configuration").is_ok() => {
+                let message = "the usbfs2 module that is loaded is too old for that: build and load the present one";
+                ResetError::Io(io::Error::new(io::ErrorKind::Unsupported, message))
+            }
+            Errno::NOENT | Errno::NODEV => ResetError::Disconnected,
+            Errno::ACCESS | Errno::PERM => {
+                ResetError::PermissionDenied(self.directory.path("reset"))
+            }
+            errno => ResetError::Io(errno.into()),
         })
     }
 
