@@ -282,6 +282,10 @@ pub(crate) struct VmOptions {
     #[arg(long = "controller", value_name = "KIND", value_enum)]
     pub(crate) controllers: Vec<Controller>,
 
+    /// Adds to the parameters of the guest's kernel, as swiotlb=force does; may be repeated
+    #[arg(long = "parameter", value_name = "WORD")]
+    pub(crate) parameters: Vec<String>,
+
     /// Processors of the guest (one with --icount)
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CPUS, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) cpus: u8,
@@ -358,6 +362,7 @@ impl Default for VmOptions {
             isochronous: false,
             buses: DEFAULT_BUSES,
             controllers: Vec::new(),
+            parameters: Vec::new(),
             cpus: DEFAULT_CPUS,
             memory: DEFAULT_MEMORY_MIB,
             deadline: DEFAULT_DEADLINE,

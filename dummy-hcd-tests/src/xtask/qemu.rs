@@ -86,6 +86,10 @@ pub(crate) fn guest(options: &VmOptions, accelerator: Accelerator, machine: &Mac
     if options.icount && options.isochronous {
         parameters.push_str(" nohz=off");
     }
+    for parameter in &options.parameters {
+        parameters.push(' ');
+        parameters.push_str(parameter);
+    }
     command.args(["-append", &parameters]);
     command
         .arg("-kernel")

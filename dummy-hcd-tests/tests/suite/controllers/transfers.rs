@@ -5,6 +5,7 @@ use std::io::{IoSliceMut, Read as _};
 use std::os::unix::fs::FileExt as _;
 
 use anyhow::{Result, ensure};
+use dummy_hcd_tests::sys::mapped::{Mapping, Ring};
 use usbfs2_protocol::Direction;
 use usbfs2_protocol::bot::CommandBlockWrapper;
 use usbfs2_protocol::scsi::Command;
@@ -22,7 +23,10 @@ pub(super) fn cases() -> Vec<(&'static str, Case)> {
 
 /// Of the module's files, without a library between.
 pub(super) fn cases_of_files() -> Vec<(&'static str, Case)> {
-    vec![("transfers::a_read_scattered_over_odd_pieces", scattered)]
+    vec![
+        ("transfers::a_read_scattered_over_odd_pieces", scattered),
+        ("transfers::a_disk_through_the_ring", through_the_ring),
+    ]
 }
 
 /// Enough for the lists of every controller to have more than one part.
@@ -86,14 +90,7 @@ fn scattered(bench: &Bench) -> Result<()> {
     drop(Pipes::open(&disk)?);
     let _claim = interface.claim()?;
     let (mut input, out): (File, File) = (interface.open_in()?, interface.open_out()?);
-    let command = CommandBlockWrapper {
-        tag: 1,
-        data_transfer_length: u32::try_from(content.len())?,
-        direction: Direction::In,
-        lun: 0,
-        command: Command::read(0, u32::try_from(BLOCKS)?).encode(),
-    };
-    out.write_at(&command.to_bytes(), 0)?;
+    out.write_at(&command(Direction::In, BLOCKS)?, 0)?;
     let mut data = vec![0; content.len()];
     let (first, rest) = data.split_at_mut(1);
     let (second, rest) = rest.split_at_mut(4095);
@@ -104,5 +101,81 @@ fn scattered(bench: &Bench) -> Result<()> {
     ensure!(data == content, "something else came");
     let length = input.read_at(&mut [0; 13], 0)?;
     ensure!(length == 13, "a status of {length} bytes");
+    Ok(())
+}
+
+/// Reads or writes this many blocks from the first on.
+fn command(direction: Direction, blocks: usize) -> Result<[u8; 31]> {
+    let count = u32::try_from(blocks)?;
+    let command = match direction {
+        Direction::In => Command::read(0, count),
+        Direction::Out => Command::write(0, count),
+    };
+    let wrapper = CommandBlockWrapper {
+        tag: 1,
+        data_transfer_length: u32::try_from(blocks * BLOCK)?,
+        direction,
+        lun: 0,
+        command: command.encode(),
+    };
+    Ok(wrapper.to_bytes())
+}
+
+/// A command's data in the ring, out of mapped memory at odd addresses and with other bytes around it.
+fn through_the_ring(bench: &Bench) -> Result<()> {
+    const BLOCKS: usize = 300;
+    const LENGTHS: [usize; 4] = [
+        BLOCK,
+        31 * 1024,
+        64 << 10,
+        BLOCKS * BLOCK - 95 * 1024 - BLOCK,
+    ];
+    const FIRST: usize = 5;
+    const GAP: usize = 77;
+    const MEMORY: usize = 256 << 10;
+    let content = pattern(BLOCKS * BLOCK);
+    let disk = bench.plug_disk("1", &content)?;
+    let interface = disk.interface()?;
+    drop(Pipes::open(&disk)?);
+    let _claim = interface.claim()?;
+    let (input, out) = (interface.open_both(true)?, interface.open_both(false)?);
+    let other = content.iter().map(|byte| !byte).collect::<Vec<_>>();
+    for (direction, file) in [(Direction::In, &input), (Direction::Out, &out)] {
+        let (memory, ring) = (Mapping::new(file, 0, MEMORY)?, Ring::new(file, 8)?);
+        ring.set_times(1_000_000_000, 0);
+        let (mut left, mut at) = (other.as_slice(), FIRST);
+        for (number, length) in (0..).zip(LENGTHS) {
+            let (part, rest) = left.split_at(length);
+            match direction {
+                Direction::In => memory.put(at, &vec![0xa5; length + GAP]),
+                Direction::Out => memory.put(at, part),
+            }
+            ring.put(number, memory.address(at), u32::try_from(length)?, 0);
+            (left, at) = (rest, at + length + GAP);
+        }
+        out.write_at(&command(direction, BLOCKS)?, 0)?;
+        ring.batch(file, direction == Direction::In, 4, 4)?;
+        ensure!(ring.done() == 4, "{} of 4 are done", ring.done());
+        let (mut left, mut at) = (content.as_slice(), FIRST);
+        for (number, length) in (0..).zip(LENGTHS) {
+            let moved = i32::try_from(length)?;
+            ensure!(
+                ring.result(number) == (moved, 0),
+                "transfer {number} of {length} bytes: {:?}",
+                ring.result(number)
+            );
+            let (part, rest) = left.split_at(length);
+            ensure!(
+                direction == Direction::Out
+                    || (memory.get(at, length) == part
+                        && memory.get(at + length, GAP) == [0xa5; GAP]),
+                "transfer {number} of {length} bytes brought something else"
+            );
+            (left, at) = (rest, at + length + GAP);
+        }
+        let length = input.read_at(&mut [0; 13], 0)?;
+        ensure!(length == 13, "a status of {length} bytes");
+    }
+    ensure!(disk.content()? == other, "something else was written");
     Ok(())
 }
