@@ -234,6 +234,8 @@ void usbfs2_buffer_to_urb(struct usbfs2_buffer *buffer, struct urb *urb)
 	urb->transfer_buffer = buffer->memory;
 	urb->sg = buffer->table.sgl;
 	urb->num_sgs = buffer->table.sgl ? buffer->table.orig_nents : 0;
+	/* usbcore sets it for a list alone, and EHCI and UHCI go by it. */
+	urb->num_mapped_sgs = 0;
 }
 
 bool usbfs2_buffer_from_iter(struct usbfs2_buffer *buffer,
