@@ -322,7 +322,10 @@ impl Caller {
             5..9 => SETUPS[self.random.below(SETUPS.len())] ^ (random & 3),
             9 => 1 << (random % 64),
             10 => (random << 34) | random,
-            11 => (1 << 62) | ((random % 64) << 32) | (random >> 8),
+            // USBFS2_BATCH, USBFS2_BATCH_CANCEL and USBFS2_RING_OFFSET.
+            11 => (1 << 62) | ((random % 64) << 32) | (random >> 20),
+            14 => (3 << 61) | ((random % 64) << 32) | (random >> 20),
+            15 => 1 << 32,
             12 => (random % 8) << 12,
             13 => random << 18,
             _ => random % 8,
