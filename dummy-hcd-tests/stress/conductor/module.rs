@@ -80,11 +80,9 @@ impl<'course> Module<'course> {
             }
             MountAction::Remount => {
                 counts.count("remounted with other owners and modes");
-                let options = format!(
-                    "uid={},gid=0,mode=0{}00,dmode=0755",
-                    step.a % 3,
-                    4 + step.b % 3
-                );
+                // Modes have no x.
+                let mode = ["0400", "0600", "0666"][step.b % 3];
+                let options = format!("uid={},gid=0,mode={mode},dmode=0755", step.a % 3);
                 mount_remount(MOUNT, MountFlags::empty(), options.as_str())
                     .with_context(|| format!("remount with {options}"))
             }
