@@ -259,6 +259,8 @@ impl Caller {
     fn file(&mut self) -> i32 {
         match self.random.below(64) {
             0 => -1,
+            // They may all have been closed.
+            _ if self.files.is_empty() => -1,
             _ => self.files[self.random.below(self.files.len())],
         }
     }
