@@ -225,17 +225,17 @@ pub(crate) fn run_one(name: &str, tests: Vec<Test>) -> ExitCode {
     }
 }
 
-/// Shows a failure at once: a guest that dies later takes a summary with it.
+/// Shows a failure at once, too: a guest that dies later takes the summary with it.
 fn report(test: &Test, result: Result<()>) -> Result<(), Failed> {
     result.map_err(|error| {
         eprintln!("\n---- {} ----\n{error:#}", test.name);
-        Failed::without_message()
+        Failed::from(format!("{error:#}"))
     })
 }
 
 fn supervise(test: &Test) -> Result<()> {
     remove_leftovers()?;
-    let known_trouble = trouble()?.len();
+    let logged = kernel_log::position().context("read /dev/kmsg")?;
     let mut output = tempfile::tempfile()?;
     let since = Instant::now();
     let mut child = Command::new(env::current_exe()?)
@@ -276,7 +276,9 @@ fn supervise(test: &Test) -> Result<()> {
     }
     remove_leftovers()?;
     // What must hold after every test.
-    let trouble = trouble()?.split_off(known_trouble);
+    let log = kernel_log::since(logged).or_else(|_| kernel_log::read());
+    let log = log.context("read /dev/kmsg")?;
+    let trouble = kernel_log::trouble(&log);
     ensure!(
         trouble.is_empty(),
         "the kernel reported:\n{}\n{said}",
@@ -290,15 +292,6 @@ fn supervise(test: &Test) -> Result<()> {
 fn remove_leftovers() -> Result<()> {
     KernelGadget::remove_leftovers()?;
     usb_gadget::remove_all().context("remove the gadgets of a test before")
-}
-
-/// Every report in the kernel's log, those of earlier tests too.
-fn trouble() -> Result<Vec<String>> {
-    let log = kernel_log::read().context("read /dev/kmsg")?;
-    Ok(kernel_log::trouble(&log)
-        .into_iter()
-        .map(str::to_owned)
-        .collect())
 }
 
 /// Where the threads of a process are in the kernel.
