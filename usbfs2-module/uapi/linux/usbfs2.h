@@ -65,4 +65,67 @@ struct usbfs2_status {
 	__s32 status;
 };
 
+/*
+ * mmap(2) of an endpoint file that is not isochronous, MAP_SHARED:
+ *
+ * At offset 0: buffers. Each mmap is a new allocation, all zero. A transfer
+ * whose memory lies in one such mapping is not copied and pins nothing. A
+ * mapping stays as it is until all of it is unmapped: no part of it can be
+ * unmapped, protected or moved, and a child does not inherit it.
+ *
+ * At USBFS2_RING_OFFSET: the ring, of which a file has one at most, readable
+ * and writable. It is a struct usbfs2_ring with as many transfers as fit in the
+ * mapping, rounded down to a power of two.
+ */
+#define USBFS2_RING_OFFSET	0x100000000ULL
+#define USBFS2_RING_MOST	4096
+
+struct usbfs2_transfer {
+	__u64 address;		/* in: memory, best of a mapping of the file */
+	__u32 length;		/* in: bytes */
+	__u32 flags;		/* in: USBFS2_ZERO_PACKET or 0 */
+	__s32 moved;		/* out: bytes */
+	__s32 status;		/* out: 0 or a negative errno */
+	__u64 reserved;		/* in: 0 */
+};
+
+struct usbfs2_ring {
+	__u32 size;		/* out: transfers in the ring, a power of two */
+	__u32 started;		/* out: taken from it so far, modulo 2^32 */
+	__u32 done;		/* out: of those, from the first on without a
+				 * gap, how many have their result */
+	__u32 seen;		/* in: of those, how many results the caller
+				 * has looked at */
+	__u32 patience;		/* in: microseconds, see USBFS2_BATCH() */
+	__u32 reserved[11];
+	struct usbfs2_transfer transfers[];
+};
+
+/*
+ * A batch is a read of 0 bytes (OUT: a write) at this offset, synchronous or as
+ * Linux AIO. It starts the next count transfers: number n (from 0 on) is
+ * transfers[n % size]. Then it waits until done reaches target, which may not be
+ * beyond what is started; if it has been reached, not at all. The wait ends
+ * earlier when a result not seen yet is an error or a short read, or patience
+ * microseconds after the first result not seen yet. So a caller with a deep
+ * queue is woken once for many whole transfers, and a quiet device keeps none
+ * from it.
+ *
+ * The result is the number of transfers started, always count. One that could
+ * not be started has its errno in its place in the ring: each has exactly one
+ * result. EINVAL, with nothing started: more than the ring has room for, or a
+ * target beyond them. EBUSY, likewise: another batch is waiting.
+ *
+ * io_cancel, a signal and the end of the AIO context end the wait alone; the
+ * transfers go on.
+ */
+#define USBFS2_BATCH(count, target)					\
+	(_BITULL(62) | (__u64)(__u16)(count) << 32 | (__u32)(target))
+/*
+ * Cancels those of count transfers from number first on that are under way. Each
+ * still has its result. The result is how many it cancelled.
+ */
+#define USBFS2_BATCH_CANCEL(count, first)				\
+	(_BITULL(61) | USBFS2_BATCH(count, first))
+
 #endif /* _UAPI_LINUX_USBFS2_H */
