@@ -97,7 +97,9 @@ struct usbfs2_ring {
 	__u32 seen;		/* in: of those, how many results the caller
 				 * has looked at */
 	__u32 patience;		/* in: microseconds, see USBFS2_BATCH() */
-	__u32 reserved[11];
+	__u32 timeout;		/* in: microseconds a batch waits at most; 0: as
+				 * long as it takes */
+	__u32 reserved[10];
 	struct usbfs2_transfer transfers[];
 };
 
