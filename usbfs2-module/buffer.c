@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * usbfs2: bounce buffers.
+ * usbfs2: the memory of a transfer, as the controller takes it.
  *
- * One piece of kmalloc memory up to USBFS2_CHUNK; beyond that, where the host
- * controller takes scatter lists, pieces of that size, or single pages when
- * memory is too fragmented, so that a large transfer needs no large piece. The
- * pages are charged to the caller's memory cgroup, which is the limit.
+ * Borrowed pages go to the controller as they are: as one piece where they lie
+ * side by side, else as a list where it takes one. Otherwise the bytes are
+ * copied to or from memory of our own: one piece of kmalloc memory up to
+ * USBFS2_CHUNK; beyond that, where the controller takes lists, pieces of that
+ * size, or single pages when memory is too fragmented, so that a large transfer
+ * needs no large piece. It is charged to the caller's memory cgroup, which is
+ * the limit.
+ *
+ * Where DMA goes by way of swiotlb, it takes so much in a piece and no more;
+ * that is pipe->most_in_piece. A list's pieces are pipe->most_in_segment.
  */
+#include <linux/dma-mapping.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
@@ -14,14 +21,44 @@
 
 #define USBFS2_CHUNK_ORDER	PAGE_ALLOC_COSTLY_ORDER
 #define USBFS2_CHUNK		(PAGE_SIZE << USBFS2_CHUNK_ORDER)
+/* Kept with the request. */
+#define USBFS2_SMALL		4096U
+/* No piece lies across one (struct device_dma_parameters' default). */
+#define USBFS2_BOUNDARY_PAGES	(1UL << (32 - PAGE_SHIFT))
+
+void usbfs2_buffer_limits(struct usbfs2_pipe *pipe)
+{
+	struct device *controller = pipe->dev->udev->bus->sysdev;
+	size_t most = min_t(size_t, dma_max_mapping_size(controller),
+			    USBFS2_MAX_TRANSFER);
+
+	pipe->most_in_piece = most;
+	/* A piece that is not the last ends with a packet, of 1024 at most. */
+	most = min_t(size_t, most, dma_get_max_seg_size(controller));
+	pipe->most_in_segment = max_t(size_t, rounddown(most, PAGE_SIZE),
+				      PAGE_SIZE);
+}
 
 static int alloc_single(struct usbfs2_buffer *buffer)
 {
-	buffer->memory = kmalloc(buffer->length, GFP_KERNEL_ACCOUNT |
-				 __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-	if (!buffer->memory)
-		return -ENOMEM;
-	sg_init_one(&buffer->single, buffer->memory, buffer->length);
+	const size_t length = buffer->length;
+
+	if (length > USBFS2_SMALL) {
+		buffer->memory = kmalloc(length, GFP_KERNEL_ACCOUNT |
+					 __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+		return buffer->memory ? 0 : -ENOMEM;
+	}
+	if (length > buffer->small_size) {
+		const size_t size = roundup_pow_of_two(length);
+		void *small = kmalloc(size, GFP_KERNEL_ACCOUNT);
+
+		if (!small)
+			return -ENOMEM;
+		kfree(buffer->small);
+		buffer->small = small;
+		buffer->small_size = size;
+	}
+	buffer->memory = buffer->small;
 	return 0;
 }
 
@@ -63,17 +100,20 @@ static int alloc_pieces(struct usbfs2_buffer *buffer, unsigned int order,
 	return 0;
 }
 
+static bool may_scatter(const struct usbfs2_pipe *pipe, size_t pieces)
+{
+	return pipe->type == USB_ENDPOINT_XFER_BULK &&
+	       pieces <= pipe->dev->udev->bus->sg_tablesize;
+}
+
 /*
  * Every piece but the last must be a multiple of the packet size, or the
  * controller would have to cut a packet in two.
  */
-static bool may_scatter(const struct usbfs2_pipe *pipe, size_t pieces)
+static bool may_end_piece(const struct usbfs2_pipe *pipe, size_t length)
 {
-	const struct usb_bus *bus = pipe->dev->udev->bus;
-
-	return pipe->type == USB_ENDPOINT_XFER_BULK &&
-	       pieces <= bus->sg_tablesize &&
-	       (bus->no_sg_constraint || PAGE_SIZE % pipe->max_packet == 0);
+	return pipe->dev->udev->bus->no_sg_constraint ||
+	       length % pipe->max_packet == 0;
 }
 
 int usbfs2_buffer_alloc(struct usbfs2_buffer *buffer, size_t length,
@@ -82,8 +122,9 @@ int usbfs2_buffer_alloc(struct usbfs2_buffer *buffer, size_t length,
 	buffer->length = length;
 	if (!length)
 		return 0;
-	if (length > USBFS2_CHUNK) {
-		if (may_scatter(pipe, DIV_ROUND_UP(length, USBFS2_CHUNK)) &&
+	if (length > USBFS2_CHUNK && may_end_piece(pipe, PAGE_SIZE)) {
+		if (pipe->most_in_segment >= USBFS2_CHUNK &&
+		    may_scatter(pipe, DIV_ROUND_UP(length, USBFS2_CHUNK)) &&
 		    !alloc_pieces(buffer, USBFS2_CHUNK_ORDER, __GFP_NORETRY))
 			return 0;
 		if (may_scatter(pipe, DIV_ROUND_UP(length, PAGE_SIZE)) &&
@@ -93,36 +134,106 @@ int usbfs2_buffer_alloc(struct usbfs2_buffer *buffer, size_t length,
 	return alloc_single(buffer);
 }
 
+/* Pages that a piece begins with, most bytes of it; the first from offset on. */
+static size_t take_run(struct page *const *pages, size_t offset, size_t most)
+{
+	const unsigned long first = page_to_pfn(pages[0]);
+	size_t length = PAGE_SIZE - offset, i;
+
+	for (i = 1; length < most; i++, length += PAGE_SIZE)
+		if (page_to_pfn(pages[i]) != first + i ||
+		    (first + i) % USBFS2_BOUNDARY_PAGES == 0)
+			break;
+	return min(length, most);
+}
+
+static int borrow_list(struct usbfs2_buffer *buffer,
+		       const struct usbfs2_pipe *pipe,
+		       struct page *const *pages, size_t offset)
+{
+	size_t left, at, run, pieces = 0;
+	struct scatterlist *sg;
+
+	for (left = buffer->length, at = offset; left; left -= run, at += run) {
+		run = take_run(pages + at / PAGE_SIZE, offset_in_page(at),
+			       min(left, pipe->most_in_segment));
+		if (run < left && !may_end_piece(pipe, run))
+			return -ENXIO;
+		pieces++;
+	}
+	if (!may_scatter(pipe, pieces))
+		return -ENXIO;
+	if (sg_alloc_table(&buffer->table, pieces, GFP_KERNEL_ACCOUNT))
+		return -ENOMEM;
+	sg = buffer->table.sgl;
+	for (left = buffer->length, at = offset; left; left -= run, at += run) {
+		run = take_run(pages + at / PAGE_SIZE, offset_in_page(at),
+			       min(left, pipe->most_in_segment));
+		sg_set_page(sg, pages[at / PAGE_SIZE], run, offset_in_page(at));
+		sg = sg_next(sg);
+	}
+	return 0;
+}
+
+int usbfs2_buffer_borrow(struct usbfs2_buffer *buffer, size_t length,
+			 const struct usbfs2_pipe *pipe,
+			 struct page *const *pages, size_t offset)
+{
+	const size_t alignment = dma_get_cache_alignment();
+	int ret;
+
+	/* What a cache line holds besides would be lost with DMA into it. */
+	if ((pipe->address & USB_DIR_IN) && ((offset | length) % alignment))
+		return -ENXIO;
+	buffer->length = length;
+	if (length <= pipe->most_in_piece && !PageHighMem(pages[0]) &&
+	    take_run(pages, offset, length) == length) {
+		buffer->memory = page_address(pages[0]) + offset;
+	} else {
+		ret = borrow_list(buffer, pipe, pages, offset);
+		if (ret)
+			return ret;
+	}
+	buffer->borrowed = true;
+	return 0;
+}
+
+void usbfs2_buffer_drop(struct usbfs2_buffer *buffer)
+{
+	if (buffer->table.sgl) {
+		if (buffer->borrowed)
+			sg_free_table(&buffer->table);
+		else
+			free_pieces(buffer);
+	} else if (!buffer->borrowed && buffer->memory != buffer->small) {
+		kfree(buffer->memory);
+	}
+	buffer->memory = NULL;
+	buffer->borrowed = false;
+}
+
 void usbfs2_buffer_free(struct usbfs2_buffer *buffer)
 {
-	if (buffer->table.sgl)
-		free_pieces(buffer);
-	else
-		kfree(buffer->memory);
+	usbfs2_buffer_drop(buffer);
+	kfree(buffer->small);
 }
 
 void usbfs2_buffer_to_urb(struct usbfs2_buffer *buffer, struct urb *urb)
 {
 	urb->transfer_buffer_length = buffer->length;
-	if (buffer->table.sgl) {
-		urb->sg = buffer->table.sgl;
-		urb->num_sgs = buffer->table.orig_nents;
-	} else {
-		urb->transfer_buffer = buffer->memory;
-	}
-}
-
-struct scatterlist *usbfs2_buffer_pieces(struct usbfs2_buffer *buffer)
-{
-	return buffer->table.sgl ?: &buffer->single;
+	urb->transfer_buffer = buffer->memory;
+	urb->sg = buffer->table.sgl;
+	urb->num_sgs = buffer->table.sgl ? buffer->table.orig_nents : 0;
 }
 
 bool usbfs2_buffer_from_iter(struct usbfs2_buffer *buffer,
 			     struct iov_iter *from)
 {
-	struct scatterlist *sg = usbfs2_buffer_pieces(buffer);
+	struct scatterlist *sg = buffer->table.sgl;
 	size_t left = buffer->length;
 
+	if (!sg)
+		return copy_from_iter_full(buffer->memory, left, from);
 	for (; left; sg = sg_next(sg)) {
 		if (!copy_from_iter_full(sg_virt(sg), sg->length, from))
 			return false;
@@ -134,8 +245,10 @@ bool usbfs2_buffer_from_iter(struct usbfs2_buffer *buffer,
 bool usbfs2_buffer_to_iter(struct usbfs2_buffer *buffer, size_t length,
 			   struct iov_iter *to)
 {
-	struct scatterlist *sg = usbfs2_buffer_pieces(buffer);
+	struct scatterlist *sg = buffer->table.sgl;
 
+	if (!sg)
+		return copy_to_iter(buffer->memory, length, to) == length;
 	for (; length; sg = sg_next(sg)) {
 		size_t part = min_t(size_t, length, sg->length);
 

@@ -7,6 +7,8 @@
 #define _USBFS2_COMPAT_H
 
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
 #include <linux/uio.h>
 #include <linux/usb.h>
 #include <linux/version.h>
@@ -16,6 +18,27 @@
 #define usbfs2_compat_idmap	mnt_idmap
 #else
 #define usbfs2_compat_idmap	user_namespace
+#endif
+
+/* 6.3: vma->vm_flags is written to by vm_flags_set() alone. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#define usbfs2_compat_vm_flags_set(vma, flags)	vm_flags_set(vma, flags)
+#else
+#define usbfs2_compat_vm_flags_set(vma, flags)	((vma)->vm_flags |= (flags))
+#endif
+
+/* 6.13: hrtimer_setup() in place of hrtimer_init(), which 6.15 has no more. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#define usbfs2_compat_hrtimer_setup	hrtimer_setup
+#else
+static inline void
+usbfs2_compat_hrtimer_setup(struct hrtimer *timer,
+			    enum hrtimer_restart (*function)(struct hrtimer *),
+			    clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
 #endif
 
 /* 6.4: the iovec array of an iterator is reached through iter_iov(). */

@@ -209,7 +209,7 @@ static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 	if (is_wrong_index(&setup))
 		return -EINVAL;
 
-	req = usbfs2_request_new(pipe, in, length);
+	req = usbfs2_request_new(pipe, in);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
 	req->setup = setup;

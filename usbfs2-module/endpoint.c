@@ -24,11 +24,17 @@ int usbfs2_pipe_flush(struct file *file, fl_owner_t owner)
 	return 0;
 }
 
-/* No operation is under way: each holds the file. */
+/* No operation is under way: each holds the file. But a ring's transfers do not. */
 int usbfs2_pipe_release(struct inode *inode, struct file *file)
 {
 	struct usbfs2_pipe *pipe = file->private_data;
 
+	usbfs2_mappings_forget(pipe);
+	if (pipe->batches) {
+		usbfs2_pipe_cancel(pipe, NULL);
+		usbfs2_pipe_wait_idle(pipe);
+		usbfs2_batches_stop(pipe->batches);
+	}
 	if (pipe->hold.claim)
 		usbfs2_claim_remove_pipe(pipe->hold.claim, pipe);
 	usbfs2_hold_drop(&pipe->hold);
@@ -50,6 +56,28 @@ usbfs2_find_endpoint(const struct usb_interface *intf, u8 address)
 		if (setting->endpoint[i].desc.bEndpointAddress == address)
 			return &setting->endpoint[i].desc;
 	return NULL;
+}
+
+/* What is the same in each URB of a bulk or interrupt endpoint. */
+static void fill_pipe(struct usbfs2_pipe *pipe)
+{
+	const unsigned int number = pipe->address & USB_ENDPOINT_NUMBER_MASK;
+	struct usb_device *udev = pipe->dev->udev;
+	const bool in = pipe->address & USB_DIR_IN;
+
+	if (pipe->type == USB_ENDPOINT_XFER_BULK) {
+		pipe->urb_pipe = in ? usb_rcvbulkpipe(udev, number) :
+				      usb_sndbulkpipe(udev, number);
+		return;
+	}
+	pipe->urb_pipe = in ? usb_rcvintpipe(udev, number) :
+			      usb_sndintpipe(udev, number);
+	/* USB 2.0 9.6.6: an exponent at high speed and above. */
+	if (udev->speed >= USB_SPEED_HIGH)
+		pipe->urb_interval =
+			1 << (clamp_t(int, pipe->interval, 1, 16) - 1);
+	else
+		pipe->urb_interval = max_t(int, pipe->interval, 1);
 }
 
 /* Device lock held, device awake. */
@@ -79,6 +107,7 @@ static int open_data(struct usbfs2_pipe *pipe, const struct usbfs2_node *node)
 	if (usb_endpoint_xfer_isoc(descriptor))
 		pipe->interval_bytes =
 			usbfs2_interval_bytes(node->dev->udev, descriptor);
+	fill_pipe(pipe);
 	pipe->endpoint = usbfs2_device_endpoint(node->dev, pipe->address);
 
 	ret = usbfs2_hold_claim(&pipe->hold, node->dev, intf, false, false);
@@ -115,30 +144,6 @@ static int usbfs2_data_open(struct inode *inode, struct file *file)
 	return ret;
 }
 
-static void fill_urb(struct urb *urb, const struct usbfs2_pipe *pipe,
-		     u64 flags)
-{
-	const unsigned int number = pipe->address & USB_ENDPOINT_NUMBER_MASK;
-	struct usb_device *udev = pipe->dev->udev;
-	const bool in = pipe->address & USB_DIR_IN;
-
-	if (pipe->type == USB_ENDPOINT_XFER_BULK) {
-		urb->pipe = in ? usb_rcvbulkpipe(udev, number) :
-				 usb_sndbulkpipe(udev, number);
-	} else {
-		urb->pipe = in ? usb_rcvintpipe(udev, number) :
-				 usb_sndintpipe(udev, number);
-		/* USB 2.0 9.6.6: an exponent at high speed and above. */
-		if (udev->speed >= USB_SPEED_HIGH)
-			urb->interval = 1 << (clamp_t(int, pipe->interval,
-						      1, 16) - 1);
-		else
-			urb->interval = max_t(int, pipe->interval, 1);
-	}
-	if (flags & USBFS2_ZERO_PACKET)
-		urb->transfer_flags |= URB_ZERO_PACKET;
-}
-
 /* Bulk and interrupt. NULL: a read of nothing. */
 static struct usbfs2_request *one_transfer(struct usbfs2_pipe *pipe,
 					   size_t length, u64 flags)
@@ -151,9 +156,10 @@ static struct usbfs2_request *one_transfer(struct usbfs2_pipe *pipe,
 		return ERR_PTR(-EINVAL);
 	if (in && !length)
 		return NULL;
-	req = usbfs2_request_new(pipe, in, length);
+	req = usbfs2_request_new(pipe, in);
 	if (!IS_ERR(req))
-		fill_urb(req->urb, pipe, flags);
+		req->urb->transfer_flags =
+			flags & USBFS2_ZERO_PACKET ? URB_ZERO_PACKET : 0;
 	return req;
 }
 
@@ -167,6 +173,8 @@ static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 
 	if (in != !!(pipe->address & USB_DIR_IN))
 		return -EINVAL;
+	if (usbfs2_is_batch(flags))
+		return usbfs2_batch(iocb, length);
 	if (pipe->type == USB_ENDPOINT_XFER_ISOC)
 		req = usbfs2_packets_request(pipe, iter, flags);
 	else
@@ -232,6 +240,7 @@ const struct file_operations usbfs2_data_fops = {
 	.open = usbfs2_data_open,
 	.read_iter = usbfs2_data_read_iter,
 	.write_iter = usbfs2_data_write_iter,
+	.mmap = usbfs2_pipe_mmap,
 	.fsync = usbfs2_data_fsync,
 	.fadvise = usbfs2_data_fadvise,
 	.flush = usbfs2_pipe_flush,

@@ -26,6 +26,9 @@ struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev)
 	INIT_LIST_HEAD(&pipe->held);
 	INIT_LIST_HEAD(&pipe->finished);
 	INIT_LIST_HEAD(&pipe->unsent);
+	INIT_LIST_HEAD(&pipe->spare);
+	pipe->mappings = RB_ROOT;
+	usbfs2_buffer_limits(pipe);
 	init_waitqueue_head(&pipe->drained);
 	INIT_WORK(&pipe->verdict, usbfs2_verdict_work);
 	INIT_WORK(&pipe->delivery, usbfs2_delivery_work);
@@ -37,6 +40,9 @@ static void pipe_free(struct kref *ref)
 {
 	struct usbfs2_pipe *pipe = container_of(ref, struct usbfs2_pipe, ref);
 
+	if (pipe->batches)
+		usbfs2_batches_free(pipe->batches);
+	usbfs2_spare_free(pipe);
 	usbfs2_device_put(pipe->dev);
 	kfree(pipe);
 }
@@ -79,6 +85,8 @@ int usbfs2_pipe_accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 		refcount_inc(&req->ref);
 		req->number = pipe->accepted++;
 		list_add_tail(&req->link, &pipe->queue);
+		if (req->batched)
+			usbfs2_batches_add(pipe->batches, req);
 	}
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	return ret;
@@ -86,14 +94,23 @@ int usbfs2_pipe_accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 
 void usbfs2_pipe_retire(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 {
+	struct usbfs2_wake wake = {};
 	unsigned long flags;
+	bool was_last;
 
 	spin_lock_irqsave(&pipe->lock, flags);
 	list_del_init(&req->link);
+	if (req->batched)
+		wake = usbfs2_batches_end(pipe->batches, req);
+	was_last = usbfs2_request_put_light(req);
 	spin_unlock_irqrestore(&pipe->lock, flags);
+	usbfs2_wake(wake);
 	if (wq_has_sleeper(&pipe->drained))
 		wake_up_all(&pipe->drained);
-	usbfs2_request_put(req);
+	if (was_last)
+		usbfs2_pipe_put(pipe);
+	else
+		usbfs2_request_put(req);
 }
 
 /*

@@ -26,82 +26,9 @@
 /* Copying more than this is not done with interrupts off. */
 #define USBFS2_ATOMIC_COPY	(32U << 10)
 
-static void request_free(struct usbfs2_request *req)
-{
-	if (req->user.pages)
-		usbfs2_user_pages_release(&req->user);
-	usbfs2_buffer_free(&req->buffer);
-	usb_free_urb(req->urb);
-	usbfs2_packets_free(req->packets);
-	usbfs2_pipe_put(req->pipe);
-	kfree(req);
-	atomic_long_dec(&usbfs2_live_requests);
-}
-
-static void release_work(struct work_struct *work)
-{
-	request_free(container_of(work, struct usbfs2_request, release));
-}
-
-void usbfs2_request_put(struct usbfs2_request *req)
-{
-	if (!refcount_dec_and_test(&req->ref))
-		return;
-	if (req->user.pages && req->user.may_sleep) {
-		INIT_WORK(&req->release, release_work);
-		queue_work(usbfs2_workqueue, &req->release);
-		return;
-	}
-	request_free(req);
-}
-
-static void urb_complete(struct urb *urb)
+void usbfs2_urb_complete(struct urb *urb)
 {
 	usbfs2_request_given_back(urb->context, urb->status);
-}
-
-struct usbfs2_request *usbfs2_request_bare(struct usbfs2_pipe *pipe, bool in)
-{
-	struct usbfs2_request *req;
-
-	req = kzalloc(sizeof(*req), GFP_KERNEL_ACCOUNT);
-	if (!req)
-		return ERR_PTR(-ENOMEM);
-	atomic_long_inc(&usbfs2_live_requests);
-	INIT_LIST_HEAD(&req->link);
-	refcount_set(&req->ref, 1);
-	init_completion(&req->done);
-	kref_get(&pipe->ref);
-	req->pipe = pipe;
-	req->in = in;
-	req->owner = current->files;
-	return req;
-}
-
-struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in,
-					  size_t length)
-{
-	struct usbfs2_request *req;
-	int ret = -ENOMEM;
-
-	req = usbfs2_request_bare(pipe, in);
-	if (IS_ERR(req))
-		return req;
-	req->urb = usb_alloc_urb(0, GFP_KERNEL_ACCOUNT);
-	if (!req->urb)
-		goto put;
-	ret = usbfs2_buffer_alloc(&req->buffer, length, pipe);
-	if (ret)
-		goto put;
-	req->urb->dev = pipe->dev->udev;
-	req->urb->complete = urb_complete;
-	req->urb->context = req;
-	usbfs2_buffer_to_urb(&req->buffer, req->urb);
-	return req;
-
-put:
-	usbfs2_request_put(req);
-	return ERR_PTR(ret);
 }
 
 static void deliver(struct usbfs2_request *req)
@@ -110,13 +37,16 @@ static void deliver(struct usbfs2_request *req)
 		usbfs2_packets_fill(req);
 	else if (req->user.pages && req->result > 0)
 		usbfs2_user_pages_fill(&req->user, &req->buffer, req->result);
+	/* Somebody who waits for done has yet to copy. */
+	if (req->iocb || req->batched)
+		usbfs2_request_lighten(req);
 	/*
 	 * Completing takes the kiocb off the list that cancel functions are
 	 * called from, so only after it may the request go.
 	 */
 	if (req->iocb)
 		req->iocb->ki_complete(req->iocb, req->result);
-	else
+	else if (!req->batched)
 		complete(&req->done);
 	usbfs2_pipe_retire(req->pipe, req);
 }
@@ -291,25 +221,98 @@ int usbfs2_submit_error(const struct usbfs2_pipe *pipe, int error)
 	}
 }
 
+/* The address of memory that is one range; 0: it is not. */
+static unsigned long one_range(const struct iov_iter *iter)
+{
+	if (iter_is_ubuf(iter))
+		return (unsigned long)iter->ubuf + iter->iov_offset;
+	if (iter_is_iovec(iter) && iter->nr_segs == 1)
+		return (unsigned long)usbfs2_compat_iter_iov(iter)->iov_base +
+		       iter->iov_offset;
+	return 0;
+}
+
+/* ENXIO: it is in no mapping, or not as the controller could take it. */
+static int memory_in_mapping(struct usbfs2_request *req, unsigned long start,
+			     size_t length)
+{
+	struct usbfs2_mapping *mapping;
+	unsigned long at;
+	int ret;
+
+	mapping = usbfs2_mapping_find(req->pipe, start, length);
+	if (!mapping)
+		return -ENXIO;
+	at = start - mapping->start;
+	ret = usbfs2_buffer_borrow(&req->buffer, length, req->pipe,
+				   mapping->pages + at / PAGE_SIZE,
+				   offset_in_page(at));
+	if (ret)
+		usbfs2_mapping_put(mapping);
+	else
+		req->mapping = mapping;
+	return ret;
+}
+
+static int memory_to_copy(struct usbfs2_request *req, struct iov_iter *iter,
+			  bool later)
+{
+	int ret;
+
+	ret = usbfs2_buffer_alloc(&req->buffer, iov_iter_count(iter),
+				  req->pipe);
+	if (ret)
+		return ret;
+	if (!req->in)
+		return usbfs2_buffer_from_iter(&req->buffer, iter) ? 0 :
+								     -EFAULT;
+	return later ? usbfs2_user_pages_pin(&req->user, iter) : 0;
+}
+
+int usbfs2_request_memory(struct usbfs2_request *req, struct iov_iter *iter,
+			  bool later)
+{
+	const unsigned long start = one_range(iter);
+	const size_t length = iov_iter_count(iter);
+	int ret = -ENXIO;
+
+	req->buffer.length = length;
+	if (length && start)
+		ret = memory_in_mapping(req, start, length);
+	if (ret == -ENXIO && length)
+		ret = memory_to_copy(req, iter, later);
+	else if (!length)
+		ret = 0;
+	usbfs2_buffer_to_urb(&req->buffer, req->urb);
+	return ret;
+}
+
+static int prepare_packets(struct usbfs2_request *req, struct iov_iter *iter,
+			   bool later)
+{
+	if (!req->in && !usbfs2_packets_from_iter(req, iter))
+		return -EFAULT;
+	return later ? usbfs2_packets_pin(req, iter) : 0;
+}
+
 int usbfs2_request_prepare(struct usbfs2_request *req, struct kiocb *iocb,
 			   struct iov_iter *iter)
 {
-	if (!req->in && req->packets && !usbfs2_packets_from_iter(req, iter))
-		return -EFAULT;
-	if (!req->in && !usbfs2_buffer_from_iter(&req->buffer, iter))
-		return -EFAULT;
-	if (iocb->ki_flags & IOCB_AIO_RW) {
+	const bool later = iocb->ki_flags & IOCB_AIO_RW;
+
+	/* fcntl() may have set O_NONBLOCK behind ->open's back. */
+	if (!later && ((iocb->ki_flags & IOCB_NOWAIT) ||
+		       (iocb->ki_filp->f_flags & O_NONBLOCK)))
+		return -EAGAIN;
+	if (later) {
 		req->iocb = iocb;
 		INIT_WORK(&req->unlink, unlink_work);
-		if (req->packets)
-			return usbfs2_packets_pin(req, iter);
-		return req->in ? usbfs2_user_pages_pin(&req->user, iter) : 0;
+	} else {
+		init_completion(&req->done);
 	}
-	/* fcntl() may have set O_NONBLOCK behind ->open's back. */
-	if ((iocb->ki_flags & IOCB_NOWAIT) ||
-	    (iocb->ki_filp->f_flags & O_NONBLOCK))
-		return -EAGAIN;
-	return 0;
+	if (req->packets)
+		return prepare_packets(req, iter, later);
+	return usbfs2_request_memory(req, iter, later);
 }
 
 int usbfs2_request_start(struct usbfs2_request *req)
@@ -354,7 +357,7 @@ ssize_t usbfs2_request_wait(struct usbfs2_request *req, struct kiocb *iocb,
 	if (ret >= 0 && req->packets) {
 		if (!usbfs2_packets_to_user(req, iter))
 			ret = -EFAULT;
-	} else if (ret > 0 && req->in &&
+	} else if (ret > 0 && req->in && !req->buffer.borrowed &&
 	    !usbfs2_buffer_to_iter(&req->buffer, ret, iter))
 		ret = -EFAULT;
 	/*

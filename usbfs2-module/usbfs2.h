@@ -16,7 +16,12 @@
  *   usbfs2_request  a transfer. Held by pipe->queue until its result is
  *                   delivered, by the submitter while it submits or waits, by
  *                   whoever is cancelling it, and by whoever submits one of
- *                   its URBs.
+ *                   its URBs. With no holder left it and its URB lie on
+ *                   pipe->spare for the next one, some of them.
+ *   usbfs2_mapping  pages of an mmap of an endpoint file. Held by the mapped
+ *                   memory, by each transfer with memory in it, and by the ring.
+ *   usbfs2_batches  the ring of an endpoint file. The pipe's; the last close
+ *                   waits for its transfers and unmaps it from the kernel.
  *   usbfs2_packets  what a request of an isochronous endpoint has besides: its
  *                   URBs and the results of its packets. The request's.
  *
@@ -27,8 +32,10 @@
  *       inode lock        of one directory
  *         attributes_lock who owns what: inherited by files made later
  *     dev->claim_mutex    claims of a device, their pipes and openers
- *   kioctx ctx_lock
- *     pipe->lock          (irq) state and queue of a pipe
+ *   batches->starting     who starts transfers of a ring
+ *     kioctx ctx_lock
+ *       pipe->lock        (irq) state and queue of a pipe, its ring
+ *     owners_lock         of mapping.c, outside pipe->lock
  *   events_lock           (irq) innermost
  *
  * The data path takes pipe->lock and nothing else. Cancelling is usb_block_urb
@@ -45,9 +52,11 @@
 #include <linux/bvec.h>
 #include <linux/completion.h>
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/scatterlist.h>
 #include <linux/spinlock.h>
@@ -61,6 +70,7 @@
 /* One transfer at most; larger is EINVAL. Memory is charged to the caller. */
 #define USBFS2_MAX_TRANSFER	(64U << 20)
 
+struct usbfs2_batches;
 struct usbfs2_claim;
 struct usbfs2_node;
 struct usbfs2_pipe;
@@ -312,6 +322,10 @@ struct usbfs2_pipe {
 	u8 interval;			/* bInterval */
 	u16 max_packet;
 	u32 interval_bytes;		/* a service interval's, isochronous */
+	unsigned int urb_pipe;		/* bulk and interrupt: of each URB */
+	int urb_interval;
+	size_t most_in_piece;		/* see buffer.c */
+	size_t most_in_segment;
 
 	spinlock_t lock;		/* the fields below */
 	enum usbfs2_pipe_state state;	/* P: lock */
@@ -328,6 +342,10 @@ struct usbfs2_pipe {
 	unsigned int sent;		/* P: lock; URBs the controller has */
 	bool sending;			/* P: lock; somebody works on unsent */
 	bool room;			/* P: lock; another try is worth it */
+	struct list_head spare;		/* P: lock; requests, see spare.c */
+	unsigned int spares;		/* P: lock; how many */
+	struct rb_root mappings;	/* P: lock */
+	struct usbfs2_batches *batches;	/* set once; NULL: no ring yet */
 	wait_queue_head_t drained;
 	struct work_struct verdict;
 	struct work_struct delivery;
@@ -430,19 +448,126 @@ void usbfs2_request_given_back(struct usbfs2_request *req, int status);
 struct usbfs2_buffer {
 	size_t length;
 	void *memory;			/* one piece */
-	struct scatterlist single;	/* that describes it */
 	struct sg_table table;		/* or many */
+	bool borrowed;			/* they belong to somebody else */
+	size_t small_size;
+	void *small;			/* stays from transfer to transfer */
 };
 
+/* Learns what the controller takes. */
+void usbfs2_buffer_limits(struct usbfs2_pipe *pipe);
 int usbfs2_buffer_alloc(struct usbfs2_buffer *buffer, size_t length,
 			const struct usbfs2_pipe *pipe);
+/*
+ * Makes it length bytes of the pages, from offset in the first one on. They
+ * must stay until usbfs2_buffer_drop(). ENXIO: not as they lie in memory.
+ */
+int usbfs2_buffer_borrow(struct usbfs2_buffer *buffer, size_t length,
+			 const struct usbfs2_pipe *pipe,
+			 struct page *const *pages, size_t offset);
+/* It has no memory any more; but for free(), what is small stays for alloc(). */
+void usbfs2_buffer_drop(struct usbfs2_buffer *buffer);
 void usbfs2_buffer_free(struct usbfs2_buffer *buffer);
 void usbfs2_buffer_to_urb(struct usbfs2_buffer *buffer, struct urb *urb);
-struct scatterlist *usbfs2_buffer_pieces(struct usbfs2_buffer *buffer);
 bool usbfs2_buffer_from_iter(struct usbfs2_buffer *buffer,
 			     struct iov_iter *from);
 bool usbfs2_buffer_to_iter(struct usbfs2_buffer *buffer, size_t length,
 			   struct iov_iter *to);
+
+/* ---- mapping.c ---- */
+
+struct usbfs2_mapping {
+	refcount_t ref;
+	struct rb_node node;		/* P: pipe->lock; on pipe->mappings */
+	struct usbfs2_pipe *pipe;	/* P: owners_lock; NULL: not on them */
+	const struct mm_struct *mm;	/* compared, not used */
+	unsigned long start;
+	size_t size;
+	struct work_struct free;
+	struct page *pages[];
+};
+
+/* The file is closed: what is mapped is memory and no more. */
+void usbfs2_mappings_forget(struct usbfs2_pipe *pipe);
+int usbfs2_pipe_mmap(struct file *file, struct vm_area_struct *vma);
+/*
+ * The caller's mapping that all of the memory is in, referenced; NULL: none.
+ * It need not be mapped any more when the transfer starts.
+ */
+struct usbfs2_mapping *usbfs2_mapping_find(struct usbfs2_pipe *pipe,
+					   unsigned long start, size_t length);
+/* Any context. */
+void usbfs2_mapping_put(struct usbfs2_mapping *mapping);
+
+/* ---- ring.c ---- */
+
+/* The kernel's side of a ring: all that it believes of it is here. */
+struct usbfs2_batches {
+	struct usbfs2_pipe *pipe;
+	struct usbfs2_mapping *mapping;	/* referenced */
+	struct usbfs2_ring *ring;	/* mapped: written to by anybody */
+	u32 size;			/* a power of two */
+	struct mutex starting;		/* transfers start in their order */
+
+	/* P: pipe->lock, as what follows */
+	u32 started;
+	u32 done;
+	u32 notable;			/* behind the last failed or short one */
+	struct usbfs2_request **requests; /* under way, by place */
+	u8 *outcomes;			/* by place, of those behind a gap */
+
+	bool waiting;			/* somebody waits, or is about to */
+	bool asleep;			/* and is to be woken */
+	bool unwanted;			/* the wait was cancelled */
+	bool pending;			/* there is something to tell */
+	u32 target;
+	u32 seen;
+	u32 patience;
+	u32 count;			/* the waiter's result */
+	struct kiocb *waiter;		/* the waiter, if that is Linux AIO */
+	struct completion *woken;	/* or else */
+	ktime_t impatient;		/* when it is to be told, if pending */
+	ktime_t deadline;		/* and at the latest; KTIME_MAX: never */
+	ktime_t alarm_at;		/* KTIME_MAX: not set */
+	struct hrtimer alarm;
+	struct work_struct unwait;
+};
+
+/* A waiter to be told, once no lock is held. */
+struct usbfs2_wake {
+	struct kiocb *iocb;		/* NULL: none */
+	u32 result;
+};
+
+struct usbfs2_batches *usbfs2_batches_new(struct usbfs2_pipe *pipe,
+					  struct usbfs2_mapping *mapping);
+/* Nothing is under way and nothing will be. Sleeps. */
+void usbfs2_batches_stop(struct usbfs2_batches *batches);
+void usbfs2_batches_free(struct usbfs2_batches *batches);
+/* pipe->lock held. The next transfer was accepted: its number. */
+void usbfs2_batches_add(struct usbfs2_batches *batches,
+			struct usbfs2_request *req);
+/* pipe->lock held. The transfer has its result. */
+struct usbfs2_wake usbfs2_batches_end(struct usbfs2_batches *batches,
+				      struct usbfs2_request *req);
+/* No lock held. The next transfer could not be started. */
+void usbfs2_batches_refuse(struct usbfs2_batches *batches, int error);
+/* pipe->lock held. The waiter goes to sleep; false: there is no need to. */
+bool usbfs2_batches_sleep(struct usbfs2_batches *batches);
+/* pipe->lock held. Ends the wait. */
+struct usbfs2_wake usbfs2_batches_wake(struct usbfs2_batches *batches);
+static inline void usbfs2_wake(struct usbfs2_wake wake)
+{
+	if (wake.iocb)
+		wake.iocb->ki_complete(wake.iocb, wake.result);
+}
+
+/* ---- batch.c ---- */
+
+/* ->read_iter and ->write_iter at an offset made with USBFS2_BATCH() */
+bool usbfs2_is_batch(u64 offset);
+ssize_t usbfs2_batch(struct kiocb *iocb, size_t length);
+void usbfs2_unwait_work(struct work_struct *work);
 
 /* ---- user_pages.c ---- */
 
@@ -478,7 +603,7 @@ void usbfs2_user_pages_fill(struct usbfs2_user_pages *user,
 			    struct usbfs2_buffer *buffer, size_t length);
 void usbfs2_user_pages_release(struct usbfs2_user_pages *user);
 
-/* ---- request.c ---- */
+/* ---- spare.c, request.c ---- */
 
 struct usbfs2_request {
 	struct list_head link;		/* P: pipe->lock; on pipe->queue */
@@ -488,6 +613,8 @@ struct usbfs2_request {
 	bool in;
 	bool cancelled;			/* P: pipe->lock */
 	bool culprit;			/* its error stopped the pipe */
+	bool batched;			/* its result goes to the ring */
+	u32 place;			/* there: its number */
 	int error;			/* while held: what the URB ended with */
 	u64 number;			/* pipe->accepted when it was accepted */
 	fl_owner_t owner;
@@ -500,16 +627,30 @@ struct usbfs2_request {
 	struct work_struct unlink;
 	struct work_struct release;
 	struct usbfs2_buffer buffer;
+	struct usbfs2_mapping *mapping;	/* referenced: buffer lies in it */
 	struct usbfs2_user_pages user;
 	struct usb_ctrlrequest setup;
 };
 
-/* ERR_PTR on failure. Without an URB. */
+/* spare.c; ERR_PTR on failure. Without an URB. */
 struct usbfs2_request *usbfs2_request_bare(struct usbfs2_pipe *pipe, bool in);
-/* ERR_PTR on failure. The caller fills in what is special to the URB. */
-struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in,
-					  size_t length);
+/*
+ * ERR_PTR on failure. With an URB that the pipe's kind of transfers need no more
+ * of than memory.
+ */
+struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in);
 void usbfs2_request_put(struct usbfs2_request *req);
+/* It has its result and has delivered it: gives back what memory it can. */
+void usbfs2_request_lighten(struct usbfs2_request *req);
+/*
+ * pipe->lock held, off the queue. Puts the request if that is little work;
+ * otherwise false.
+ */
+bool usbfs2_request_put_light(struct usbfs2_request *req);
+void usbfs2_spare_free(struct usbfs2_pipe *pipe);
+
+/* request.c: the completion handler of its URB */
+void usbfs2_urb_complete(struct urb *urb);
 /* pipe->lock held: what was not submitted yet never is. */
 void usbfs2_request_block(struct usbfs2_request *req);
 /* No lock held; once, by whoever set cancelled, after the former. */
@@ -517,9 +658,13 @@ void usbfs2_request_unlink(struct usbfs2_request *req);
 /* What usb_submit_urb says, in the terms of this interface. */
 int usbfs2_submit_error(const struct usbfs2_pipe *pipe, int error);
 /*
- * Copies what is to be written, or pins what is read into if that is Linux AIO.
- * No lock held: the caller's memory may fault, for as long as it likes.
+ * Finds memory for the transfer: the caller's own or a copy. later: the result
+ * is delivered when the caller does not run. No lock held: the caller's memory
+ * may fault, for as long as it likes.
  */
+int usbfs2_request_memory(struct usbfs2_request *req, struct iov_iter *iter,
+			  bool later);
+/* The same for what a kiocb asks for, as which it is from then on. */
 int usbfs2_request_prepare(struct usbfs2_request *req, struct kiocb *iocb,
 			   struct iov_iter *iter);
 /* Accepted and submitted, if 0; then usbfs2_request_wait() has its result. */

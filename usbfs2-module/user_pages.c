@@ -217,10 +217,14 @@ void usbfs2_user_pages_skip(struct usbfs2_user_place *place, size_t length)
 void usbfs2_user_pages_fill(struct usbfs2_user_pages *user,
 			    struct usbfs2_buffer *buffer, size_t length)
 {
-	struct scatterlist *sg = usbfs2_buffer_pieces(buffer);
 	struct usbfs2_user_place place = { .piece = user->pieces };
+	struct scatterlist *sg = buffer->table.sgl;
 	size_t part;
 
+	if (!sg) {
+		usbfs2_user_pages_put(&place, buffer->memory, length);
+		return;
+	}
 	for (; length; sg = sg_next(sg), length -= part) {
 		part = min_t(size_t, length, sg->length);
 		usbfs2_user_pages_put(&place, sg_virt(sg), part);

@@ -12,6 +12,7 @@ pub use packets::{
     write_packets,
 };
 
+pub mod mapped;
 mod packets;
 
 /// `struct iocb` of linux/aio_abi.h on little-endian machines.
@@ -137,6 +138,36 @@ impl Context {
         self.submit(Command::Write, file, offset, bytes)
     }
 
+    /// Starts a read into `length` bytes of `memory`, from `at` on; it may be unmapped at any time.
+    ///
+    /// # Errors
+    /// What io_submit says; the operation then never completes.
+    pub fn read_mapped(
+        &mut self,
+        file: &Arc<File>,
+        memory: &mapped::Mapping,
+        at: usize,
+        length: usize,
+    ) -> io::Result<Token> {
+        let range = Some((memory.address(at), length));
+        self.start_at(Command::Read, file, 0, Vec::new(), None, range)
+    }
+
+    /// Starts a write of `length` bytes of `memory`, from `at` on; it may be unmapped at any time.
+    ///
+    /// # Errors
+    /// What io_submit says; the operation then never completes.
+    pub fn write_mapped(
+        &mut self,
+        file: &Arc<File>,
+        memory: &mapped::Mapping,
+        at: usize,
+        length: usize,
+    ) -> io::Result<Token> {
+        let range = Some((memory.address(at), length));
+        self.start_at(Command::Write, file, 0, Vec::new(), None, range)
+    }
+
     /// Starts an fsync.
     ///
     /// # Errors
@@ -189,8 +220,21 @@ impl Context {
         command: Command,
         file: &Arc<File>,
         offset: u64,
+        buffer: Vec<u8>,
+        packets: Option<&[usize]>,
+    ) -> io::Result<Token> {
+        self.start_at(command, file, offset, buffer, packets, None)
+    }
+
+    /// With a range of a mapping of the module's, `buffer` is not used.
+    fn start_at(
+        &mut self,
+        command: Command,
+        file: &Arc<File>,
+        offset: u64,
         mut buffer: Vec<u8>,
         packets: Option<&[usize]>,
+        range: Option<(u64, usize)>,
     ) -> io::Result<Token> {
         let mut statuses = statuses_for(offset, packets.unwrap_or_default());
         let vectors = packets.map(|lengths| vectors(&mut buffer, lengths, &mut statuses));
@@ -200,13 +244,17 @@ impl Context {
             data: token.0,
             opcode: command as u16,
             fildes: file.as_raw_fd().cast_unsigned(),
-            buffer: match &vectors {
-                Some(vectors) => vectors.as_ptr() as u64,
+            buffer: match (&vectors, range) {
+                (_, Some((address, _))) => address,
+                (Some(vectors), None) => vectors.as_ptr() as u64,
                 // An fsync has none, and a pointer is EINVAL there.
-                None if buffer.is_empty() => 0,
-                None => buffer.as_mut_ptr() as u64,
+                (None, None) if buffer.is_empty() => 0,
+                (None, None) => buffer.as_mut_ptr() as u64,
             },
-            length: vectors.as_ref().map_or(buffer.len(), Vec::len) as u64,
+            length: match range {
+                Some((_, length)) => length as u64,
+                None => vectors.as_ref().map_or(buffer.len(), Vec::len) as u64,
+            },
             offset: offset.cast_signed(),
             // The kernel takes its own reference to the eventfd when it accepts the operation.
             flags: self.signal.as_ref().map_or(0, |_| RESFD),
@@ -229,7 +277,8 @@ impl Context {
         );
         // SAFETY: `pending` owns the iocb (boxed, so it does not move), the buffer and the file until `take`
         // sees the completion or Drop has waited in io_destroy; `list` and `vectors` live through the call,
-        // which is as long as the kernel reads them.
+        // which is as long as the kernel reads them. A range is mapped during the call, and the module holds
+        // its pages from then on.
         let accepted = check(unsafe {
             libc::syscall(
                 libc::SYS_io_submit,

@@ -153,6 +153,17 @@ impl InterfaceFiles {
     pub fn open_out(&self) -> io::Result<File> {
         OpenOptions::new().write(true).open(self.endpoint(false)?)
     }
+
+    /// Opens an endpoint to be read and written, as mmap needs it.
+    ///
+    /// # Errors
+    /// As the module says: EBUSY when it is open or the interface claimed.
+    pub fn open_both(&self, direction_in: bool) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.endpoint(direction_in)?)
+    }
 }
 
 /// How many requests the module holds, on all devices.

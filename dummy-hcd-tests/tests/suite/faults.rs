@@ -1,6 +1,7 @@
 //! Processes killed, cables pulled and operations cancelled, two hundred times each.
 
 mod packets;
+mod ring;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -20,6 +21,8 @@ use crate::setup::{self, Plugged};
 const ROUNDS: u32 = 200;
 const DEPTH: u32 = 32;
 
+pub(crate) use ring::{HOLD_RING, hold_ring};
+
 /// The argument that makes this program the process that is killed.
 pub(crate) const HOLD: &str = "--hold-transfers";
 
@@ -38,7 +41,7 @@ pub(crate) fn tests() -> Vec<Test> {
             io_cancel_races_completion,
         ),
     ];
-    [transfers, packets::tests()].concat()
+    [transfers, packets::tests(), ring::tests()].concat()
 }
 
 fn in_round(round: u32, result: Result<()>) -> Result<()> {

@@ -28,12 +28,14 @@ mod kernel_drivers;
 mod kernel_functions;
 mod kernel_hid;
 mod many_devices;
+mod mapped;
 mod mount;
 mod packets;
 mod peers;
 mod power;
 mod processes;
 mod recovery;
+mod ring;
 mod runner;
 mod scenarios;
 mod settings;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some(runner::ONE) => runner::run_one(&arguments.next().unwrap_or_default(), kernel_tests()),
+        Some(faults::HOLD_RING) => faults::hold_ring(&arguments.collect::<Vec<_>>()),
         Some(faults::HOLD) => faults::hold(&arguments.collect::<Vec<_>>()),
         Some(packets::HOLD) => packets::hold(&arguments.collect::<Vec<_>>()),
         Some(delegation::DRIVE) => delegation::drive(&arguments.collect::<Vec<_>>()),
@@ -95,6 +98,8 @@ fn kernel_tests() -> Vec<runner::Test> {
         mount::tests(),
         recovery::tests(),
         in_flight::tests(),
+        mapped::tests(),
+        ring::tests(),
         io_uring::tests(),
         events::tests(),
         settings::tests(),

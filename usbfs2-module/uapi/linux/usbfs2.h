@@ -89,16 +89,22 @@ struct usbfs2_transfer {
 	__u64 reserved;		/* in: 0 */
 };
 
+/*
+ * Written by the kernel: size, a power of two; started, how many transfers were
+ * taken from the ring so far, modulo 2^32; done, how many of those have their
+ * result, from the first on without a gap.
+ *
+ * By the caller, read when a batch begins: seen, how many results it has looked
+ * at; patience, in microseconds, see USBFS2_BATCH(); timeout, microseconds a
+ * batch waits at most, 0 for as long as it takes.
+ */
 struct usbfs2_ring {
-	__u32 size;		/* out: transfers in the ring, a power of two */
-	__u32 started;		/* out: taken from it so far, modulo 2^32 */
-	__u32 done;		/* out: of those, from the first on without a
-				 * gap, how many have their result */
-	__u32 seen;		/* in: of those, how many results the caller
-				 * has looked at */
-	__u32 patience;		/* in: microseconds, see USBFS2_BATCH() */
-	__u32 timeout;		/* in: microseconds a batch waits at most; 0: as
-				 * long as it takes */
+	__u32 size;
+	__u32 started;
+	__u32 done;
+	__u32 seen;
+	__u32 patience;
+	__u32 timeout;
 	__u32 reserved[10];
 	struct usbfs2_transfer transfers[];
 };
