@@ -8,6 +8,7 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::aio::Table;
+use crate::deadlines::Deadlines;
 #[cfg(any(feature = "async-io", feature = "tokio"))]
 use crate::reactor::{Reactor, Sleeper};
 use crate::sys::EventFd;
@@ -33,6 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Context {
     table: Table,
+    deadlines: Deadlines,
     event_fd: Arc<EventFd>,
     #[cfg(any(feature = "async-io", feature = "tokio"))]
     sleeper: Sleeper,
@@ -64,6 +66,7 @@ impl Context {
         Ok(Self {
             event_fd: Arc::new(EventFd::new()?),
             table: Table::new(depth, ring_depth)?,
+            deadlines: Deadlines::default(),
             #[cfg(any(feature = "async-io", feature = "tokio"))]
             sleeper: Sleeper::default(),
         })
@@ -115,9 +118,15 @@ impl Context {
         if self.table.is_inherited() {
             return Err(PrepareError::Forked(operation));
         }
-        self.table
+        let timeout = operation.timeout;
+        let id = self
+            .table
             .prepare(operation, &self.event_fd)
-            .map_err(PrepareError::Full)
+            .map_err(PrepareError::Full)?;
+        if let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
+            self.deadlines.set(id, deadline);
+        }
+        Ok(id)
     }
 
     /// Hands all prepared operations to the kernel, in one system call when it takes them all.
@@ -145,7 +154,10 @@ impl Context {
         if self.table.is_inherited() {
             return None;
         }
-        let completion = self.table.next();
+        let mut completion = self.table.next();
+        if let Some(completion) = &mut completion {
+            self.deadlines.settle(completion);
+        }
         #[cfg(any(feature = "async-io", feature = "tokio"))]
         {
             self.sleeper.signalled |= completion.is_some();
@@ -221,6 +233,7 @@ impl Context {
         cx: &mut std::task::Context<'_>,
     ) -> Poll<io::Result<Option<Completion>>> {
         loop {
+            self.end_overdue();
             self.submit()?;
             if let Some(completion) = self.try_next() {
                 return Poll::Ready(Ok(Some(completion)));
@@ -233,8 +246,13 @@ impl Context {
                 // A reactor given a readable eventfd would wake the task for nothing.
                 self.clear_event_fd()?;
                 self.sleeper.signalled = false;
+            } else if let Poll::Ready(readable) =
+                self.sleeper.registration(&self.event_fd)?.poll_readable(cx)
+            {
+                readable?;
             } else {
-                ready!(self.sleeper.registration(&self.event_fd)?.poll_readable(cx))?;
+                // A deadline wakes the task like a completion.
+                ready!(self.sleeper.poll_alarm(self.deadlines.next(), cx));
             }
         }
     }
@@ -268,19 +286,40 @@ impl Context {
         }
     }
 
-    /// Sleeps until `minimum` answers are there; false when the deadline came first.
+    /// Cancels the operations whose time is over.
+    fn end_overdue(&mut self) {
+        while let Some(id) = self.deadlines.pop_passed() {
+            self.cancel(id);
+        }
+    }
+
+    /// Sleeps until `minimum` answers are there, or an operation was told that its time is over; false when the deadline
+    /// came first.
     ///
     /// io_getevents sleeps and reaps in one system call, and wakes once for `minimum` completions. Sleeping on the
     /// eventfd instead would take two calls (poll, read) and wake for each.
     fn sleep(&mut self, minimum: usize, deadline: Option<Instant>) -> io::Result<bool> {
         loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            self.end_overdue();
+            let time_until = |end: Instant| end.saturating_duration_since(Instant::now());
+            let left = deadline.map(time_until);
             // A glance is no reason for a system call: what is there stands in the ring.
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(false);
             }
-            match self.table.collect(minimum, left) {
+            let due = self.deadlines.next();
+            let is_overdue_first = due.is_some_and(|due| deadline.is_none_or(|end| due < end));
+            let sleep = if is_overdue_first {
+                due.map(time_until)
+            } else {
+                left
+            };
+            match self.table.collect(minimum, sleep) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(false) if is_overdue_first => {
+                    self.end_overdue();
+                    return Ok(true);
+                }
                 result => return result,
             }
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::{AsFd as _, RawFd};
+use std::time::Duration;
 
 use crate::{Buffer, Parts, SharedFile};
 
@@ -39,6 +40,7 @@ pub struct Operation {
     pub(crate) parts: Option<Box<Parts>>,
     pub(crate) events: PollEvents,
     pub(crate) user_data: u64,
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// The kinds of operation the kernel knows.
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     Sync,
     DataSync,
     Poll,
+    /// Starts and awaits the transfers of a ring.
+    ReadBatch,
+    WriteBatch,
 }
 
 impl Operation {
@@ -66,6 +71,7 @@ impl Operation {
             parts: None,
             events: PollEvents::empty(),
             user_data: 0,
+            timeout: None,
         }
     }
 
@@ -180,9 +186,37 @@ impl Operation {
         }
     }
 
+    /// An operation of no bytes on a file's ring; the completion says how many transfers it started.
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    pub(crate) fn batch(file: &SharedFile, is_in: bool, offset: u64) -> Self {
+        let command = if is_in {
+            Command::ReadBatch
+        } else {
+            Command::WriteBatch
+        };
+        Self {
+            offset,
+            ..Self::new(command, file.clone())
+        }
+    }
+
     /// Labels the operation; the completion carries the same value. 0 unless set.
     pub fn user_data(self, user_data: u64) -> Self {
         Self { user_data, ..self }
+    }
+
+    /// Gives the operation a time, which begins when a context takes it. It has none unless told.
+    ///
+    /// When it is over the operation is cancelled, it and no other. What it has moved by then is its result, a success;
+    /// one that moved nothing fails with `ETIMEDOUT`. An operation that cannot be cancelled, as on ordinary files, ends by
+    /// itself. The context looks at the time when it sleeps or is polled, not behind its owner's back.
+    ///
+    /// On [`Reactor::Tokio`](crate::Reactor::Tokio) a task's sleep needs the runtime's time driver.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self {
+            timeout: Some(timeout),
+            ..self
+        }
     }
 
     /// The buffer of an operation that is not to be submitted after all; empty for operations without one.
@@ -258,7 +292,9 @@ impl Operation {
                 let reported = self.events | PollEvents::ERROR | PollEvents::HANG_UP;
                 Ok(count & usize::from(reported.bits()))
             }
-            Command::Sync | Command::DataSync => Ok(count),
+            Command::Sync | Command::DataSync | Command::ReadBatch | Command::WriteBatch => {
+                Ok(count)
+            }
             // A driver that miscounts must not make us believe in bytes beyond the buffer.
             _ if count > self.length() => Err(io::Error::from_raw_os_error(libc::EIO)),
             _ => Ok(count),
@@ -276,7 +312,11 @@ impl Operation {
                 .parts
                 .as_ref()
                 .map_or(0, |parts| parts.total() + parts.report.requested_length()),
-            Command::Sync | Command::DataSync | Command::Poll => 0,
+            Command::Sync
+            | Command::DataSync
+            | Command::Poll
+            | Command::ReadBatch
+            | Command::WriteBatch => 0,
         }
     }
 }

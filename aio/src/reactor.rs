@@ -1,8 +1,10 @@
 //! Who watches the eventfd while a task sleeps.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use crate::sys::EventFd;
 
@@ -35,6 +37,7 @@ pub(crate) struct Sleeper {
     registration: Option<Registration>,
     /// A completion was taken since the eventfd was last cleared for the reactor: it may be readable.
     pub(crate) signalled: bool,
+    alarm: Option<(Instant, Alarm)>,
 }
 
 impl Sleeper {
@@ -51,6 +54,52 @@ impl Sleeper {
             None => Registration::new(self.reactor, Arc::clone(event_fd))?,
         };
         Ok(self.registration.insert(registration))
+    }
+
+    /// Ready at `deadline`; else the task is woken then.
+    pub(crate) fn poll_alarm(
+        &mut self,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(deadline) = deadline else {
+            self.alarm = None;
+            return Poll::Pending;
+        };
+        let alarm = match self.alarm.take() {
+            Some((at, alarm)) if at == deadline => alarm,
+            _ => Alarm::new(self.reactor, deadline),
+        };
+        self.alarm.insert((deadline, alarm)).1.poll(cx)
+    }
+}
+
+/// A point in time known to a reactor.
+#[derive(Debug)]
+enum Alarm {
+    #[cfg(feature = "async-io")]
+    AsyncIo(async_io::Timer),
+    #[cfg(feature = "tokio")]
+    Tokio(Pin<Box<tokio::time::Sleep>>),
+}
+
+impl Alarm {
+    fn new(reactor: Reactor, deadline: Instant) -> Self {
+        match reactor {
+            #[cfg(feature = "async-io")]
+            Reactor::AsyncIo => Self::AsyncIo(async_io::Timer::at(deadline)),
+            #[cfg(feature = "tokio")]
+            Reactor::Tokio => Self::Tokio(Box::pin(tokio::time::sleep_until(deadline.into()))),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            #[cfg(feature = "async-io")]
+            Self::AsyncIo(timer) => Pin::new(timer).poll(cx).map(drop),
+            #[cfg(feature = "tokio")]
+            Self::Tokio(sleep) => sleep.as_mut().poll(cx),
+        }
     }
 }
 

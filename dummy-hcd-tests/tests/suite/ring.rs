@@ -50,6 +50,10 @@ pub(crate) fn tests() -> Vec<Test> {
             "ring::recovery_close_and_unplug_give_each_its_result",
             all_are_ended,
         ),
+        Test::new(
+            "ring::prepared_transfers_follow_without_a_call",
+            prepared_follow,
+        ),
         Test::new("ring::what_the_caller_writes_is_not_believed", hostile),
         Test::new("ring::memory_that_is_not_mapped_is_copied", ordinary_memory),
     ]
@@ -174,6 +178,49 @@ fn each_has_its_result() -> Result<()> {
             "transfer {number} has the bytes of another"
         );
     }
+    Ok(())
+}
+
+fn prepared_follow() -> Result<()> {
+    /// Stands for all that are prepared.
+    const PREPARED: u16 = 0xffff;
+    let (_plugged, _claim, side, out) = reader()?;
+    let send = || out.write_at(&[7; 100], 0);
+    side.put(0, 4096);
+    side.ring.set_prepared(1);
+    ensure!(side.batch(PREPARED, 0)? == 1, "it was to start one");
+    for number in 1..4 {
+        side.put(number, 4096);
+    }
+    side.ring.set_prepared(4);
+    ensure!(side.ring.started() == 1, "one is under way");
+    send()?;
+    wait::until("the others are started", || {
+        (side.ring.started() == 4).then_some(())
+    })?;
+    for done in 2..=4 {
+        send()?;
+        side.wait_done(done)?;
+    }
+    for number in 0..4 {
+        side.expect(number, (100, 0))?;
+    }
+    // Nobody's any more once the file is closed, whatever is prepared.
+    side.put(4, 4096);
+    side.ring.set_prepared(5);
+    ensure!(side.batch(PREPARED, 0)? == 1, "it was to start one");
+    for number in 5..9 {
+        side.put(number, 4096);
+    }
+    side.ring.set_prepared(9);
+    let Side { file, ring, .. } = side;
+    drop(file);
+    wait::until("the endpoint has no request", || {
+        usbfs2::live_requests()
+            .ok()
+            .filter(|&requests| requests == 0)
+    })?;
+    ensure!(ring.started() == 5, "{} were started", ring.started());
     Ok(())
 }
 

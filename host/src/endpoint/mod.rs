@@ -2,6 +2,7 @@
 
 mod kind;
 mod reader;
+mod timed;
 mod writer;
 
 use std::fmt;
@@ -13,12 +14,13 @@ use std::time::{Duration, Instant};
 use aio_rs::Buffer;
 use usbfs2_protocol::{EndpointAddress, descriptor};
 
-use crate::backend::Queue;
+use crate::backend::{InFlight as _, Queue};
 use crate::interface::Lease;
 use crate::{Completion, TransferError, Waiting, block_on, waiting};
 
 pub use kind::{Bulk, EndpointDirection, EndpointType, In, Interrupt, IntoEndpointAddress, Out};
 pub use reader::EndpointReader;
+use timed::TimedQueue;
 pub use writer::EndpointWriter;
 
 /// Transfers in the kernel at a time unless told otherwise: enough that the bus is never idle for want of
@@ -46,7 +48,7 @@ pub(crate) const DEFAULT_DEPTH: u32 = 128;
 /// frees them.
 pub struct Endpoint<T, D> {
     // Before `lease`: transfers end before the endpoint can be opened again or its interface goes.
-    queue: Box<dyn Queue>,
+    queue: TimedQueue,
     descriptor: descriptor::Endpoint,
     lease: Lease,
     kind: PhantomData<fn() -> (T, D)>,
@@ -59,7 +61,7 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
         lease: Lease,
     ) -> Self {
         Self {
-            queue,
+            queue: TimedQueue::new(queue),
             descriptor,
             lease,
             kind: PhantomData,
@@ -97,14 +99,45 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
         self.queue.pending()
     }
 
+    /// An empty buffer with room for `capacity` bytes that this endpoint's transfers use in place where that can be: on
+    /// usbfs2, memory that the controller reads and writes itself.
+    ///
+    /// No buffer need be from here. On usbfs2 one of up to 1 MiB that is not is exchanged when it is submitted, its bytes
+    /// copied if they are to be sent, so that the completion's is; put that back in the queue. A buffer may outlive its
+    /// endpoint.
+    #[must_use]
+    pub fn allocate(&self, capacity: usize) -> Buffer {
+        self.queue.allocate(capacity)
+    }
+
     /// Starts a transfer. It never fails: an error becomes the transfer's completion.
     pub fn submit(&mut self, buffer: Buffer) {
         self.queue.submit(&mut std::iter::once(buffer));
     }
 
+    /// Puts a transfer into the queue that need not start before the next submission to this endpoint, or the next time
+    /// somebody waits for it. On usbfs2 the call that waits starts it, which saves one; elsewhere it starts at once.
+    ///
+    /// For the last transfer before a wait. Without either it does not start.
+    pub fn prepare(&mut self, buffer: Buffer) {
+        self.queue.prepare(buffer);
+    }
+
     /// Starts several transfers at once, which costs fewer system calls than one by one.
     pub fn submit_all(&mut self, buffers: impl IntoIterator<Item = Buffer>) {
         self.queue.submit(&mut buffers.into_iter());
+    }
+
+    /// Starts a transfer that is to end within `timeout`, while others may be pending.
+    ///
+    /// When the time is over it is cancelled, it and no other, as soon as those before it are done. The deadline loses
+    /// nothing: the bytes that moved before it come as a short transfer, and only a transfer that moved none fails,
+    /// with [`TransferError::TimedOut`]. Deadlines are kept by whoever waits for completions, so a program that takes
+    /// none ends nothing.
+    ///
+    /// On usbfs, which cancels a whole queue or nothing, those behind it are taken back and submitted again.
+    pub fn submit_within(&mut self, buffer: Buffer, timeout: Duration) {
+        self.queue.submit_within(buffer, timeout);
     }
 
     /// The next completion, blocking until there is one.
@@ -138,7 +171,7 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
         waiting: Waiting,
         deadline: Option<Instant>,
     ) -> Option<Completion> {
-        waiting::next(&mut *self.queue, waiting, deadline).await
+        waiting::next(&mut self.queue, waiting, deadline).await
     }
 
     /// Asks for every pending transfer to end soon. Each still completes: with
@@ -170,7 +203,8 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
     /// [`TransferError::InvalidRequest`] otherwise.
     ///
     /// Cancellation: dropping the future leaves the transfer in the queue, where
-    /// [`cancel_all`](Self::cancel_all) and [`next_complete`](Self::next_complete) reach it.
+    /// [`cancel_all`](Self::cancel_all) and [`next_complete`](Self::next_complete) reach it; one that was never polled
+    /// did nothing.
     pub async fn transfer_within(
         &mut self,
         waiting: Waiting,
@@ -181,8 +215,8 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
             return Completion::failed(buffer, TransferError::InvalidRequest);
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.submit(buffer);
-        waiting::only(&mut *self.queue, waiting, deadline).await
+        self.prepare(buffer);
+        waiting::only(&mut self.queue, waiting, deadline).await
     }
 
     /// Recovers a stopped endpoint: cancels what is pending, clears the halt and resets the data

@@ -251,3 +251,45 @@ fn more_than_asked_for_is_an_overflow() {
     let completion = input.transfer_blocking(Buffer::with_capacity(13), SOON);
     assert_eq!(completion.status, Err(TransferError::Overflow));
 }
+
+#[test]
+fn a_deadline_ends_one_transfer_and_loses_nothing() {
+    let rig = Rig::new();
+    let (mut output, mut input) = (rig.output(), rig.input());
+    input.submit_within(Buffer::with_capacity(4096), SHORT);
+    input.submit(Buffer::with_capacity(4096));
+    input.submit_within(Buffer::with_capacity(4096), SHORT);
+    input.submit_within(Buffer::with_capacity(4096), SOON);
+    let second = Some(SOON);
+    // A whole packet does not end a transfer; its deadline does.
+    output.transfer_blocking(Buffer::from(bytes(512, 3)), SOON).status.unwrap();
+    let first = input.wait(second).unwrap();
+    assert_eq!((first.actual_length, first.status), (512, Ok(())));
+    assert_eq!(&first.buffer[..], bytes(512, 3));
+    // The next has none, and takes what comes.
+    assert!(input.wait(Some(SHORT * 2)).is_none());
+    output.submit(Buffer::from(bytes(5, 4)));
+    assert_eq!(&input.wait(second).unwrap().buffer[..], bytes(5, 4));
+    // The third's was over before its turn came.
+    let third = block_on(input.next_complete()).unwrap();
+    assert_eq!(third.status, Err(TransferError::TimedOut));
+    output.submit(Buffer::from(bytes(6, 5)));
+    let fourth = block_on(input.next_complete()).unwrap();
+    assert_eq!(&fourth.buffer[..], bytes(6, 5));
+    assert_eq!(input.pending(), 0);
+}
+
+#[test]
+fn a_cancelled_transfer_has_not_timed_out() {
+    let rig = Rig::new();
+    let mut input = rig.input();
+    input.submit_within(Buffer::with_capacity(512), SOON);
+    input.cancel_all();
+    let cancelled = input.wait(Some(SOON)).unwrap();
+    assert_eq!(cancelled.status, Err(TransferError::Cancelled));
+    let buffer = input.allocate(512);
+    input.submit_within(buffer, SHORT);
+    let late = input.wait(None).unwrap();
+    assert_eq!(late.status, Err(TransferError::TimedOut));
+    assert_eq!(late.buffer.capacity(), 512);
+}

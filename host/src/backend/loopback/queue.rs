@@ -1,10 +1,11 @@
 //! Transfers on one pipe of an in-process bus.
 
+use std::collections::VecDeque;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aio_rs::Buffer;
-use usbfs2_loopback::{BusDevice, Completed, CompletionQueue, Target, Transfer};
+use usbfs2_loopback::{BusDevice, Completed, CompletionQueue, Target, Transfer, TransferId};
 use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket};
 
 use super::{ANSWER_TIMEOUT, transfer_error};
@@ -18,6 +19,8 @@ pub(super) struct BusTransfers {
     target: Target,
     direction: Direction,
     completions: CompletionQueue,
+    /// Those submitted and not returned, oldest first.
+    pending: VecDeque<TransferId>,
 }
 
 impl BusTransfers {
@@ -27,17 +30,18 @@ impl BusTransfers {
             target,
             direction,
             completions: CompletionQueue::new(device.bus()),
+            pending: VecDeque::new(),
         }
     }
 
     /// Starts a control transfer.
     pub(super) fn control(device: &BusDevice, setup: SetupPacket, data: Buffer) -> Self {
-        let transfers = Self::new(device, Target::Control(setup), setup.direction());
+        let mut transfers = Self::new(device, Target::Control(setup), setup.direction());
         transfers.start(data, false);
         transfers
     }
 
-    fn start(&self, buffer: Buffer, zero_packet: bool) {
+    fn start(&mut self, buffer: Buffer, zero_packet: bool) {
         let transfer = match self.direction {
             Direction::Out => Transfer::send(buffer.into_vec()).zero_length_packet(zero_packet),
             Direction::In => {
@@ -47,10 +51,12 @@ impl BusTransfers {
                 transfer.user_data(length as u64)
             }
         };
-        self.device.submit(&self.completions, self.target, transfer);
+        let id = self.device.submit(&self.completions, self.target, transfer);
+        self.pending.push_back(id);
     }
 
-    fn completion(&self, completed: Completed) -> Completion {
+    fn completion(&mut self, completed: Completed) -> Completion {
+        self.pending.retain(|&id| id != completed.id);
         let mut bytes = completed.buffer;
         let buffer = match (self.direction, usize::try_from(completed.user_data)) {
             (Direction::In, Ok(requested)) => {
@@ -133,6 +139,12 @@ impl Queue for BusEndpoint {
     fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>) {
         for buffer in buffers {
             self.transfers.start(buffer, self.zero_packet);
+        }
+    }
+
+    fn cancel_oldest(&mut self) {
+        if let Some(&id) = self.transfers.pending.front() {
+            self.transfers.device.cancel(id);
         }
     }
 

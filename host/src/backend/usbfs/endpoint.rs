@@ -27,6 +27,8 @@ pub(super) struct UsbfsEndpoint<T: BulkOrInterrupt, D: EndpointDirection> {
     stopped: bool,
     /// The error that stopped the endpoint, when bytes came first and hid it.
     owed: Option<TransferError>,
+    /// Completions that come before those of the transfers in flight.
+    first: VecDeque<Completion>,
     /// Completions that come after those of the transfers in flight.
     ended: VecDeque<Completion>,
 }
@@ -54,6 +56,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
             zero_packet: false,
             stopped: false,
             owed: None,
+            first: VecDeque::new(),
             ended: VecDeque::new(),
         }
     }
@@ -184,10 +187,13 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
 impl<T: BulkOrInterrupt, D: EndpointDirection> InFlight for UsbfsEndpoint<T, D> {
     fn pending(&self) -> usize {
         let ends = |part: &&Part| !matches!(part, Part::Bytes);
-        self.in_flight.iter().filter(ends).count() + self.ended.len()
+        self.in_flight.iter().filter(ends).count() + self.first.len() + self.ended.len()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
+        if let Some(completion) = self.first.pop_front() {
+            return Poll::Ready(completion);
+        }
         while self.endpoint.pending() > 0 {
             let completion = ready!(self.endpoint.poll_next_complete(cx));
             if let Some(finished) = self.finish(completion) {
@@ -201,6 +207,9 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> InFlight for UsbfsEndpoint<T, D> 
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
+        if let Some(completion) = self.first.pop_front() {
+            return Some(completion);
+        }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         while self.endpoint.pending() > 0 {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -229,6 +238,36 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> Queue for UsbfsEndpoint<T, D> {
                 self.start(buffer);
             }
         }
+    }
+
+    /// nusb cancels all or none: those behind the oldest, which have moved nothing, are submitted again in their order.
+    fn cancel_oldest(&mut self) {
+        if !self.first.is_empty() || self.endpoint.pending() == 0 {
+            return;
+        }
+        self.endpoint.cancel_all();
+        let mut again = Vec::new();
+        while self.endpoint.pending() > 0 {
+            let with_zero_packet = matches!(self.in_flight.front(), Some(Part::ZeroPacket));
+            let Some(completion) = self.endpoint.wait_next_complete(Self::CANCEL_TIME) else {
+                break;
+            };
+            let Some(finished) = self.finish(completion) else {
+                continue;
+            };
+            let is_oldest = self.first.is_empty();
+            if is_oldest || self.stopped || finished.status != Err(TransferError::Cancelled) {
+                self.first.push_back(finished);
+            } else {
+                again.push((finished.buffer, with_zero_packet));
+            }
+        }
+        let zero_packet = self.zero_packet;
+        for (buffer, with_zero_packet) in again {
+            self.zero_packet = with_zero_packet;
+            self.start(buffer);
+        }
+        self.zero_packet = zero_packet;
     }
 
     fn set_zero_packet(&mut self, wanted: bool) {

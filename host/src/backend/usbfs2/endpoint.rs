@@ -1,14 +1,14 @@
-//! An endpoint file as a queue.
+//! An endpoint file as a queue, with an operation for each transfer: for a module that has no rings.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use aio_rs::{Buffer, Operation, SetupError, SharedFile};
+use aio_rs::{Buffer, Operation, OperationId, SetupError, SharedFile};
 use rustix::fs::Advice;
 use usbfs2_protocol::Direction;
 
-use super::transfers::{Transfers, translate};
+use super::transfers::{Ended, Transfers, translate};
 use crate::backend::{InFlight, Queue};
 use crate::endpoint::DEFAULT_DEPTH;
 use crate::{Completion, TransferError};
@@ -17,6 +17,8 @@ use crate::{Completion, TransferError};
 #[derive(Debug)]
 pub(super) struct EndpointFile {
     transfers: Transfers,
+    /// Those of the context, oldest first.
+    order: VecDeque<OperationId>,
     file: SharedFile,
     direction: Direction,
     batch: usize,
@@ -47,6 +49,7 @@ impl EndpointFile {
         Ok(Self {
             batch: Self::BATCH.min(transfers.depth().div_ceil(4)),
             transfers,
+            order: VecDeque::new(),
             file,
             direction,
             flags: 0,
@@ -67,11 +70,20 @@ impl EndpointFile {
                 Direction::In => Operation::read(&self.file, flags, buffer),
                 Direction::Out => Operation::write(&self.file, flags, buffer),
             };
-            if let Err(operation) = self.transfers.prepare(operation) {
-                self.ended.push_back(self.transfers.refused(operation));
+            match self.transfers.prepare(operation) {
+                Ok(id) => self.order.push_back(id),
+                Err(operation) => self.ended.push_back(self.transfers.refused(operation)),
             }
         }
         self.transfers.submit();
+    }
+
+    fn finish(&mut self, ended: Ended) -> Completion {
+        if let Ok(completion) = &ended {
+            self.order.retain(|&id| id != completion.id);
+        }
+        self.start();
+        translate(ended)
     }
 }
 
@@ -83,8 +95,7 @@ impl InFlight for EndpointFile {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
         loop {
             if let Some(ended) = ready!(self.transfers.poll_next(cx)) {
-                self.start();
-                return Poll::Ready(translate(ended));
+                return Poll::Ready(self.finish(ended));
             }
             if let Some(completion) = self.ended.pop_front() {
                 return Poll::Ready(completion);
@@ -98,8 +109,7 @@ impl InFlight for EndpointFile {
 
     fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
         if let Some(ended) = self.transfers.wait(timeout) {
-            self.start();
-            return Some(translate(ended));
+            return Some(self.finish(ended));
         }
         // None in the kernel, or the time is over: only the former lets the later ones overtake.
         if self.transfers.pending() == 0 {
@@ -120,6 +130,12 @@ impl Queue for EndpointFile {
         let flags = self.flags;
         self.backlog.extend(buffers.map(|buffer| (buffer, flags)));
         self.start();
+    }
+
+    fn cancel_oldest(&mut self) {
+        if let Some(&id) = self.order.front() {
+            self.transfers.cancel(id);
+        }
     }
 
     fn set_zero_packet(&mut self, wanted: bool) {

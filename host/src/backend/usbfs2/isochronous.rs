@@ -93,7 +93,7 @@ impl IsochronousFile {
             }
         };
         match self.transfers.prepare(operation.user_data(label as u64)) {
-            Ok(()) => self.in_flight[label] = transfer.packets,
+            Ok(_) => self.in_flight[label] = transfer.packets,
             Err(operation) => {
                 self.free.push(label);
                 let (buffer, parts) = operation.into_parts();

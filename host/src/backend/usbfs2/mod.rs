@@ -6,6 +6,7 @@ mod endpoint;
 mod hotplug;
 mod isochronous;
 mod open_device;
+mod ring;
 mod transfers;
 
 #[cfg(test)]

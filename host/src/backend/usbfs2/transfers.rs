@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use aio_rs::{Buffer, Operation, PrepareError};
+use aio_rs::{Buffer, Operation, OperationId, PrepareError};
 
 use crate::{Completion, TransferError};
 
@@ -68,13 +68,13 @@ impl Transfers {
 
     /// Takes an operation for the next [`submit`](Self::submit); gives back one that cannot be taken, for the
     /// reason that [`refusal`](Self::refusal) tells.
-    pub(super) fn prepare(&mut self, operation: Operation) -> Result<(), Operation> {
+    pub(super) fn prepare(&mut self, operation: Operation) -> Result<OperationId, Operation> {
         // Nobody would hand it to the kernel.
         if self.broken.is_some() {
             return Err(operation);
         }
         let prepared = self.context.prepare(operation);
-        prepared.map(drop).map_err(PrepareError::into_operation)
+        prepared.map_err(PrepareError::into_operation)
     }
 
     /// Why an operation is not taken.
@@ -115,6 +115,10 @@ impl Transfers {
             }
         }
         self.next_broken()
+    }
+
+    pub(super) fn cancel(&mut self, id: OperationId) {
+        self.context.cancel(id);
     }
 
     pub(super) fn cancel_all(&mut self) {
