@@ -6,6 +6,7 @@
 #ifndef _USBFS2_COMPAT_H
 #define _USBFS2_COMPAT_H
 
+#include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/uio.h>
 #include <linux/usb.h>
@@ -43,6 +44,22 @@ static inline void usbfs2_compat_init_times(struct inode *inode)
 	inode->i_atime = inode->i_mtime = inode_set_ctime_current(inode);
 #else
 	inode->i_atime = inode->i_mtime = inode->i_ctime = current_time(inode);
+#endif
+}
+
+/*
+ * 6.19: an entry of a file system that exists nowhere else stays because it is
+ * marked so; before, because of a reference that simple_recursive_removal()
+ * drops.
+ */
+static inline void usbfs2_compat_d_make_persistent(struct dentry *dentry,
+						   struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+	d_make_persistent(dentry, inode);
+	dput(dentry);
+#else
+	d_add(dentry, inode);
 #endif
 }
 

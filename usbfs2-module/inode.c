@@ -303,7 +303,7 @@ struct usbfs2_node *usbfs2_node_add(struct usbfs2_node *parent,
 	give_access(node, &parent->access);
 	list_add_tail(&node->sibling, &parent->children);
 	spin_unlock(&usbfs2_attributes_lock);
-	d_add(dentry, node->inode);
+	usbfs2_compat_d_make_persistent(dentry, node->inode);
 	if (is_directory(node)) {
 		inc_nlink(dir);
 		fsnotify_mkdir(dir, dentry);

@@ -44,7 +44,7 @@ pub(crate) enum Action {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TestOptions {
-    /// Kernel series of the VM
+    /// Kernel series of the VM, or `all` that the module is kept working on
     #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
     pub(crate) kernel: String,
 
@@ -120,7 +120,7 @@ pub(crate) struct UsbtestOptions {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CheckModuleOptions {
-    /// Kernel series; may be given more than once
+    /// Kernel series, or `all` that the module is kept working on; may be given more than once
     #[arg(long, value_name = "SERIES", default_values = ["6.1", DEFAULT_KERNEL])]
     pub(crate) kernel: Vec<String>,
 }
@@ -197,7 +197,8 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = VM_HELP)]
 pub(crate) struct VmOptions {
-    /// Kernel series: the newest package of that series from the machine's suite or its backports
+    /// Kernel series: the newest package of that series from the machine's suite, its backports or the next
+    /// release
     #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
     pub(crate) kernel: String,
 

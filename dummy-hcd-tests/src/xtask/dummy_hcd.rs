@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -46,7 +45,8 @@ pub(crate) fn build(cache: &Path, kernel: &Kernel) -> Result<PathBuf> {
         return Ok(built);
     }
 
-    apt::ensure_installed(&["make", "libc6-dev", "patch", &kernel.compiler_package()?])?;
+    apt::ensure_installed(&["patch"])?;
+    kernel.ensure_build_tools(&[])?;
     let step = Step::begin(&format!(
         "building dummy_hcd.ko with isochronous transfers for {}",
         kernel.release()
@@ -54,7 +54,7 @@ pub(crate) fn build(cache: &Path, kernel: &Kernel) -> Result<PathBuf> {
     let scratch = base.join("partial");
     module::copy(&files, &scratch)?;
     for (name, _) in &patches {
-        apply(&self::patches().join(name), &scratch, kernel)?;
+        kernel_source::patch(&scratch, &self::patches().join(name))?;
     }
     files[0] = (
         PathBuf::from("dummy_hcd.c"),
@@ -75,24 +75,4 @@ pub(crate) fn build(cache: &Path, kernel: &Kernel) -> Result<PathBuf> {
     fs::rename(&scratch, &finished).with_context(|| format!("complete {}", finished.display()))?;
     step.done();
     Ok(built)
-}
-
-fn apply(patch: &Path, tree: &Path, kernel: &Kernel) -> Result<()> {
-    let output = Command::new("patch")
-        .args(["--strip=1", "--batch", "--forward", "--directory"])
-        .arg(tree)
-        .arg("--input")
-        .arg(patch)
-        .stdin(Stdio::null())
-        .output()
-        .context("run patch")?;
-    ensure!(
-        output.status.success(),
-        "{} does not apply to {SOURCE} of {}:\n{}{}",
-        patch.display(),
-        kernel.release(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }

@@ -1,23 +1,47 @@
-//! Debian kernel packages, unpacked into the cache: the image with its modules, and the headers that
-//! match it exactly.
+//! The kernels that guests run, unpacked or built in the cache, each with the headers that match it exactly.
 
 use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::apt;
 use crate::cache::CacheLock;
-use crate::progress::Step;
-use crate::sources::PrivateApt;
+use crate::kernel_packages;
+use crate::next_release;
+use crate::sources::{Package, Suites};
+
+/// What stands for every series of [`SERIES`].
+const ALL: &str = "all";
+
+/// The series that the module is kept working on: those of two Debian releases, and the newest.
+const SERIES: [&str; 3] = ["6.1", "6.12", "7.2"];
+
+/// The series that an argument names.
+pub(crate) fn series_of(argument: &str) -> Vec<String> {
+    match argument {
+        ALL => SERIES.map(str::to_owned).to_vec(),
+        one => vec![one.to_owned()],
+    }
+}
 
 /// One kernel, unpacked.
 #[derive(Debug, Clone)]
 pub(crate) struct Kernel {
     root: PathBuf,
     release: String,
+    built_with: BuiltWith,
+}
+
+/// The compiler that a kernel and its modules are built with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BuiltWith {
+    /// One of the machine's own release, which the kernel's headers name.
+    Machine,
+    /// One of a later release, unpacked into the kernel's own root.
+    NextRelease,
 }
 
 impl Kernel {
@@ -34,7 +58,8 @@ impl Kernel {
         if let Some(kernel) = Self::newest_unpacked(&kernels, series)? {
             return Ok(kernel);
         }
-        Self::fetch(cache, &kernels, series)
+        fetch(cache, &kernels, series)?;
+        Self::newest_unpacked(&kernels, series)?.context("the kernel that was fetched is not there")
     }
 
     /// `uname -r` of this kernel.
@@ -46,6 +71,14 @@ impl Kernel {
     pub(crate) fn series(&self) -> &str {
         let end = self.release.match_indices('.').nth(1);
         end.map_or(&self.release, |(end, _)| &self.release[..end])
+    }
+
+    /// Where its packages come from.
+    pub(crate) fn suites(&self) -> Suites {
+        match self.built_with {
+            BuiltWith::Machine => Suites::Machine,
+            BuiltWith::NextRelease => Suites::Next,
+        }
     }
 
     /// The version of the packages built from Debian's source package `linux`, as "6.12.95-1~bpo12+1".
@@ -72,10 +105,15 @@ impl Kernel {
             .with_context(|| format!("{} tells no version", path.display()))
     }
 
+    /// Newer packages have it among the modules.
     pub(crate) fn image(&self) -> PathBuf {
-        self.root
-            .join("boot")
-            .join(format!("vmlinuz-{}", self.release))
+        match self.modules().join("vmlinuz") {
+            image if image.exists() => image,
+            _ => {
+                let boot = self.root.join("boot");
+                boot.join(format!("vmlinuz-{}", self.release))
+            }
+        }
     }
 
     /// What belongs at `/lib/modules/RELEASE`.
@@ -84,14 +122,41 @@ impl Kernel {
     }
 
     /// The directory to build a module against.
-    pub(crate) fn headers(&self) -> PathBuf {
-        self.root
-            .join("usr/src")
-            .join(format!("linux-headers-{}", self.release))
+    fn headers(&self) -> PathBuf {
+        headers(&self.root, &self.release)
+    }
+
+    /// Installs what building a module takes on the machine itself, and of `others` what that is not part of.
+    pub(crate) fn ensure_build_tools(&self, others: &[&str]) -> Result<()> {
+        match self.built_with {
+            BuiltWith::NextRelease => Ok(()),
+            BuiltWith::Machine => {
+                let compiler = self.compiler_package()?;
+                apt::ensure_installed(&[&["make", "libc6-dev", compiler.as_str()], others].concat())
+            }
+        }
+    }
+
+    /// kbuild in `directory`, with its arguments to come.
+    pub(crate) fn make(&self, directory: &Path) -> Result<Command> {
+        let mut command = match self.built_with {
+            BuiltWith::NextRelease => next_release::make(&self.root, &self.release, directory)?,
+            BuiltWith::Machine => {
+                let mut command = Command::new("make");
+                command.arg("-C").arg(self.headers());
+                command.arg(format!("M={}", directory.display()));
+                command
+            }
+        };
+        command
+            .env("LC_ALL", "C")
+            .env_remove("MAKEFLAGS")
+            .stdin(Stdio::null());
+        Ok(command)
     }
 
     /// The package of the compiler this kernel was built with, which its headers ask for.
-    pub(crate) fn compiler_package(&self) -> Result<String> {
+    fn compiler_package(&self) -> Result<String> {
         let path = self.headers().join(".kernelvariables");
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         text.lines()
@@ -107,135 +172,73 @@ impl Kernel {
             .filter(|name| name.as_ref().map_or(true, |name| name.starts_with(&prefix)))
             .collect::<std::io::Result<Vec<_>>>()?;
         releases.sort_by(|left, right| compare_versions(left, right));
-        Ok(releases.pop().map(|release| Self {
-            root: kernels.join(&release),
-            release,
+        Ok(releases.pop().map(|release| {
+            let root = kernels.join(&release);
+            let built_with = match next_release::is_in(&root) {
+                true => BuiltWith::NextRelease,
+                false => BuiltWith::Machine,
+            };
+            Self {
+                root,
+                release,
+                built_with,
+            }
         }))
-    }
-
-    fn fetch(cache: &Path, kernels: &Path, series: &str) -> Result<Self> {
-        let architecture = Command::new("dpkg")
-            .arg("--print-architecture")
-            .output()
-            .context("run dpkg")?;
-        ensure!(
-            architecture.stdout.trim_ascii() == b"amd64",
-            "kernels are fetched for amd64 machines only, this one is {}",
-            String::from_utf8_lossy(&architecture.stdout).trim()
-        );
-        let apt = PrivateApt::prepare(cache)?;
-        let complaints = apt.update()?;
-        let (version, depends) = newest_of_series(apt.versions("linux-image-amd64")?, series)
-            .with_context(|| {
-                format!(
-                    "apt knows no linux-image-amd64 {series} here or in the backports\n{complaints}"
-                )
-            })?;
-        let release = depends
-            .split([' ', ',', '|'])
-            .find_map(|word| word.strip_prefix("linux-image-"))
-            .with_context(|| format!("linux-image-amd64 {version} depends on no image: {depends}"))?
-            .to_owned();
-        let packages = kernel_packages(&apt, &release, &version)?;
-
-        // What a killed invocation left behind is of no use: the rename below is what completes a kernel.
-        let scratch = cache.join("kernels.partial");
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch)?;
-        }
-        let archives = scratch.join("archives");
-        let root = scratch.join("root");
-        fs::create_dir_all(&archives)?;
-        let step = Step::begin(&format!("downloading kernel {release} (about 120 MB)"));
-        apt.download(&packages, &archives)?;
-        step.done();
-        let step = Step::begin(&format!("unpacking kernel {release}"));
-        for archive in fs::read_dir(&archives)? {
-            succeed(
-                Command::new("dpkg-deb")
-                    .arg("-x")
-                    .arg(archive?.path())
-                    .arg(&root),
-            )?;
-        }
-        let unpacked = Self { root, release };
-        unpacked.complete()?;
-        let kernel = Self {
-            root: kernels.join(&unpacked.release),
-            release: unpacked.release,
-        };
-        fs::rename(&unpacked.root, &kernel.root)
-            .with_context(|| format!("complete {}", kernel.root.display()))?;
-        fs::remove_dir_all(&scratch)?;
-        step.done();
-        Ok(kernel)
-    }
-
-    /// Makes the unpacked packages usable where they are instead of below `/`.
-    fn complete(&self) -> Result<()> {
-        apt::ensure_installed(&["kmod"])?;
-        succeed(
-            Command::new("/sbin/depmod")
-                .arg("-b")
-                .arg(&self.root)
-                .arg(&self.release),
-        )?;
-        let makefile = self.headers().join("Makefile");
-        let text = fs::read_to_string(&makefile)
-            .with_context(|| format!("read {}", makefile.display()))?;
-        let relative = text.replace("/usr/src/", "$(dir $(lastword $(MAKEFILE_LIST)))../");
-        ensure!(
-            relative != text,
-            "{} includes nothing below /usr/src: its form is new",
-            makefile.display()
-        );
-        fs::write(&makefile, relative)?;
-        // Only the BTF step reads it, which needs pahole and does nothing for an out-of-tree module.
-        let vmlinux = self.headers().join("vmlinux");
-        if vmlinux.exists() {
-            fs::remove_file(vmlinux)?;
-        }
-        Ok(())
     }
 }
 
-/// The image, the headers of the flavour, the common headers and the build tools, all of one version.
-fn kernel_packages(apt: &PrivateApt, release: &str, version: &str) -> Result<Vec<String>> {
-    let headers = format!("linux-headers-{release}");
-    let depends = apt
-        .versions(&headers)?
-        .into_iter()
-        .find_map(|(candidate, depends)| (candidate == version).then_some(depends))
-        .with_context(|| format!("apt knows no {headers} {version}"))?;
-    let mut names = vec![format!("linux-image-{release}"), headers];
-    names.extend(
-        depends
-            .split([' ', ','])
-            .filter(|word| word.ends_with("-common") || word.starts_with("linux-kbuild-"))
-            .map(str::to_owned),
+/// Where a kernel's headers are below its root.
+pub(crate) fn headers(root: &Path, release: &str) -> PathBuf {
+    root.join("usr/src")
+        .join(format!("linux-headers-{release}"))
+}
+
+/// Unpacks the newest kernel of `series` into `kernels`: the machine's own release's, or else the next one's.
+fn fetch(cache: &Path, kernels: &Path, series: &str) -> Result<()> {
+    let architecture = Command::new("dpkg")
+        .arg("--print-architecture")
+        .output()
+        .context("run dpkg")?;
+    ensure!(
+        architecture.stdout.trim_ascii() == b"amd64",
+        "kernels are fetched for amd64 machines only, this one is {}",
+        String::from_utf8_lossy(&architecture.stdout).trim()
     );
-    if names.len() != 4 {
-        bail!(
-            "{} {version} depends on unexpected packages: {depends}",
-            names[1]
-        );
+    // What a killed invocation left behind is of no use: a rename is what completes a kernel.
+    let scratch = cache.join("kernels.partial");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch)?;
     }
-    Ok(names
-        .into_iter()
-        .map(|name| format!("{name}={version}"))
-        .collect())
+    fs::create_dir_all(&scratch)?;
+    let release = match kernel_packages::fetch(cache, &scratch, series)? {
+        Some(release) => release,
+        None => next_release::fetch(cache, &scratch, series)?,
+    };
+    let complete = kernels.join(&release);
+    fs::rename(scratch.join("root"), &complete)
+        .with_context(|| format!("complete {}", complete.display()))?;
+    fs::remove_dir_all(&scratch)?;
+    Ok(())
+}
+
+/// Lists what is below `root` for modprobe.
+pub(crate) fn depmod(root: &Path, release: &str) -> Result<()> {
+    apt::ensure_installed(&["kmod"])?;
+    succeed(
+        Command::new("/sbin/depmod")
+            .arg("-b")
+            .arg(root)
+            .arg(release),
+    )
 }
 
 /// The newest of `versions` that belongs to `series`.
-pub(crate) fn newest_of_series(
-    versions: Vec<(String, String)>,
-    series: &str,
-) -> Option<(String, String)> {
+pub(crate) fn newest_of_series(versions: Vec<Package>, series: &str) -> Option<Package> {
     let prefix = format!("{series}.");
     versions
         .into_iter()
-        .filter(|(version, _)| version.starts_with(&prefix))
-        .max_by(|(left, _), (right, _)| compare_versions(left, right))
+        .filter(|package| package.version.starts_with(&prefix))
+        .max_by(|left, right| compare_versions(&left.version, &right.version))
 }
 
 /// Orders versions as numbers where they have numbers ("6.1.192" after "6.1.99").
@@ -270,17 +273,17 @@ mod tests {
 
     #[test]
     fn the_newest_version_of_a_series_is_chosen_by_number() {
+        let package = |version: &str| Package {
+            name: "linux-image-amd64".to_owned(),
+            version: version.to_owned(),
+            depends: String::new(),
+        };
         let versions = ["6.1.99-1", "6.1.192-2", "6.12.95-1~bpo12+1"]
-            .map(|v| (v.to_owned(), String::new()))
+            .map(package)
             .to_vec();
-        assert_eq!(
-            newest_of_series(versions.clone(), "6.1").unwrap().0,
-            "6.1.192-2"
-        );
-        assert_eq!(
-            newest_of_series(versions.clone(), "6.12").unwrap().0,
-            "6.12.95-1~bpo12+1"
-        );
-        assert_eq!(newest_of_series(versions, "7.0"), None);
+        let newest = |series| newest_of_series(versions.clone(), series);
+        assert_eq!(newest("6.1").unwrap().version, "6.1.192-2");
+        assert_eq!(newest("6.12").unwrap().version, "6.12.95-1~bpo12+1");
+        assert_eq!(newest("7.0"), None);
     }
 }

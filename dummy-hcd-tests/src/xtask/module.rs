@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::apt;
 use crate::cache::CacheLock;
 use crate::kernel::Kernel;
 use crate::progress::Step;
@@ -30,7 +28,7 @@ pub(crate) fn build(cache: &Path, kernel: &Kernel) -> Result<PathBuf> {
     if module.exists() {
         return Ok(module);
     }
-    apt::ensure_installed(&["make", "libc6-dev", &kernel.compiler_package()?])?;
+    kernel.ensure_build_tools(&[])?;
     let step = Step::begin(&format!("building usbfs2.ko for {}", kernel.release()));
     let scratch = builds.join("partial");
     copy(&files, &scratch)?;
@@ -55,11 +53,18 @@ pub(crate) fn build(cache: &Path, kernel: &Kernel) -> Result<PathBuf> {
 pub(crate) fn complaints(cache: &Path, kernel: &Kernel) -> Result<String> {
     let files = source_files(&sources())?;
     let _lock = CacheLock::take(cache)?;
-    apt::ensure_installed(&["make", "libc6-dev", "sparse", &kernel.compiler_package()?])?;
+    kernel.ensure_build_tools(&["sparse"])?;
     let step = Step::begin(&format!("checking usbfs2.ko for {}", kernel.release()));
     let scratch = cache.join("modules").join(kernel.release()).join("checked");
     copy(&files, &scratch)?;
-    let said = make(kernel, &scratch, &["W=1", "C=2", "CHECK=sparse", "modules"])?;
+    // What C=2 stands for. Newer kernels first try sparse with a script that Debian's headers lack.
+    let checked = ["W=1", "KBUILD_CHECKSRC=2", "CHECK=sparse", "modules"];
+    let said = make(kernel, &scratch, &checked)?;
+    ensure!(
+        said.contains("  CHECK   "),
+        "make ran no sparse for {}:\n{said}",
+        kernel.release()
+    );
     step.done();
     let directory = scratch.display().to_string();
     // Some kernels' own headers give sparse something to say.
@@ -89,16 +94,8 @@ pub(crate) fn c_files() -> Result<Vec<PathBuf>> {
 
 /// Runs kbuild in `directory`; everything it said comes back, and is the error when it fails.
 pub(crate) fn make(kernel: &Kernel, directory: &Path, arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new("make");
-    command
-        .arg("-C")
-        .arg(kernel.headers())
-        .arg(format!("M={}", directory.display()))
-        .args(arguments);
-    command
-        .env("LC_ALL", "C")
-        .env_remove("MAKEFLAGS")
-        .stdin(Stdio::null());
+    let mut command = kernel.make(directory)?;
+    command.args(arguments);
     let output = command.output().context("run make")?;
     let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
     said.push_str(&String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,5 @@
-//! Where kernel packages come from: the machine's own apt sources, and the backports beside them.
+//! Where kernel packages come from: the machine's own apt sources, and the backports beside them; for kernels
+//! newer than those, the release that Debian prepares, from the same mirror.
 //!
 //! The sources are derived at run time, so that a machine behind a mirror stays behind it, and kept in
 //! a private apt state: the machine's own configuration is only read.
@@ -11,18 +12,30 @@ use anyhow::{Context, Result, bail};
 
 use crate::apt;
 use crate::progress::Step;
+pub(crate) use crate::suites::Suites;
+use crate::suites::{codename, field};
+
+/// One version of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// The field `Depends`.
+    pub(crate) depends: String,
+}
 
 /// An apt of its own below the cache directory; needs no root.
 #[derive(Debug)]
 pub(crate) struct PrivateApt {
     configuration: PathBuf,
     lists: PathBuf,
+    archives: PathBuf,
 }
 
 impl PrivateApt {
     /// Writes the configuration and the derived sources.
-    pub(crate) fn prepare(cache: &Path) -> Result<Self> {
-        let base = cache.join("apt");
+    pub(crate) fn prepare(cache: &Path, suites: Suites) -> Result<Self> {
+        let base = cache.join(suites.cache_directory());
         let lists = base.join("lists");
         let parts = base.join("sources.list.d");
         if parts.exists() {
@@ -44,24 +57,30 @@ impl PrivateApt {
                 .extension()
                 .is_some_and(|extension| extension == "sources")
             {
-                true => with_backports_deb822(&text, &codename),
-                false => with_backports_lines(&text, &codename),
+                true => suites.deb822(&text, &codename),
+                false => suites.lines(&text, &codename),
             };
             let name = path.file_name().context("a sources file has a name")?;
             fs::write(parts.join(name), derived)?;
         }
         let configuration = base.join("apt.conf");
+        // Nothing counts as installed, so that the packages a package needs are downloaded with it.
+        fs::write(base.join("status"), "")?;
+        let archives = base.join("cache/archives");
         let base = base.display();
         // The sandbox user cannot enter a home directory; signatures are checked all the same.
         let text = format!(
-            "Dir::State::lists \"{base}/lists/\";\nDir::Cache \"{base}/cache/\";\n\
+            "Dir::State::lists \"{base}/lists/\";\nDir::State::status \"{base}/status\";\n\
+             Dir::Cache \"{base}/cache/\";\n\
              Dir::Etc::sourcelist \"/dev/null\";\nDir::Etc::sourceparts \"{base}/sources.list.d/\";\n\
-             APT::Sandbox::User \"\";\n"
+             APT::Sandbox::User \"\";\nAcquire::Languages \"none\";\n\
+             Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n"
         );
         fs::write(&configuration, text)?;
         Ok(Self {
             configuration,
             lists,
+            archives,
         })
     }
 
@@ -83,14 +102,38 @@ impl PrivateApt {
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
-    /// Every known version of `package`, as pairs of version and `Depends` field.
-    pub(crate) fn versions(&self, package: &str) -> Result<Vec<(String, String)>> {
+    /// Every known version of `package`.
+    pub(crate) fn versions(&self, package: &str) -> Result<Vec<Package>> {
+        self.show(&[package])
+    }
+
+    /// Every known version of the packages whose names begin with `prefix` and are `wanted`.
+    pub(crate) fn beginning_with(
+        &self,
+        prefix: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Package>> {
         let output = self
             .command("apt-cache")
-            .args(["show", package])
+            .args(["pkgnames", prefix])
             .output()
             .context("run apt-cache")?;
-        Ok(parse_versions(&String::from_utf8_lossy(&output.stdout)))
+        let names = String::from_utf8_lossy(&output.stdout);
+        let names = names.lines().filter(|name| wanted(name));
+        match names.collect::<Vec<_>>() {
+            none if none.is_empty() => Ok(Vec::new()),
+            names => self.show(&names),
+        }
+    }
+
+    fn show(&self, names: &[&str]) -> Result<Vec<Package>> {
+        let output = self
+            .command("apt-cache")
+            .arg("show")
+            .args(names)
+            .output()
+            .context("run apt-cache")?;
+        Ok(parse_packages(&String::from_utf8_lossy(&output.stdout)))
     }
 
     /// Downloads `packages` (`name=version`) into `directory`; apt checks their hashes against the signed lists.
@@ -112,6 +155,26 @@ impl PrivateApt {
         Ok(())
     }
 
+    /// Downloads `packages` and all they need, as onto an empty machine, and returns the archives' directory,
+    /// which is the caller's to empty.
+    pub(crate) fn download_with_dependencies(&self, packages: &[String]) -> Result<&Path> {
+        let output = self
+            .command("apt-get")
+            .args(["-q", "--yes", "--download-only", "--no-install-recommends"])
+            .arg("install")
+            .args(packages)
+            .output()
+            .context("run apt-get")?;
+        if !output.status.success() {
+            bail!(
+                "apt-get install --download-only {}: {}",
+                packages.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(&self.archives)
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
@@ -119,14 +182,6 @@ impl PrivateApt {
             .env("LC_ALL", "C");
         command
     }
-}
-
-fn codename() -> Result<String> {
-    let text = fs::read_to_string("/etc/os-release").context("read /etc/os-release")?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
-        .map(|name| name.trim_matches('"').to_owned())
-        .context("/etc/os-release names no VERSION_CODENAME: this harness needs a Debian release")
 }
 
 fn machine_sources() -> Result<Vec<PathBuf>> {
@@ -149,70 +204,17 @@ fn machine_sources() -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// True for the suite that backports belong to.
-fn is_base_suite(suite: &str, codename: &str) -> bool {
-    suite == codename || matches!(suite, "stable" | "oldstable")
-}
-
-/// The stanzas of `text`, with the backports added to the suites of the release.
-fn with_backports_deb822(text: &str, codename: &str) -> String {
-    let mut derived = String::new();
-    for line in text.lines() {
-        derived.push_str(line);
-        if let Some(suites) = field(line, "Suites")
-            && suites
-                .split_whitespace()
-                .any(|suite| is_base_suite(suite, codename))
-            && !line.contains("-backports")
-        {
-            derived.push_str(&format!(" {codename}-backports"));
-        }
-        derived.push('\n');
-    }
-    derived
-}
-
-/// The one-line entries of `text`, with an entry for the backports after each of the release.
-fn with_backports_lines(text: &str, codename: &str) -> String {
-    let mut derived = String::new();
-    for line in text.lines() {
-        derived.push_str(line);
-        derived.push('\n');
-        let fields = line.split_whitespace().collect::<Vec<_>>();
-        if fields.first() != Some(&"deb") {
-            continue;
-        }
-        // The options, `[signed-by=...]`, may hold blanks, so the suite is what follows the address.
-        let suite = fields
-            .iter()
-            .skip_while(|field| !field.contains(":/"))
-            .nth(1);
-        if let Some(suite) = suite.filter(|suite| is_base_suite(suite, codename)) {
-            let backports =
-                line.replacen(&format!(" {suite} "), &format!(" {codename}-backports "), 1);
-            if backports != line {
-                derived.push_str(&backports);
-                derived.push('\n');
-            }
-        }
-    }
-    derived
-}
-
-fn parse_versions(text: &str) -> Vec<(String, String)> {
+fn parse_packages(text: &str) -> Vec<Package> {
     text.split("\n\n")
         .filter_map(|stanza| {
             let value = |name| stanza.lines().find_map(|line| field(line, name));
-            Some((
-                value("Version")?.to_owned(),
-                value("Depends").unwrap_or_default().to_owned(),
-            ))
+            Some(Package {
+                name: value("Package")?.to_owned(),
+                version: value("Version")?.to_owned(),
+                depends: value("Depends").unwrap_or_default().to_owned(),
+            })
         })
         .collect()
-}
-
-fn field<'line>(line: &'line str, name: &str) -> Option<&'line str> {
-    Some(line.strip_prefix(name)?.strip_prefix(':')?.trim())
 }
 
 #[cfg(test)]
@@ -220,32 +222,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backports_join_the_stanza_of_the_release_and_keep_its_key() {
-        let text = "Types: deb\nURIs: mirror:/debian\nSuites: bookworm bookworm-updates\nSigned-By: /key.gpg\n\n\
-                    Types: deb\nURIs: mirror:/security\nSuites: bookworm-security\nSigned-By: /key.gpg\n";
-        let derived = with_backports_deb822(text, "bookworm");
-        assert!(derived.contains(
-            "Suites: bookworm bookworm-updates bookworm-backports\nSigned-By: /key.gpg\n"
-        ));
-        assert!(derived.contains("Suites: bookworm-security\n"));
-    }
-
-    #[test]
-    fn a_one_line_entry_keeps_its_options() {
-        let text = "deb [arch=amd64 signed-by=/key.gpg] mirror:/debian bookworm main\n# deb mirror:/x bookworm main\n";
-        let derived = with_backports_lines(text, "bookworm");
-        let added = "deb [arch=amd64 signed-by=/key.gpg] mirror:/debian bookworm-backports main";
-        assert_eq!(derived.lines().filter(|line| *line == added).count(), 1);
-        assert_eq!(derived.lines().count(), 3);
-    }
-
-    #[test]
-    fn versions_are_read_with_their_dependencies() {
+    fn packages_are_read_with_their_dependencies() {
         let text = "Package: a\nVersion: 6.12.9-1\nDepends: b (= 6.12.9-1)\n\nPackage: a\nVersion: 6.1.2-1\n";
+        let package = |version: &str, depends: &str| Package {
+            name: "a".to_owned(),
+            version: version.to_owned(),
+            depends: depends.to_owned(),
+        };
         let expected = [
-            ("6.12.9-1".to_owned(), "b (= 6.12.9-1)".to_owned()),
-            ("6.1.2-1".to_owned(), String::new()),
+            package("6.12.9-1", "b (= 6.12.9-1)"),
+            package("6.1.2-1", ""),
         ];
-        assert_eq!(parse_versions(text), expected);
+        assert_eq!(parse_packages(text), expected);
     }
 }

@@ -18,7 +18,7 @@ use self::suite::Suite;
 pub(crate) use self::suite::build_program as build_suite;
 use crate::args::{CheckModuleOptions, TestOptions};
 use crate::jobs::{self, Job};
-use crate::kernel::Kernel;
+use crate::kernel::{self, Kernel};
 use crate::tally::Tally;
 use crate::{apt, bench, cache, cargo, checkpatch, conformance, module, progress};
 
@@ -49,15 +49,21 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
         progress::say("tests that need no kernel");
         let (output, succeeded) = cargo::test(&["--workspace", "--no-fail-fast"])?;
         tally.count("cargo test --workspace", &output, succeeded);
-        check_module(&tally, &cache::directory()?, &options.kernel)?;
     }
     progress::say("building the command");
     let command = cargo::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
     let suite = Suite::build(&command)?;
-    if everything {
-        run_in_guests(&tally, options, &suite, &command);
-    } else {
-        suite.run_selected(&tally, options);
+    for kernel in kernel::series_of(&options.kernel) {
+        let options = TestOptions {
+            kernel,
+            ..options.clone()
+        };
+        if everything {
+            check_module(&tally, &cache::directory()?, &options.kernel)?;
+            run_in_guests(&tally, &options, &suite, &command);
+        } else {
+            suite.run_selected(&tally, &options);
+        }
     }
     Ok(tally.finish())
 }
@@ -84,8 +90,8 @@ pub(crate) fn run_module_checks(options: &CheckModuleOptions) -> Result<u8> {
     apt::ensure_installed(apt::VM_PACKAGES)?;
     let cache = cache::directory()?;
     let tally = Tally::default();
-    for series in &options.kernel {
-        check_module(&tally, &cache, series)?;
+    for series in options.kernel.iter().flat_map(|one| kernel::series_of(one)) {
+        check_module(&tally, &cache, &series)?;
     }
     tally.check(
         "checkpatch --strict",
