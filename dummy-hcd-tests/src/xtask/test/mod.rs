@@ -3,10 +3,12 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `guest.rs` | the guests that tests run in |
+//! | `mistakes.rs` | whether the debug kernel notices what it is for |
 //! | `suite.rs` | the suite in the VM, and which of its tests run in which guest |
 //! | `tours.rs` | checks that run a whole command |
 
 mod guest;
+mod mistakes;
 mod suite;
 mod tours;
 
@@ -58,11 +60,17 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
             kernel,
             ..options.clone()
         };
-        if everything {
-            check_module(&tally, &cache::directory()?, &options.kernel)?;
-            run_in_guests(&tally, &options, &suite, &command);
-        } else {
+        if !everything {
             suite.run_selected(&tally, &options);
+            continue;
+        }
+        check_module(&tally, &cache::directory()?, &options.kernel)?;
+        if options.kernel == kernel::DEBUG {
+            let noticed = mistakes::check(&options.kernel);
+            tally.check("the debug kernel notices mistakes", noticed);
+            jobs::run(suite.jobs(&tally, &options));
+        } else {
+            run_in_guests(&tally, &options, &suite, &command);
         }
     }
     Ok(tally.finish())

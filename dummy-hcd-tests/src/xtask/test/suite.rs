@@ -56,9 +56,9 @@ impl Suite {
                 self.run(tally, options, arguments, part);
             })
         };
-        let named = PARTS.iter();
-        let others = named.clone().flat_map(|part| ["--skip", part.names]);
+        let others = PARTS.iter().flat_map(|part| ["--skip", part.names]);
         let others = others.map(str::to_owned).collect();
+        let named = PARTS.iter().filter(|part| part.is_for(&options.kernel));
         let named = named.map(|part| job(part, vec![part.names.to_owned()]));
         [job(&SAFE, others)].into_iter().chain(named).collect()
     }
