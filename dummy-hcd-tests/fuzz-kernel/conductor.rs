@@ -229,9 +229,7 @@ fn must_be_empty(logged: u64) -> Result<()> {
         }
     })?;
     unloaded.context("unload the module")?;
-    // Where it was too short, what it remembers is looked at.
-    let log = kernel_log::since(logged).or_else(|_| kernel_log::read())?;
-    let trouble = kernel_log::trouble(&log);
+    let trouble = kernel_log::trouble_since(logged)?;
     ensure!(trouble.is_empty(), "the kernel reports {trouble:#?}");
     Ok(())
 }

@@ -82,6 +82,15 @@ pub fn since(position: u64) -> io::Result<String> {
     })
 }
 
+/// The [`trouble`] that was logged from `position` on; in all that is remembered, where some of it was overwritten.
+///
+/// # Errors
+/// Like [`read`]'s.
+pub fn trouble_since(position: u64) -> io::Result<Vec<String>> {
+    let log = since(position).or_else(|_| read())?;
+    Ok(trouble(&log).into_iter().map(str::to_owned).collect())
+}
+
 /// None where something is missing.
 fn after(reads: Vec<Read>, position: u64) -> Option<String> {
     let mut log = String::new();

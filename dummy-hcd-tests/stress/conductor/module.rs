@@ -118,9 +118,7 @@ impl<'course> Module<'course> {
     }
 
     fn look_at_the_log(&mut self) -> Result<()> {
-        // Where it was too short, what it remembers is looked at.
-        let log = kernel_log::since(self.logged).or_else(|_| kernel_log::read())?;
-        let trouble = kernel_log::trouble(&log);
+        let trouble = kernel_log::trouble_since(self.logged)?;
         ensure!(trouble.is_empty(), "the kernel reports {trouble:#?}");
         self.logged = kernel_log::position()?;
         Ok(())

@@ -276,9 +276,7 @@ fn supervise(test: &Test) -> Result<()> {
     }
     remove_leftovers()?;
     // What must hold after every test.
-    let log = kernel_log::since(logged).or_else(|_| kernel_log::read());
-    let log = log.context("read /dev/kmsg")?;
-    let trouble = kernel_log::trouble(&log);
+    let trouble = kernel_log::trouble_since(logged).context("read /dev/kmsg")?;
     ensure!(
         trouble.is_empty(),
         "the kernel reported:\n{}\n{said}",
