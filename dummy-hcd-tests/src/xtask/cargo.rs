@@ -5,10 +5,13 @@ use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::hung;
 use crate::tally::Tee;
 
 /// Runs cargo and returns the program it made of this target.
@@ -32,8 +35,27 @@ pub(crate) fn build(arguments: &[&str], target: &str) -> Result<String> {
     anyhow::bail!("cargo named no program for {target}")
 }
 
-/// Runs `cargo test`, shows its output as it comes, and returns it.
-pub(crate) fn test(arguments: &[&str]) -> Result<(String, bool)> {
+/// How long tests may be silent: the slowest take a minute and a half.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// What tests have printed, and how they ended.
+#[derive(Debug)]
+pub(crate) struct Tested {
+    pub(crate) output: String,
+    pub(crate) succeeded: bool,
+    /// Tests that were killed, since nothing came from their program for [`SILENCE`].
+    pub(crate) hung: Vec<String>,
+}
+
+/// Runs `cargo test`, and shows its output as it comes.
+pub(crate) fn test(arguments: &[&str]) -> Result<Tested> {
+    // Compiling is silent, too, and may take as long as it likes.
+    let built = cargo()
+        .args(["test", "--no-run"])
+        .args(arguments)
+        .status()
+        .context("run cargo")?;
+    ensure!(built.success(), "the tests do not compile");
     let mut child = cargo()
         .arg("test")
         .args(arguments)
@@ -46,16 +68,38 @@ pub(crate) fn test(arguments: &[&str]) -> Result<(String, bool)> {
         .context("the child's output is a pipe")?;
     let mut tee = Tee::default();
     let kept = tee.clone();
+    let spoke = Arc::new(Mutex::new(Instant::now()));
+    let last_spoke = Arc::clone(&spoke);
     let reader = thread::spawn(move || {
         let mut buffer = [0; 16384];
         while let Ok(count @ 1..) = stdout.read(&mut buffer) {
             // A terminal that has gone away is no reason to stop counting.
             let _ = tee.write_all(&buffer[..count]).and_then(|()| tee.flush());
+            *spoke.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         }
     });
-    let status = child.wait().context("wait for cargo")?;
+    let mut hung = Vec::new();
+    let status = loop {
+        if let Some(status) = child.try_wait().context("wait for cargo")? {
+            break status;
+        }
+        let mut last_spoke = last_spoke.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_spoke.elapsed() > SILENCE {
+            *last_spoke = Instant::now();
+            hung.extend(hung::still_running(&kept.text()));
+            hung::kill_descendants(child.id());
+        }
+        drop(last_spoke);
+        thread::sleep(Duration::from_millis(50));
+    };
     let _ = reader.join();
-    Ok((kept.text(), status.success()))
+    hung.sort();
+    hung.dedup();
+    Ok(Tested {
+        output: kept.text(),
+        succeeded: status.success(),
+        hung,
+    })
 }
 
 /// The cargo that runs this program.

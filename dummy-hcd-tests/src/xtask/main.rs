@@ -16,6 +16,7 @@ mod failures;
 mod fuzz;
 mod fuzz_kernel;
 mod guest;
+mod hung;
 mod initramfs;
 mod jobs;
 mod kernel;

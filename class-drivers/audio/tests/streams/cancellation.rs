@@ -9,27 +9,10 @@ use usbfs2_audio::{AudioFormat, Capture, Playback, Sample, StreamError, StreamOp
 use usbfs2_loopback::Bus;
 
 use crate::playback::{numbered, numbers};
-use crate::puppet::{Ear, Mouth, Parts, Puppet};
+use crate::puppet::{Ear, Mouth, Parts, Puppet, while_stepping};
 
 fn stereo(rate: u32) -> AudioFormat {
     AudioFormat::new(rate, 2, Sample::S16)
-}
-
-/// Has time pass on the bus while something is done.
-fn while_stepping<T>(bus: &Bus, done: impl FnOnce() -> T) -> T {
-    let bus = bus.clone();
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let stepping = std::thread::spawn(move || {
-        let on = std::sync::mpsc::TryRecvError::Empty;
-        while stopped.try_recv() == Err(on) {
-            bus.step(8);
-            std::thread::yield_now();
-        }
-    });
-    let result = done();
-    drop(stop);
-    stepping.join().unwrap();
-    result
 }
 
 fn sound(ear: &mut Ear) -> Vec<u32> {

@@ -6,7 +6,7 @@ use usbfs2_audio::{
     AudioFormat, Playback, Sample, StreamError, StreamOptions, SynchronizationType,
 };
 
-use crate::puppet::{Ear, Parts, Puppet};
+use crate::puppet::{Ear, Parts, Puppet, while_stepping};
 
 /// Frames that each bear their number, from 1: silence is 0.
 pub(crate) fn numbered(from: u32, count: u32) -> Vec<u8> {
@@ -117,15 +117,7 @@ fn drain_plays_everything_and_stop_leaves_nothing_behind() {
         100
     );
     assert_eq!(playback.latency_frames(), 100);
-    let bus = puppet.bus.clone();
-    let stepping = std::thread::spawn(move || {
-        for _ in 0..1_000 {
-            bus.step(8);
-            std::thread::yield_now();
-        }
-    });
-    playback.drain_blocking().unwrap();
-    stepping.join().unwrap();
+    while_stepping(&puppet.bus, || playback.drain_blocking()).unwrap();
     ear.listen();
     assert_eq!(playback.latency_frames(), 0);
     let statistics = playback.stop_blocking().unwrap();
@@ -298,16 +290,7 @@ fn every_size_of_sample_and_any_number_of_channels_travels_whole() {
 fn futures_play_on_any_executor() {
     let puppet = Puppet::plug(&Parts::uac1());
     let card = puppet.open();
-    let bus = puppet.bus.clone();
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let stepping = std::thread::spawn(move || {
-        let on = std::sync::mpsc::TryRecvError::Empty;
-        while stopped.try_recv() == Err(on) {
-            bus.step(8);
-            std::thread::yield_now();
-        }
-    });
-    let frames = futures::executor::block_on(async {
+    let playing = async {
         let format = stereo(48_000);
         let mut playback = card.play(format, StreamOptions::default()).await.unwrap();
         let mut ear = Ear::new(puppet.sink().data, 5_000);
@@ -315,9 +298,8 @@ fn futures_play_on_any_executor() {
         playback.drain().await.unwrap();
         ear.listen();
         numbers(&ear.heard)
-    });
-    drop(stop);
-    stepping.join().unwrap();
+    };
+    let frames = while_stepping(&puppet.bus, || futures::executor::block_on(playing));
     let sound: Vec<_> = frames.into_iter().filter(|&frame| frame != 0).collect();
     assert!(sound.into_iter().eq(1..=20_000));
 }

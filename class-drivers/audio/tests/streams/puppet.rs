@@ -489,6 +489,23 @@ impl Ear {
     }
 }
 
+/// Has time pass on the bus for as long as something is being done.
+pub(crate) fn while_stepping<T>(bus: &Bus, done: impl FnOnce() -> T) -> T {
+    let bus = bus.clone();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let stepping = std::thread::spawn(move || {
+        let on = std::sync::mpsc::TryRecvError::Empty;
+        while stopped.try_recv() == Err(on) {
+            bus.step(8);
+            std::thread::yield_now();
+        }
+    });
+    let result = done();
+    drop(stop);
+    stepping.join().unwrap();
+    result
+}
+
 /// A source that always has the next packet ready.
 pub(crate) struct Mouth {
     endpoint: Endpoint,

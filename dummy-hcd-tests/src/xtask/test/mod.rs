@@ -12,7 +12,7 @@ mod tours;
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use self::suite::Suite;
 pub(crate) use self::suite::build_program as build_suite;
@@ -47,8 +47,15 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     let everything = options.filter.is_empty();
     if everything {
         progress::say("tests that need no kernel");
-        let (output, succeeded) = cargo::test(&["--workspace", "--no-fail-fast"])?;
-        tally.count("cargo test --workspace", &output, succeeded);
+        let tested = cargo::test(&["--workspace", "--no-fail-fast"])?;
+        tally.count("cargo test --workspace", &tested.output, tested.succeeded);
+        for name in tested.hung {
+            let what = format!("{name} ends");
+            tally.check(
+                &what,
+                Err(anyhow!("it was silent for minutes, and was killed")),
+            );
+        }
     }
     progress::say("building the command");
     let command = cargo::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
