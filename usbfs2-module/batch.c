@@ -26,7 +26,7 @@ bool usbfs2_is_batch(u64 offset)
 
 /* What the caller wrote: read once, for it may be writing yet. */
 static int start(struct usbfs2_batches *batches,
-		 const struct usbfs2_transfer *transfer)
+		 const struct usbfs2_transfer *transfer, bool prepared)
 {
 	struct usbfs2_pipe *pipe = batches->pipe;
 	const bool in = pipe->address & USB_DIR_IN;
@@ -40,19 +40,40 @@ static int start(struct usbfs2_batches *batches,
 	if ((flags & ~(in ? 0 : USBFS2_ZERO_PACKET)) || (in && !length) ||
 	    length > USBFS2_MAX_TRANSFER || READ_ONCE(transfer->reserved))
 		return -EINVAL;
-	if (!access_ok(memory, length))
+	if (!prepared && !access_ok(memory, length))
 		return -EFAULT;
 	req = usbfs2_request_new(pipe, in);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
 	req->batched = true;
 	req->urb->transfer_flags = flags ? URB_ZERO_PACKET : 0;
-	iov_iter_ubuf(&iter, in ? ITER_DEST : ITER_SOURCE, memory, length);
-	ret = usbfs2_request_memory(req, &iter, true);
+	if (prepared) {
+		req->owner = batches->owner;
+		ret = usbfs2_request_mapped_memory(req, batches->mm,
+						   (unsigned long)memory,
+						   length);
+	} else {
+		iov_iter_ubuf(&iter, in ? ITER_DEST : ITER_SOURCE, memory,
+			      length);
+		ret = usbfs2_request_memory(req, &iter, true);
+	}
 	if (!ret)
 		ret = usbfs2_request_start(req);
 	usbfs2_request_put(req);
 	return ret;
+}
+
+bool usbfs2_batches_start(struct usbfs2_batches *batches, bool prepared)
+{
+	const u32 place = batches->started & (batches->size - 1);
+	int ret;
+
+	ret = start(batches, &batches->ring->transfers[place], prepared);
+	if (ret == -ENXIO && prepared)
+		return false;
+	if (ret)
+		usbfs2_batches_refuse(batches, ret);
+	return true;
 }
 
 /* Called under ctx_lock, which completing takes too: a work item does that. */
@@ -128,7 +149,7 @@ static ssize_t wait(struct usbfs2_batches *batches, struct kiocb *iocb,
 
 /* Registers the waiter, if it is to wait: 1. */
 static int register_waiter(struct usbfs2_batches *batches, u32 count,
-			   u32 target, struct kiocb *iocb,
+			   u32 target, bool follows, struct kiocb *iocb,
 			   struct completion *woken)
 {
 	const struct usbfs2_ring *ring = batches->ring;
@@ -159,6 +180,10 @@ static int register_waiter(struct usbfs2_batches *batches, u32 count,
 		batches->waiter = woken ? NULL : iocb;
 		batches->woken = woken;
 	}
+	if (ret >= 0 && follows) {
+		batches->owner = current->files;
+		batches->mm = current->mm;
+	}
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	return ret;
 }
@@ -167,8 +192,9 @@ static ssize_t start_and_wait(struct usbfs2_batches *batches,
 			      struct kiocb *iocb, u32 count, u32 target)
 {
 	const bool later = iocb->ki_flags & IOCB_AIO_RW;
+	const bool follows = count == USBFS2_BATCH_PREPARED;
 	DECLARE_COMPLETION_ONSTACK(woken);
-	int waits, ret;
+	int waits;
 	u32 i;
 
 	/* fcntl() may have set O_NONBLOCK behind ->open's back. */
@@ -177,17 +203,12 @@ static ssize_t start_and_wait(struct usbfs2_batches *batches,
 		return -EAGAIN;
 	if (mutex_lock_interruptible(&batches->starting))
 		return is_sync_kiocb(iocb) ? -ERESTARTSYS : -EINTR;
-	waits = register_waiter(batches, count, target, iocb,
+	if (follows)
+		count = usbfs2_batches_prepared(batches);
+	waits = register_waiter(batches, count, target, follows, iocb,
 				later ? NULL : &woken);
-	for (i = 0; waits >= 0 && i < count; i++) {
-		const u32 place = batches->started & (batches->size - 1);
-
-		ret = start(batches, &batches->ring->transfers[place]);
-		if (ret)
-			usbfs2_batches_refuse(batches, ret);
-	}
-	if (count && waits >= 0)
-		WRITE_ONCE(batches->ring->started, batches->started);
+	for (i = 0; waits >= 0 && i < count; i++)
+		usbfs2_batches_start(batches, false);
 	mutex_unlock(&batches->starting);
 	if (waits < 0)
 		return waits;

@@ -18,7 +18,11 @@
 int usbfs2_pipe_flush(struct file *file, fl_owner_t owner)
 {
 	struct usbfs2_pipe *pipe = file->private_data;
+	struct usbfs2_batches *batches = smp_load_acquire(&pipe->batches);
 
+	/* Or those prepared would follow those cancelled. */
+	if (batches)
+		usbfs2_batches_disown(batches, owner);
 	usbfs2_pipe_cancel(pipe, owner);
 	usbfs2_pipe_wait_owner(pipe, owner);
 	return 0;
@@ -31,6 +35,7 @@ int usbfs2_pipe_release(struct inode *inode, struct file *file)
 
 	usbfs2_mappings_forget(pipe);
 	if (pipe->batches) {
+		usbfs2_batches_disown(pipe->batches, NULL);
 		usbfs2_pipe_cancel(pipe, NULL);
 		usbfs2_pipe_wait_idle(pipe);
 		usbfs2_batches_stop(pipe->batches);

@@ -164,10 +164,10 @@ void usbfs2_mappings_forget(struct usbfs2_pipe *pipe)
 }
 
 struct usbfs2_mapping *usbfs2_mapping_find(struct usbfs2_pipe *pipe,
+					   const struct mm_struct *mm,
 					   unsigned long start, size_t length)
 {
 	struct usbfs2_mapping *mapping, *found = NULL;
-	const struct mm_struct *mm = current->mm;
 	struct rb_node *node;
 	unsigned long flags;
 	int order;

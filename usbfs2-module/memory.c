@@ -23,14 +23,15 @@ static unsigned long one_range(const struct iov_iter *iter)
 }
 
 /* ENXIO: it is in no mapping, or not as the controller could take it. */
-static int memory_in_mapping(struct usbfs2_request *req, unsigned long start,
+static int memory_in_mapping(struct usbfs2_request *req,
+			     const struct mm_struct *mm, unsigned long start,
 			     size_t length)
 {
 	struct usbfs2_mapping *mapping;
 	unsigned long at;
 	int ret;
 
-	mapping = usbfs2_mapping_find(req->pipe, start, length);
+	mapping = usbfs2_mapping_find(req->pipe, mm, start, length);
 	if (!mapping)
 		return -ENXIO;
 	at = start - mapping->start;
@@ -112,13 +113,26 @@ int usbfs2_request_memory(struct usbfs2_request *req, struct iov_iter *iter,
 
 	req->buffer.length = length;
 	if (length && start)
-		ret = memory_in_mapping(req, start, length);
+		ret = memory_in_mapping(req, current->mm, start, length);
 	if (ret == -ENXIO && length && start)
 		ret = memory_in_place(req, start, length, later);
 	if (ret == -ENXIO && length)
 		ret = memory_to_copy(req, iter, later);
 	else if (!length)
 		ret = 0;
+	usbfs2_buffer_to_urb(&req->buffer, req->urb);
+	return ret;
+}
+
+int usbfs2_request_mapped_memory(struct usbfs2_request *req,
+				 const struct mm_struct *mm,
+				 unsigned long start, size_t length)
+{
+	int ret = 0;
+
+	req->buffer.length = length;
+	if (length)
+		ret = memory_in_mapping(req, mm, start, length);
 	usbfs2_buffer_to_urb(&req->buffer, req->urb);
 	return ret;
 }

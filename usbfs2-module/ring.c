@@ -6,8 +6,8 @@
  * instead of a kiocb: its result goes there under pipe->lock, with the step that
  * takes it off the queue, so that done, what the waiter is told and the queue
  * never disagree. The page can be written to by anybody at any time: each field
- * is read once, and no count is read at all. It is cacheable in both mappings;
- * where caches have aliases, the ring is not offered.
+ * is read once, and of counts none but prepared, which is checked. It is
+ * cacheable in both mappings; where caches have aliases, the ring is not offered.
  *
  * A waiter is told of whole transfers once its target is reached, of a failed
  * or short one at once, and of anything at the latest when its patience ends.
@@ -68,6 +68,7 @@ struct usbfs2_batches *usbfs2_batches_new(struct usbfs2_pipe *pipe,
 						   USBFS2_RING_MOST));
 	mutex_init(&batches->starting);
 	INIT_WORK(&batches->unwait, usbfs2_unwait_work);
+	INIT_WORK(&batches->follow, usbfs2_follow_work);
 	batches->alarm_at = KTIME_MAX;
 	usbfs2_compat_hrtimer_setup(&batches->alarm, alarm, CLOCK_MONOTONIC,
 				    HRTIMER_MODE_ABS_SOFT);
@@ -90,6 +91,8 @@ struct usbfs2_batches *usbfs2_batches_new(struct usbfs2_pipe *pipe,
 void usbfs2_batches_stop(struct usbfs2_batches *batches)
 {
 	hrtimer_cancel(&batches->alarm);
+	if (cancel_work_sync(&batches->follow))
+		usbfs2_pipe_put(batches->pipe);
 	vunmap(batches->ring);
 	usbfs2_mapping_put(batches->mapping);
 	kvfree(batches->requests);
@@ -111,6 +114,8 @@ void usbfs2_batches_add(struct usbfs2_batches *batches,
 {
 	req->place = batches->started++;
 	batches->requests[place_of(batches, req->place)] = req;
+	/* Before its result: started is never behind done. */
+	WRITE_ONCE(batches->ring->started, batches->started);
 }
 
 /* Whether there is something to tell of which the waiter does not know. */
@@ -220,6 +225,7 @@ static struct usbfs2_wake advance(struct usbfs2_batches *batches)
 		batches->done = done;
 		/* Whoever sees it sees the results, too. */
 		smp_store_release(&batches->ring->done, done);
+		usbfs2_batches_follow(batches);
 	}
 	return look(batches);
 }
@@ -245,6 +251,7 @@ void usbfs2_batches_refuse(struct usbfs2_batches *batches, int error)
 
 	spin_lock_irqsave(&pipe->lock, flags);
 	put_result(batches, batches->started++, error, NOTABLE);
+	WRITE_ONCE(batches->ring->started, batches->started);
 	wake = advance(batches);
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	usbfs2_wake(wake);

@@ -579,6 +579,7 @@ int usbfs2_pipe_mmap(struct file *file, struct vm_area_struct *vma);
  * It need not be mapped any more when the transfer starts.
  */
 struct usbfs2_mapping *usbfs2_mapping_find(struct usbfs2_pipe *pipe,
+					   const struct mm_struct *mm,
 					   unsigned long start, size_t length);
 /* Any context. */
 void usbfs2_mapping_put(struct usbfs2_mapping *mapping);
@@ -594,6 +595,8 @@ struct usbfs2_batches {
 	struct mutex starting;		/* transfers start in their order */
 
 	/* P: pipe->lock, as what follows */
+	fl_owner_t owner;		/* whose prepared transfers may start */
+	const struct mm_struct *mm;	/* its; a name, not referenced */
 	u32 started;
 	u32 done;
 	u32 notable;			/* behind the last failed or short one */
@@ -615,6 +618,7 @@ struct usbfs2_batches {
 	ktime_t alarm_at;		/* KTIME_MAX: not set */
 	struct hrtimer alarm;
 	struct work_struct unwait;
+	struct work_struct follow;
 };
 
 /* A waiter to be told, once no lock is held. */
@@ -652,6 +656,21 @@ static inline void usbfs2_wake(struct usbfs2_wake wake)
 bool usbfs2_is_batch(u64 offset);
 ssize_t usbfs2_batch(struct kiocb *iocb, size_t length);
 void usbfs2_unwait_work(struct work_struct *work);
+/*
+ * batches->starting held, the ring has room. Starts the next transfer; one that
+ * cannot be started has its result. False: it is of those a batch has to start.
+ */
+bool usbfs2_batches_start(struct usbfs2_batches *batches, bool prepared);
+
+/* ---- follow.c ---- */
+
+/* pipe->lock held. Something is done: if nothing is under way, what is next? */
+void usbfs2_batches_follow(struct usbfs2_batches *batches);
+/* How many are prepared, not started, and have room. */
+u32 usbfs2_batches_prepared(const struct usbfs2_batches *batches);
+void usbfs2_follow_work(struct work_struct *work);
+/* Nothing starts by itself for owner any more; NULL: for nobody. Sleeps. */
+void usbfs2_batches_disown(struct usbfs2_batches *batches, fl_owner_t owner);
 
 /* ---- user_pages.c ---- */
 
@@ -742,6 +761,10 @@ struct usbfs2_request {
  */
 int usbfs2_request_memory(struct usbfs2_request *req, struct iov_iter *iter,
 			  bool later);
+/* The same of memory that is in a mapping of mm's, else ENXIO. */
+int usbfs2_request_mapped_memory(struct usbfs2_request *req,
+				 const struct mm_struct *mm,
+				 unsigned long start, size_t length);
 /* spare.c; ERR_PTR on failure. Without an URB. */
 struct usbfs2_request *usbfs2_request_bare(struct usbfs2_pipe *pipe, bool in);
 /*

@@ -217,6 +217,7 @@ const DONE: usize = 8;
 const SEEN: usize = 12;
 const PATIENCE: usize = 16;
 const TIMEOUT: usize = 20;
+const PREPARED: usize = 24;
 const HEADER: usize = 64;
 const TRANSFER: usize = 32;
 
@@ -266,6 +267,11 @@ impl Ring {
     pub fn set_times(&self, patience: u32, timeout: u32) {
         word(&self.memory, PATIENCE).store(patience, Ordering::Relaxed);
         word(&self.memory, TIMEOUT).store(timeout, Ordering::Relaxed);
+    }
+
+    /// How many transfers are prepared: those of number 0 up to this one.
+    pub fn set_prepared(&self, prepared: u32) {
+        word(&self.memory, PREPARED).store(prepared, Ordering::SeqCst);
     }
 
     /// Writes `word` over what the module keeps there for the caller: 0 is the size, 1 started, 2 done.

@@ -58,7 +58,7 @@ fn send(plugged: &Plugged, request: u64) -> Result<()> {
 }
 
 /// Has the device halt its IN endpoint.
-fn halt(plugged: &Plugged) -> Result<()> {
+pub(crate) fn halt(plugged: &Plugged) -> Result<()> {
     send(plugged, SET_HALT)
 }
 

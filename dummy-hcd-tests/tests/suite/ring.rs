@@ -11,6 +11,7 @@ use dummy_hcd_tests::sys::mapped::{Mapping, RING_MOST, RING_OFFSET, Ring, batch}
 use dummy_hcd_tests::sys::{self, Context};
 use dummy_hcd_tests::{usbfs2, wait};
 
+use crate::recovery;
 use crate::runner::Test;
 use crate::setup::{self, Plugged, expect_errno};
 
@@ -46,9 +47,14 @@ pub(crate) fn tests() -> Vec<Test> {
             io_cancel_ends_the_wait,
         ),
         Test::new("ring::a_second_waiter_gets_ebusy", a_second_waiter),
+        Test::new("ring::a_stall_ends_those_behind_it", a_stall),
         Test::new(
             "ring::recovery_close_and_unplug_give_each_its_result",
             all_are_ended,
+        ),
+        Test::new(
+            "ring::prepared_transfers_follow_without_a_call",
+            prepared_follow,
         ),
         Test::new("ring::what_the_caller_writes_is_not_believed", hostile),
         Test::new("ring::memory_that_is_not_mapped_is_copied", ordinary_memory),
@@ -174,6 +180,49 @@ fn each_has_its_result() -> Result<()> {
             "transfer {number} has the bytes of another"
         );
     }
+    Ok(())
+}
+
+fn prepared_follow() -> Result<()> {
+    /// Stands for all that are prepared.
+    const PREPARED: u16 = 0xffff;
+    let (_plugged, _claim, side, out) = reader()?;
+    let send = || out.write_at(&[7; 100], 0);
+    side.put(0, 4096);
+    side.ring.set_prepared(1);
+    ensure!(side.batch(PREPARED, 0)? == 1, "it was to start one");
+    for number in 1..4 {
+        side.put(number, 4096);
+    }
+    side.ring.set_prepared(4);
+    ensure!(side.ring.started() == 1, "one is under way");
+    send()?;
+    wait::until("the others are started", || {
+        (side.ring.started() == 4).then_some(())
+    })?;
+    for done in 2..=4 {
+        send()?;
+        side.wait_done(done)?;
+    }
+    for number in 0..4 {
+        side.expect(number, (100, 0))?;
+    }
+    // Nobody's any more once the file is closed, whatever is prepared.
+    side.put(4, 4096);
+    side.ring.set_prepared(5);
+    ensure!(side.batch(PREPARED, 0)? == 1, "it was to start one");
+    for number in 5..9 {
+        side.put(number, 4096);
+    }
+    side.ring.set_prepared(9);
+    let Side { file, ring, .. } = side;
+    drop(file);
+    wait::until("the endpoint has no request", || {
+        usbfs2::live_requests()
+            .ok()
+            .filter(|&requests| requests == 0)
+    })?;
+    ensure!(ring.started() == 5, "{} were started", ring.started());
     Ok(())
 }
 
@@ -395,6 +444,35 @@ fn a_second_waiter() -> Result<()> {
     out.write_all_at(b"message", 0)?;
     side.batch(0, 2)?;
     side.expect(1, (7, 0))
+}
+
+fn a_stall() -> Result<()> {
+    let (plugged, _claim, side, out) = reader()?;
+    side.start(DEPTH, PACKET)?;
+    for number in 0..3 {
+        out.write_all_at(&[7; 7], 0)?;
+        side.wait_done(number + 1)?;
+    }
+    recovery::halt(&plugged)?;
+    side.wait_done(DEPTH.into())?;
+    for number in 0..3 {
+        side.expect(number, (7, 0))?;
+    }
+    side.expect(3, (0, -libc::EPIPE))?;
+    for number in 4..u32::from(DEPTH) {
+        side.expect(number, (0, -libc::ECANCELED))?;
+    }
+    // And those that come after it, until it is recovered from.
+    side.put(16, PACKET);
+    side.ring.set_seen(16);
+    side.batch(1, 17)?;
+    side.expect(16, (0, -libc::EPIPE))?;
+    sys::recover(&side.file)?;
+    side.put(17, PACKET);
+    side.ring.set_seen(17);
+    out.write_all_at(b"again", 0)?;
+    side.batch(1, 18)?;
+    side.expect(17, (5, 0))
 }
 
 fn all_are_ended() -> Result<()> {

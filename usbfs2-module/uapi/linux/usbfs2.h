@@ -96,7 +96,9 @@ struct usbfs2_transfer {
  *
  * By the caller, read when a batch begins: seen, how many results it has looked
  * at; patience, in microseconds, see USBFS2_BATCH(); timeout, microseconds a
- * batch waits at most, 0 for as long as it takes.
+ * batch waits at most, 0 for as long as it takes. And, read at any time,
+ * prepared: how many transfers it has put into the ring, see
+ * USBFS2_BATCH_PREPARED.
  */
 struct usbfs2_ring {
 	__u32 size;
@@ -105,7 +107,8 @@ struct usbfs2_ring {
 	__u32 seen;
 	__u32 patience;
 	__u32 timeout;
-	__u32 reserved[10];
+	__u32 prepared;
+	__u32 reserved[9];
 	struct usbfs2_transfer transfers[];
 };
 
@@ -129,6 +132,15 @@ struct usbfs2_ring {
  */
 #define USBFS2_BATCH(count, target)					\
 	(_BITULL(62) | (__u64)(__u16)(count) << 32 | (__u32)(target))
+/*
+ * The count that stands for all transfers the caller has prepared and that are
+ * not started. With it, no batch is needed while transfers are under way: when
+ * the last of them ends, those prepared meanwhile are started, for the process
+ * that made the last such batch, as far as their memory lies in its mappings of
+ * the file. Store prepared, then look whether done equals started, in this
+ * order: if so, nobody but a batch starts them.
+ */
+#define USBFS2_BATCH_PREPARED	0xffff
 /*
  * Cancels those of count transfers from number first on that are under way. Each
  * still has its result. The result is how many it cancelled.
