@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
+use crate::aio::PooledPiece;
 use crate::sys::Pages;
 
 /// Owned bytes that travel with an operation and come back with its completion.
@@ -14,6 +15,9 @@ use crate::sys::Pages;
 /// Buffers of a page and more start on a page boundary and share no page with other data, so that
 /// files opened with `O_DIRECT`, and drivers that pin user memory, can use them in place.
 /// Every byte up to the capacity is initialised at all times.
+///
+/// A buffer from a [`TransferRing`](crate::TransferRing) is memory of the driver, which the device's controller reads and
+/// writes in place. A child of fork(2) does not have that memory: such a buffer is without bytes there.
 ///
 /// [`requested_length`]: Buffer::requested_length
 ///
@@ -35,6 +39,8 @@ enum Storage {
     /// A vector extended to its capacity.
     Vector(Vec<u8>),
     Pages(Pages),
+    /// Memory of a driver, from a [`TransferRing`](crate::TransferRing).
+    Mapped(PooledPiece),
 }
 
 impl Buffer {
@@ -140,6 +146,7 @@ impl Buffer {
         match &self.storage {
             Storage::Vector(vector) => vector,
             Storage::Pages(pages) => pages.as_slice(),
+            Storage::Mapped(piece) => piece.as_slice(),
         }
     }
 
@@ -148,6 +155,7 @@ impl Buffer {
         match &mut self.storage {
             Storage::Vector(vector) => vector,
             Storage::Pages(pages) => pages.as_mut_slice(),
+            Storage::Mapped(piece) => piece.as_mut_slice(),
         }
     }
 
@@ -159,8 +167,31 @@ impl Buffer {
                 vector.truncate(self.len);
                 vector
             }
-            Storage::Pages(pages) => pages.as_slice()[..self.len].to_vec(),
+            _ => self.to_vec(),
         }
+    }
+
+    /// An empty buffer with room for `capacity` bytes, which are a part of this memory.
+    pub(crate) fn mapped(piece: PooledPiece) -> Self {
+        Self {
+            storage: Storage::Mapped(piece),
+            len: 0,
+            requested: None,
+        }
+    }
+
+    /// The driver's memory that this lies in, if it does.
+    pub(crate) fn mapped_piece(&self) -> Option<&PooledPiece> {
+        match &self.storage {
+            Storage::Mapped(piece) => Some(piece),
+            _ => None,
+        }
+    }
+
+    /// Whether the bytes are whole pages of their own, but for the last.
+    #[must_use]
+    pub fn is_page_aligned(&self) -> bool {
+        matches!(self.storage, Storage::Pages(_))
     }
 }
 
@@ -195,14 +226,14 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.whole()[..self.len]
+        self.whole().get(..self.len).unwrap_or_default()
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         let len = self.len;
-        &mut self.whole_mut()[..len]
+        self.whole_mut().get_mut(..len).unwrap_or_default()
     }
 }
 

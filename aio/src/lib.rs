@@ -72,6 +72,29 @@
 //! | `tokio` | [`Reactor::Tokio`] | the runtime's own; chosen with [`AsyncContext::with_reactor`] |
 //! | neither | | blocking use and [`Context::event_fd`] alone |
 //!
+//! # A ring, for the endpoint files of usbfs2
+//!
+//! A [`TransferRing`] moves the transfers of one endpoint with a system call for a sleep instead of one for an operation,
+//! in memory that the device's controller uses in place:
+//!
+//! ```no_run
+//! use aio_rs::TransferRing;
+//! use std::fs::OpenOptions;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let file = OpenOptions::new().read(true).write(true).open("/dev/usbfs2/1-1/1.0/ep81")?;
+//! let mut ring = TransferRing::new(file, true, 16)?;
+//! for _ in 0..16 {
+//!     let buffer = ring.allocate(4096)?;
+//!     ring.prepare(buffer, 0).ok();
+//! }
+//! while let Some(completion) = ring.wait(None)? {
+//!     println!("{} bytes", completion.result?);
+//!     ring.prepare(completion.buffer, 0).ok();
+//! }
+//! # Ok(()) }
+//! ```
+//!
 //! # Cancellation
 //!
 //! An operation owns its buffer and its file from [`Context::prepare`] until its completion is taken. Each
@@ -144,6 +167,7 @@ mod parts;
 mod reactor;
 #[allow(unsafe_code)]
 mod sys;
+mod transfer_ring;
 
 #[cfg(any(feature = "async-io", feature = "tokio"))]
 pub use async_context::{AsyncContext, Started};
@@ -157,6 +181,7 @@ pub use operation::{CancelOutcome, Completion, Operation, OperationId, PollEvent
 pub use parts::Parts;
 #[cfg(any(feature = "async-io", feature = "tokio"))]
 pub use reactor::Reactor;
+pub use transfer_ring::{TransferCompletion, TransferRing};
 
 /// The example of the README is compiled and run like the others.
 #[cfg(doctest)]

@@ -57,6 +57,9 @@ pub(crate) enum Command {
     Sync,
     DataSync,
     Poll,
+    /// Starts and awaits the transfers of a ring.
+    ReadBatch,
+    WriteBatch,
 }
 
 impl Operation {
@@ -185,6 +188,20 @@ impl Operation {
         }
     }
 
+    /// An operation of no bytes on a file's ring; the completion says how many transfers it started.
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    pub(crate) fn batch(file: &SharedFile, is_in: bool, offset: u64) -> Self {
+        let command = if is_in {
+            Command::ReadBatch
+        } else {
+            Command::WriteBatch
+        };
+        Self {
+            offset,
+            ..Self::new(command, file.clone())
+        }
+    }
+
     /// Labels the operation; the completion carries the same value. 0 unless set.
     pub fn user_data(self, user_data: u64) -> Self {
         Self { user_data, ..self }
@@ -285,7 +302,9 @@ impl Operation {
                 let reported = self.events | PollEvents::ERROR | PollEvents::HANG_UP;
                 Ok(count & usize::from(reported.bits()))
             }
-            Command::Sync | Command::DataSync => Ok(count),
+            Command::Sync | Command::DataSync | Command::ReadBatch | Command::WriteBatch => {
+                Ok(count)
+            }
             // A driver that miscounts must not make us believe in bytes beyond the buffer.
             _ if count > self.length() => Err(io::Error::from_raw_os_error(libc::EIO)),
             _ => Ok(count),
@@ -303,7 +322,11 @@ impl Operation {
                 .parts
                 .as_ref()
                 .map_or(0, |parts| parts.total() + parts.report.requested_length()),
-            Command::Sync | Command::DataSync | Command::Poll => 0,
+            Command::Sync
+            | Command::DataSync
+            | Command::Poll
+            | Command::ReadBatch
+            | Command::WriteBatch => 0,
         }
     }
 }

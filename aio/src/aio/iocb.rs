@@ -27,6 +27,8 @@ pub(super) fn opcode(command: Command) -> Opcode {
         Command::Sync => Opcode::Fsync,
         Command::DataSync => Opcode::Fdsync,
         Command::Poll => Opcode::Poll,
+        Command::ReadBatch => Opcode::Pread,
+        Command::WriteBatch => Opcode::Pwrite,
     }
 }
 
@@ -79,7 +81,7 @@ pub(super) fn memory(operation: &mut Operation, vectors: &mut Vec<Vector>) -> (u
             (vectors.as_ptr().expose_provenance(), vectors.len())
         }
         Command::Poll => (usize::from(operation.events.bits()), 0),
-        Command::Sync | Command::DataSync => (0, 0),
+        Command::Sync | Command::DataSync | Command::ReadBatch | Command::WriteBatch => (0, 0),
     }
 }
 

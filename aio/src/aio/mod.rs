@@ -1,4 +1,5 @@
-//! Who owns what while the kernel works: the slots of a context.
+//! Who owns what while the kernel works: the slots of a context here, the transfers of a ring in `ring.rs`, mapped
+//! memory in `pool.rs`.
 //!
 //! An operation moves into a slot when it is prepared and out of it when its answer is taken. In between nobody
 //! can reach its buffer or file. The iocbs never move. A slot, and with it an iocb's address and the
@@ -6,6 +7,8 @@
 //! operations in the kernel, io_destroy comes first; should it fail, their memory is leaked, never freed.
 
 mod iocb;
+mod pool;
+mod ring;
 
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
@@ -17,6 +20,9 @@ use std::time::Duration;
 use crate::sys::{Answer, EventFd, FLAG_EVENT_FD, Iocb, Ring, Vector};
 use crate::{CancelOutcome, Completion, Operation, OperationId, SetupError};
 use iocb::{label, memory, opcode, unlabel};
+
+pub(crate) use pool::{Pool, PooledPiece};
+pub(crate) use ring::{Transfers, Waiting};
 
 /// The operations of one context.
 #[derive(Debug)]

@@ -7,19 +7,31 @@
 //! | `event_fd.rs` | the descriptor that becomes readable on completions |
 //! | `fork.rs` | telling a forked child from the process that made a context |
 //! | `pages.rs` | page-aligned memory |
+//! | `mapping.rs` | memory mapped from a driver, and pieces of it |
+//! | `ring_page.rs` | the page of transfers shared with usbfs2 |
+//! | `batch.rs` | the operations that start, await and cancel these transfers |
 
 mod abi;
+mod batch;
 mod event_fd;
 mod fork;
+mod mapping;
 mod pages;
 mod ring;
+mod ring_page;
 
 pub(crate) use abi::{FLAG_EVENT_FD, Iocb, Opcode, Vector};
+pub(crate) use batch::{PREPARED, batch_offset, cancel_offset, operate};
 pub(crate) use event_fd::EventFd;
 #[cfg(feature = "tokio")]
 pub(crate) use event_fd::register_with_tokio;
+pub(crate) use fork::ForkMark;
+pub(crate) use mapping::{Mapping, Piece};
 pub(crate) use pages::{Pages, page_size};
 pub(crate) use ring::{Answer, Ring};
+#[cfg(test)]
+pub(crate) use ring_page::Answered;
+pub(crate) use ring_page::{Asked, RingPage};
 
 #[cfg(test)]
 mod tests;
