@@ -9,7 +9,9 @@ use thiserror::Error;
 #[derive(Debug)]
 #[must_use = "a completion carries the transfer's status"]
 pub struct Completion {
-    /// The buffer that was submitted. After an IN transfer it holds the bytes received.
+    /// The buffer that was submitted, or one of the same capacity in its place
+    /// ([`Endpoint::allocate`](crate::Endpoint::allocate)). After an IN transfer it holds the bytes received, after an OUT
+    /// transfer those that were to be sent.
     pub buffer: Buffer,
     /// Bytes moved. Fewer than asked for is a short transfer: the device ended an IN transfer with
     /// a short packet, or a cancel, a deadline or an error came after some bytes had moved.

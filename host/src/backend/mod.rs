@@ -88,6 +88,14 @@ pub(crate) trait InFlight<C = Completion>: Debug + Send {
 pub(crate) trait Queue: InFlight {
     /// Starts transfers, in order and with as few system calls as the backend can.
     fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>);
+    /// As `submit`, of a transfer that need not start before the next submission or wait.
+    fn prepare(&mut self, buffer: Buffer) {
+        self.submit(&mut std::iter::once(buffer));
+    }
+    /// An empty buffer with room for so many bytes, of the kind that costs this endpoint least.
+    fn allocate(&self, capacity: usize) -> Buffer {
+        Buffer::with_capacity(capacity)
+    }
     /// Asks for the oldest pending transfer, and no other, to end soon; it still completes. Called while one is pending.
     fn cancel_oldest(&mut self);
     /// From the next submission on, ends OUT transfers of whole packets with a zero-length packet, or not.

@@ -99,9 +99,28 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
         self.queue.pending()
     }
 
+    /// An empty buffer with room for `capacity` bytes that this endpoint's transfers use in place where that can be: on
+    /// usbfs2, memory that the controller reads and writes itself.
+    ///
+    /// No buffer need be from here. On usbfs2 one of up to 1 MiB that is not is exchanged when it is submitted, its bytes
+    /// copied if they are to be sent, so that the completion's is; put that back in the queue. A buffer may outlive its
+    /// endpoint.
+    #[must_use]
+    pub fn allocate(&self, capacity: usize) -> Buffer {
+        self.queue.allocate(capacity)
+    }
+
     /// Starts a transfer. It never fails: an error becomes the transfer's completion.
     pub fn submit(&mut self, buffer: Buffer) {
         self.queue.submit(&mut std::iter::once(buffer));
+    }
+
+    /// Puts a transfer into the queue that need not start before the next submission to this endpoint, or the next time
+    /// somebody waits for it. On usbfs2 the call that waits starts it, which saves one; elsewhere it starts at once.
+    ///
+    /// For the last transfer before a wait. Without either it does not start.
+    pub fn prepare(&mut self, buffer: Buffer) {
+        self.queue.prepare(buffer);
     }
 
     /// Starts several transfers at once, which costs fewer system calls than one by one.
@@ -184,7 +203,8 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
     /// [`TransferError::InvalidRequest`] otherwise.
     ///
     /// Cancellation: dropping the future leaves the transfer in the queue, where
-    /// [`cancel_all`](Self::cancel_all) and [`next_complete`](Self::next_complete) reach it.
+    /// [`cancel_all`](Self::cancel_all) and [`next_complete`](Self::next_complete) reach it; one that was never polled
+    /// did nothing.
     pub async fn transfer_within(
         &mut self,
         waiting: Waiting,
@@ -195,7 +215,7 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
             return Completion::failed(buffer, TransferError::InvalidRequest);
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.submit(buffer);
+        self.prepare(buffer);
         waiting::only(&mut self.queue, waiting, deadline).await
     }
 

@@ -72,8 +72,11 @@ impl<T: EndpointType> EndpointReader<T> {
     fn keep_queued(&mut self) {
         let missing = self.transfers.saturating_sub(self.endpoint.pending());
         let size = self.transfer_size;
-        self.endpoint
-            .submit_all((0..missing).map(|_| Buffer::with_capacity(size)));
+        if missing > 0 {
+            let allocate = |_| self.endpoint.allocate(size);
+            let buffers: Vec<_> = (0..missing).map(allocate).collect();
+            self.endpoint.submit_all(buffers);
+        }
     }
 
     fn hold(&mut self, completion: Completion) -> io::Result<()> {

@@ -146,6 +146,15 @@ impl Queue for TimedQueue {
         self.queue.submit(&mut buffers.inspect(|_| *submitted += 1));
     }
 
+    fn prepare(&mut self, buffer: Buffer) {
+        self.submitted += 1;
+        self.queue.prepare(buffer);
+    }
+
+    fn allocate(&self, capacity: usize) -> Buffer {
+        self.queue.allocate(capacity)
+    }
+
     fn cancel_oldest(&mut self) {
         self.queue.cancel_oldest();
     }

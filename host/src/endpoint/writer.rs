@@ -25,7 +25,7 @@ pub struct EndpointWriter<T> {
     transfer_size: usize,
     transfers: usize,
     timeout: Option<Duration>,
-    filling: Vec<u8>,
+    filling: Buffer,
 }
 
 impl<T: EndpointType> EndpointWriter<T> {
@@ -38,7 +38,7 @@ impl<T: EndpointType> EndpointWriter<T> {
             transfer_size: transfer_size.max(1).next_multiple_of(packet),
             transfers: Self::DEFAULT_TRANSFERS,
             timeout: None,
-            filling: Vec::new(),
+            filling: Buffer::new(),
         }
     }
 
@@ -83,13 +83,15 @@ impl<T: EndpointType> EndpointWriter<T> {
 
     fn send(&mut self) {
         if !self.filling.is_empty() {
-            let full = std::mem::take(&mut self.filling);
-            self.endpoint.submit(Buffer::from(full));
+            self.endpoint.submit(std::mem::take(&mut self.filling));
         }
     }
 
     /// Takes bytes into the buffer, and sends it when full.
     fn fill(&mut self, bytes: &[u8]) -> usize {
+        if self.filling.capacity() == 0 {
+            self.filling = self.endpoint.allocate(self.transfer_size);
+        }
         let length = bytes.len().min(self.transfer_size - self.filling.len());
         self.filling.extend_from_slice(&bytes[..length]);
         if self.filling.len() == self.transfer_size {

@@ -287,7 +287,8 @@ fn a_cancelled_transfer_has_not_timed_out() {
     input.cancel_all();
     let cancelled = input.wait(Some(SOON)).unwrap();
     assert_eq!(cancelled.status, Err(TransferError::Cancelled));
-    input.submit_within(Buffer::with_capacity(512), SHORT);
+    let buffer = input.allocate(512);
+    input.submit_within(buffer, SHORT);
     let late = input.wait(None).unwrap();
     assert_eq!(late.status, Err(TransferError::TimedOut));
     assert_eq!(late.buffer.capacity(), 512);

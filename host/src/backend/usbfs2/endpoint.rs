@@ -1,4 +1,4 @@
-//! An endpoint file as a queue.
+//! An endpoint file as a queue, with an operation for each transfer: for a module that has no rings.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};

@@ -7,6 +7,7 @@ mod given_files;
 mod hotplug;
 mod isochronous;
 mod open_device;
+mod ring;
 mod transfers;
 
 #[cfg(test)]

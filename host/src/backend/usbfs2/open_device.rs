@@ -16,6 +16,7 @@ use super::directory::{Directory, write_setting};
 use super::endpoint::EndpointFile;
 use super::isochronous::IsochronousFile;
 use super::permits_an_interface;
+use super::ring::EndpointRing;
 use crate::backend::sysfs::configuration_value;
 use crate::backend::{Claimed, InFlight, IsochronousQueue, OpenDevice, Queue, Refused};
 use crate::{
@@ -202,13 +203,13 @@ impl ClaimedUsbfs2 {
         matches!(alternate, Err(Errno::NOENT | Errno::NODEV))
     }
 
-    fn open_endpoint(&self, endpoint: &Endpoint) -> Result<SharedFile, EndpointError> {
+    fn open_endpoint(
+        &self,
+        endpoint: &Endpoint,
+        access: OFlags,
+    ) -> Result<SharedFile, EndpointError> {
         let address = endpoint.address;
         let name = format!("ep{:02x}", address.to_byte());
-        let access = match address.direction() {
-            Direction::In => OFlags::RDONLY,
-            Direction::Out => OFlags::WRONLY,
-        };
         let opened = self.directory.open_file(&name, access);
         opened.map(SharedFile::new).map_err(|errno| match errno {
             Errno::BUSY => EndpointError::Busy(address),
@@ -223,6 +224,14 @@ impl ClaimedUsbfs2 {
             },
             errno => io_error(address, errno),
         })
+    }
+}
+
+/// What transfers of this direction need.
+fn access(direction: Direction) -> OFlags {
+    match direction {
+        Direction::In => OFlags::RDONLY,
+        Direction::Out => OFlags::WRONLY,
     }
 }
 
@@ -249,8 +258,24 @@ impl Claimed for ClaimedUsbfs2 {
 
     fn endpoint(&self, endpoint: &Endpoint, depth: u32) -> Result<Box<dyn Queue>, EndpointError> {
         let address = endpoint.address;
-        let file = self.open_endpoint(endpoint)?;
-        let queue = EndpointFile::new(file, address.direction(), depth);
+        let direction = address.direction();
+        // Memory is mapped from a file that is open for both.
+        let file = match self.open_endpoint(endpoint, OFlags::RDWR) {
+            Err(EndpointError::PermissionDenied(_)) => {
+                self.open_endpoint(endpoint, access(direction))?
+            }
+            opened => opened?,
+        };
+        match EndpointRing::new(&file, direction, endpoint.transfer_type(), depth) {
+            Ok(ring) => return Ok(Box::new(ring)),
+            Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => {}
+            Err(error) => {
+                log::warn!(
+                    "endpoint {address} has no ring: {error}; taking an operation for each transfer"
+                );
+            }
+        }
+        let queue = EndpointFile::new(file, direction, depth);
         Ok(Box::new(queue.map_err(|error| io_error(address, error))?))
     }
 
@@ -260,7 +285,7 @@ impl Claimed for ClaimedUsbfs2 {
         depth: u32,
     ) -> Result<Box<dyn IsochronousQueue>, EndpointError> {
         let address = endpoint.address;
-        let file = self.open_endpoint(endpoint)?;
+        let file = self.open_endpoint(endpoint, access(address.direction()))?;
         let queue = IsochronousFile::new(file, address.direction(), depth);
         Ok(Box::new(queue.map_err(|error| io_error(address, error))?))
     }

@@ -194,6 +194,18 @@ fn deadlines(rig: &mut Rig) -> Result<()> {
     let stuck = output.transfer_blocking(Buffer::from(message(100)), WAITED_OUT);
     rig.note("a write nobody takes", outcome(stuck));
     rig.note("read", read(&mut input, 1024));
+    // The first of many ends alone: none of the others is lost, or late.
+    input.submit_within(Buffer::with_capacity(1024), WAITED_OUT);
+    input.submit_all((0..15).map(|_| Buffer::with_capacity(1024)));
+    let first = input.wait(Some(DEADLINE)).context("silence")?;
+    rig.note("the first of sixteen reads", outcome(first));
+    let mut in_order = true;
+    for length in 10..25 {
+        send(&mut output, &message(length))?;
+        let next = input.wait(Some(DEADLINE)).context("silence")?;
+        in_order &= next.into_result()?[..] == message(length);
+    }
+    rig.note("the others have a message each", in_order);
     drop((output, input));
     rig.start_over()
 }

@@ -22,6 +22,11 @@ pub(crate) fn scenarios() -> Vec<(&'static str, Scenario)> {
     vec![
         ("source_sink::the_source_keeps_to_the_pattern", source),
         ("source_sink::the_sink_takes_any_lengths", sink),
+        (
+            "source_sink::what_is_submitted_goes_out_unwaited_for",
+            unwaited_for,
+        ),
+        ("source_sink::a_buffer_kept_keeps_no_endpoint", buffer_kept),
         ("source_sink::a_wrong_byte_halts_the_sink", wrong_byte),
         ("source_sink::halts_of_the_host_s_lose_nothing", halts),
         ("source_sink::a_setting_chosen_again_begins_anew", setting),
@@ -135,6 +140,52 @@ fn sink(world: &World) -> Result<()> {
     }
     rig.taken(lengths.iter().sum::<usize>() as u64 + 32_000)?;
     ensure!(rig.function.counters().mismatches == 0);
+    Ok(())
+}
+
+fn unwaited_for(world: &World) -> Result<()> {
+    let rig = Rig::new(world)?;
+    let mut output = rig.open::<Out>()?;
+    // One by one, and no call after the last: they go all the same, in a stream's middle too.
+    let mut sent = 0;
+    for round in 1..=3 {
+        for _ in 0..20 {
+            output.submit(Buffer::from(pattern(1000)));
+        }
+        rig.taken(round * 20_000)?;
+        for _ in 0..10 {
+            output
+                .wait(Some(DEADLINE))
+                .context("silence")?
+                .into_result()?;
+            sent += 1;
+        }
+    }
+    while let Some(done) = output.wait(Some(DEADLINE)) {
+        done.into_result()?;
+        sent += 1;
+    }
+    ensure!(sent == 60, "{sent} of 60");
+    ensure!(rig.function.counters().mismatches == 0);
+    Ok(())
+}
+
+fn buffer_kept(world: &World) -> Result<()> {
+    let rig = Rig::new(world)?;
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        let mut input = rig.open::<In>()?;
+        input.submit_all((0..4).map(|_| Buffer::with_capacity(4096)));
+        let read = input.wait(Some(DEADLINE)).context("silence")?;
+        kept.push(read.into_result()?);
+        kept.push(input.allocate(100));
+        // What the source has ready is lost with a transfer that is cancelled; the pattern begins anew.
+        drop(input);
+        rig.interface.set_alternate_setting(0)?;
+    }
+    for buffer in kept.iter().step_by(2) {
+        ensure!(buffer[..] == pattern(4096), "a kept buffer has changed");
+    }
     Ok(())
 }
 
