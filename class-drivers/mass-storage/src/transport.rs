@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use usbfs2_host::{Buffer, Bulk, Completion, Endpoint, In, Interface, Out, TransferError, Waiting};
+use usbfs2_host::{
+    Buffer, Bulk, Completion, Endpoint, EndpointDirection, EndpointType, In, Interface, Out,
+    TransferError, Waiting,
+};
 use usbfs2_protocol::Direction;
 use usbfs2_protocol::bot::{
     CommandBlockWrapper, CommandStatus, CommandStatusWrapper, bulk_only_reset,
@@ -99,6 +102,7 @@ pub(crate) struct Transport {
     /// Kept between commands, so that the common path allocates nothing.
     wrapper: Buffer,
     data: Buffer,
+    sending: Buffer,
     status: Buffer,
     /// Of the command in progress, what the OUT pipe has completed: the wrapper, then the data.
     sent: VecDeque<Completion>,
@@ -124,6 +128,7 @@ impl Transport {
             judge: Judge::default(),
             wrapper: Buffer::new(),
             data: Buffer::new(),
+            sending: Buffer::new(),
             status: Buffer::new(),
             sent: VecDeque::with_capacity(2),
             statistics: Statistics::default(),
@@ -239,24 +244,33 @@ impl Transport {
 
     fn submit(&mut self, wrapper: &CommandBlockWrapper, data: &Data<'_>) {
         self.sent.clear();
-        let mut command = with_room(&mut self.wrapper, CommandBlockWrapper::LENGTH);
+        let mut command = with_room(
+            &mut self.wrapper,
+            &self.bulk_out,
+            CommandBlockWrapper::LENGTH,
+        );
         command.extend_from_slice(&wrapper.to_bytes());
-        let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
+        let status = with_room(
+            &mut self.status,
+            &self.bulk_in,
+            CommandStatusWrapper::LENGTH,
+        );
         match data {
             Data::None => {
                 self.bulk_out.submit(command);
-                self.bulk_in.submit(status);
+                self.bulk_in.prepare(status);
             }
             Data::In(bytes) => {
-                let buffer = with_room(&mut self.data, bytes.len());
+                let buffer = with_room(&mut self.data, &self.bulk_in, bytes.len());
                 self.bulk_out.submit(command);
-                self.bulk_in.submit_all([buffer, status]);
+                self.bulk_in.prepare(buffer);
+                self.bulk_in.prepare(status);
             }
             Data::Out(bytes) => {
-                let mut buffer = with_room(&mut self.data, bytes.len());
+                let mut buffer = with_room(&mut self.sending, &self.bulk_out, bytes.len());
                 buffer.extend_from_slice(bytes);
                 self.bulk_out.submit_all([command, buffer]);
-                self.bulk_in.submit(status);
+                self.bulk_in.prepare(status);
             }
         }
     }
@@ -270,18 +284,22 @@ impl Transport {
         deadline: Instant,
     ) -> Result<(), Failure> {
         self.sent.clear();
-        let mut command = with_room(&mut self.wrapper, CommandBlockWrapper::LENGTH);
+        let mut command = with_room(
+            &mut self.wrapper,
+            &self.bulk_out,
+            CommandBlockWrapper::LENGTH,
+        );
         command.extend_from_slice(&wrapper.to_bytes());
         self.bulk_out.submit(command);
         self.send(waiting, deadline, Stage::Command).await?;
         match data {
             Data::None => self.submit_status(),
             Data::In(bytes) => {
-                let buffer = with_room(&mut self.data, bytes.len());
+                let buffer = with_room(&mut self.data, &self.bulk_in, bytes.len());
                 self.bulk_in.submit(buffer);
             }
             Data::Out(bytes) => {
-                let mut buffer = with_room(&mut self.data, bytes.len());
+                let mut buffer = with_room(&mut self.sending, &self.bulk_out, bytes.len());
                 buffer.extend_from_slice(bytes);
                 self.bulk_out.submit(buffer);
                 self.send(waiting, deadline, Stage::Data).await?;
@@ -312,7 +330,11 @@ impl Transport {
     }
 
     fn submit_status(&mut self) {
-        let status = with_room(&mut self.status, CommandStatusWrapper::LENGTH);
+        let status = with_room(
+            &mut self.status,
+            &self.bulk_in,
+            CommandStatusWrapper::LENGTH,
+        );
         self.bulk_in.submit(status);
     }
 
@@ -379,7 +401,7 @@ impl Transport {
         };
         let completion = self.next_out(waiting, deadline, Stage::Data).await?;
         let expected = bytes.len();
-        self.data = completion.buffer;
+        self.sending = completion.buffer;
         match completion.status {
             Ok(()) if completion.actual_length == expected => Ok(expected),
             Ok(()) | Err(TransferError::Stall) => {
@@ -489,11 +511,16 @@ impl Transport {
     }
 }
 
-/// The buffer kept in `slot`, empty, with room for `length` bytes and asking for just as many.
-fn with_room(slot: &mut Buffer, length: usize) -> Buffer {
+/// The buffer kept in `slot`, or one that suits the endpoint, empty, with room for `length` bytes and asking for just as
+/// many.
+fn with_room<T: EndpointType, D: EndpointDirection>(
+    slot: &mut Buffer,
+    endpoint: &Endpoint<T, D>,
+    length: usize,
+) -> Buffer {
     let mut buffer = std::mem::take(slot);
     if buffer.capacity() < length {
-        buffer = Buffer::with_capacity(length);
+        buffer = endpoint.allocate(length);
     }
     buffer.clear();
     buffer.set_requested_length(length);
