@@ -1,9 +1,10 @@
-//! The module's files: one read or write is one transfer, and native AIO keeps several in flight.
+//! The module's files: one read or write is one transfer, and native AIO keeps several in flight, in memory mapped from
+//! the file.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 
-use aio_rs::{Buffer, Completion, Context, Operation, SharedFile};
+use aio_rs::{Buffer, Completion, Context, Operation, SharedFile, TransferRing};
 use anyhow::{Context as _, Result};
 use dummy_hcd_tests::bench_row::{Direction, Spec};
 
@@ -13,12 +14,17 @@ use crate::target::Target;
 pub(super) fn endpoint(spec: &Spec, target: &Target) -> Result<Box<dyn Transfers>> {
     let path = target.endpoint_file(spec.direction)?;
     let is_in = spec.direction == Direction::In;
-    let file = OpenOptions::new().read(is_in).write(!is_in).open(&path);
+    // Memory is mapped from a file that is open for both.
+    let both = depth(spec)? > 1;
+    let file = OpenOptions::new()
+        .read(is_in || both)
+        .write(!is_in || both)
+        .open(&path);
     let file = file.with_context(|| format!("open {}", path.display()))?;
     let (bytes, depth) = (bytes(spec)?, depth(spec)?);
-    let mut buffer = Buffer::with_capacity(bytes);
-    buffer.set_len(bytes);
     if depth == 1 {
+        let mut buffer = Buffer::with_capacity(bytes);
+        buffer.set_len(bytes);
         return Ok(Box::new(Synchronous {
             file,
             direction: spec.direction,
@@ -26,15 +32,18 @@ pub(super) fn endpoint(spec: &Spec, target: &Target) -> Result<Box<dyn Transfers
             buffer,
         }));
     }
-    let mut buffers = vec![buffer];
-    buffers.resize_with(depth, || {
-        let mut buffer = Buffer::with_capacity(bytes);
+    let file = SharedFile::new(file);
+    let memory = TransferRing::new(&file, is_in, spec.depth).context("map memory")?;
+    let mut buffers = Vec::with_capacity(depth);
+    for _ in 0..depth {
+        let mut buffer = memory.allocate(bytes)?;
         buffer.set_len(bytes);
-        buffer
-    });
+        buffers.push(buffer);
+    }
     Ok(Box::new(Queued {
         context: Context::new(spec.depth)?,
-        file: SharedFile::new(file),
+        file,
+        _memory: memory,
         direction: spec.direction,
         buffers,
         completions: Vec::with_capacity(depth),
@@ -84,6 +93,8 @@ impl Transfers for Synchronous {
 struct Queued {
     context: Context,
     file: SharedFile,
+    /// Where the buffers are from; its ring is not used.
+    _memory: TransferRing,
     direction: Direction,
     buffers: Vec<Buffer>,
     completions: Vec<Completion>,

@@ -68,8 +68,25 @@ impl<T: EndpointType + 'static, D: EndpointDirection + 'static> Queue<T, D> {
     }
 }
 
+impl<T: EndpointType, D: EndpointDirection> Queue<T, D> {
+    /// One transfer at a time, by the call that is made for it.
+    fn run_single(&mut self, count: u64) -> Result<()> {
+        let mut buffer = self.buffers.pop().context("no buffer")?;
+        for _ in 0..count {
+            let completion = self.endpoint.transfer_blocking(buffer, TIMEOUT);
+            whole(completion.actual_length, self.bytes)?;
+            buffer = completion.into_result()?;
+        }
+        self.buffers.push(buffer);
+        Ok(())
+    }
+}
+
 impl<T: EndpointType, D: EndpointDirection> Transfers for Queue<T, D> {
     fn run(&mut self, count: u64) -> Result<()> {
+        if self.buffers.len() == 1 {
+            return self.run_single(count);
+        }
         let mut left = count;
         let first = usize::try_from(left)?.min(self.buffers.len());
         self.endpoint.submit_all(self.buffers.drain(..first));

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use dummy_hcd_tests::bench_row::{Case, Row, spread};
 
 use super::guest_run::Measured;
-use super::{plot, table};
+use super::{plot, table, targets};
 
 /// A part of the page that the command writes.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +79,9 @@ fn section(kernel: &str, measured: &[(Row, Vec<f64>)]) -> String {
     for block in table::blocks(&rows) {
         let table = table::render(&block);
         text.push_str(&format!("\n### {}\n\n{table}\n", block.title));
+    }
+    if let Some(table) = targets::render(&targets::standings(&rows)) {
+        text.push_str(&format!("\n### figures to reach, high speed\n\n{table}\n"));
     }
     text.push('\n');
     text

@@ -8,6 +8,7 @@
 //! | `plot.rs` | rows as bars |
 //! | `profile/` | functions and their instructions, counted from outside of the guest |
 //! | `table.rs` | rows as text |
+//! | `targets.rs` | ratios of rows, and what they are to be |
 
 pub(crate) mod check;
 mod document;
@@ -15,6 +16,7 @@ mod guest_run;
 mod plot;
 mod profile;
 mod table;
+mod targets;
 
 use std::fs;
 use std::path::Path;

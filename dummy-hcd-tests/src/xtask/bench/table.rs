@@ -4,6 +4,8 @@ use comfy_table::presets;
 use comfy_table::{Cell, CellAlignment, Table};
 use dummy_hcd_tests::bench_row::{Case, Direction, Row, Stack};
 
+use super::targets;
+
 /// What the others are compared with.
 pub(crate) const OURS: Stack = Stack::Usbfs2Host;
 
@@ -131,6 +133,9 @@ pub(crate) fn text(rows: &[Row]) -> String {
     for block in blocks(rows) {
         let table = render(&block);
         text.push_str(&format!("\n{}\n{table}\n", block.title));
+    }
+    if let Some(table) = targets::render(&targets::standings(rows)) {
+        text.push_str(&format!("\nfigures to reach, high speed\n{table}\n"));
     }
     text
 }
