@@ -18,8 +18,10 @@
 int usbfs2_pipe_flush(struct file *file, fl_owner_t owner)
 {
 	struct usbfs2_pipe *pipe = file->private_data;
-	struct usbfs2_batches *batches = smp_load_acquire(&pipe->batches);
+	struct usbfs2_batches *batches;
 
+	/* Pairs with the mmap that made it. */
+	batches = smp_load_acquire(&pipe->batches);
 	/* Or those prepared would follow those cancelled. */
 	if (batches)
 		usbfs2_batches_disown(batches, owner);
