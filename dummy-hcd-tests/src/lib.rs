@@ -7,6 +7,7 @@ pub mod alsa;
 pub mod bench_row;
 pub mod cable;
 pub mod composite;
+pub mod descendants;
 pub mod device;
 pub mod dissection;
 pub mod kernel_log;

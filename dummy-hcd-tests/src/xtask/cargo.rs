@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use dummy_hcd_tests::descendants;
 
 use crate::hung;
 use crate::tally::Tee;
@@ -87,7 +88,7 @@ pub(crate) fn test(arguments: &[&str]) -> Result<Tested> {
         if last_spoke.elapsed() > SILENCE {
             *last_spoke = Instant::now();
             hung.extend(hung::still_running(&kept.text()));
-            hung::kill_descendants(child.id());
+            descendants::kill(child.id());
         }
         drop(last_spoke);
         thread::sleep(Duration::from_millis(50));

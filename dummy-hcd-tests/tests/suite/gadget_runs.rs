@@ -10,6 +10,7 @@ use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::sound::SoundCard;
 use dummy_hcd_tests::usbtest::UsbTest;
 use dummy_hcd_tests::wait;
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::command::{Running, path, succeed, usbfs2};
 use crate::firmware::serial;
@@ -114,6 +115,10 @@ fn notes_both_ways(run: &mut Run) -> Result<()> {
     port.write_all(&[0x90, 64, 100])?;
     let line = run.line()?;
     ensure!(line == "channel 1: on 64 100\n", "{line:?} was printed");
+    // Of what the device sends, ALSA keeps nothing until somebody has read or polled.
+    let now = Timespec::default();
+    let readable = rustix::event::poll(&mut [PollFd::new(&port, PollFlags::IN)], Some(&now))?;
+    ensure!(readable == 0, "a note came before it was played");
     run.input.write_all(b"on 60 1\n")?;
     let mut note = [0; 3];
     port.read_exact(&mut note)?;

@@ -8,7 +8,7 @@ use std::{env, fs, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::composite::KernelGadget;
-use dummy_hcd_tests::{kernel_log, usbfs2};
+use dummy_hcd_tests::{descendants, kernel_log, usbfs2};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::audio::{Duplex, OurHost, SourceSink};
@@ -256,6 +256,8 @@ fn supervise(test: &Test) -> Result<()> {
     };
     let stacks = status.is_none().then(|| stacks(child.id()));
     if status.is_none() {
+        // A gadget it ran would be in the way of every test that follows.
+        descendants::kill(child.id());
         child.kill()?;
         // Not waited for: a process that hangs in the kernel does not end.
     }
