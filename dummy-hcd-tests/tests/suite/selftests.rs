@@ -13,8 +13,9 @@ use crate::runner::{FIGURE, Test};
 /// The directory that `cargo xtask test` has them built in.
 const DIRECTORY: &str = "USBFS2_SELFTESTS";
 
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 13] = [
     "aio",
+    "armed",
     "batch",
     "claim",
     "delegation",
