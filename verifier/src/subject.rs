@@ -17,8 +17,10 @@ use crate::{Options, Port, PortError};
 const PATIENCE: u32 = 3;
 /// Strings that are enough to see that a device says the same again.
 const SOME_STRINGS: usize = 16;
-/// How often the list of devices is looked at while one is on its way.
-const GLANCE: Duration = Duration::from_millis(2);
+/// How soon the list of devices is looked at again while one is on its way: soon on the in-process bus, later where the
+/// kernel enumerates for a third of a second, and looking takes the time of a processor that it needs itself.
+const FIRST_GLANCE: Duration = Duration::from_millis(1);
+const LAST_GLANCE: Duration = Duration::from_millis(32);
 /// How many requests' time a host has at most to enumerate what was plugged in: the hub's debouncing, and a few.
 const ENUMERATION: u32 = 4;
 
@@ -211,6 +213,7 @@ impl<'a> Subject<'a> {
     pub(crate) fn reopen(&mut self) -> Checked {
         let patience = self.options.deadline * ENUMERATION;
         let deadline = Instant::now() + patience;
+        let mut glance = FIRST_GLANCE;
         loop {
             let devices = self.host.devices().unwrap_or_default();
             let listed = devices.iter().find(|info| *info.id() == self.id);
@@ -235,8 +238,9 @@ impl<'a> Subject<'a> {
                         format!("no device after {patience:?}"),
                     ));
                 }
-                _ => thread::sleep(GLANCE),
+                _ => thread::sleep(glance),
             }
+            glance = (glance * 2).min(LAST_GLANCE);
         }
     }
 

@@ -12,14 +12,18 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::wait;
 use usbfs2_gadget::functions::mass_storage::{Disk, DiskOptions};
-use usbfs2_gadget::functions::source_sink::{BulkOptions, Loopback};
-use usbfs2_gadget::functions::{ConsumerControl, Gamepad, Keyboard, Mouse, Tablet};
+use usbfs2_gadget::functions::source_sink::{
+    BulkOptions, IsochronousOptions, Loopback, SourceSinkOptions,
+};
+use usbfs2_gadget::functions::{
+    Audio, AudioOptions, ConsumerControl, Gamepad, Keyboard, Mouse, SourceSink, Tablet,
+};
 use usbfs2_gadget::scsi::MemoryMedium;
 use usbfs2_gadget::{Function, Gadget, GadgetfsOptions};
 use usbfs2_host::{DeviceId, Host};
 use usbfs2_verifier::{KernelPort, Options, Report, verify};
 
-use self::expected::{F_MASS_STORAGE, F_SOURCE_SINK, expect};
+use self::expected::{F_MASS_STORAGE, F_SOURCE_SINK, FIRST_ENDPOINT, expect};
 use crate::runner::Test;
 use crate::setup;
 use crate::world::{IDS, KernelHost};
@@ -56,6 +60,9 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("verify::loopback_on_gadgetfs_through_usbfs", || {
             on_gadgetfs(KernelHost::Usbfs, loopback()?)
         }),
+        Test::new("verify::source_sink_on_gadgetfs_through_usbfs2", || {
+            on_gadgetfs(KernelHost::Usbfs2, source_sink(None)?)
+        }),
         Test::new("verify::f_mass_storage_through_usbfs2", || {
             let (plugged, image) = setup::disk(8)?;
             let before = fs::read(image.path())?;
@@ -74,8 +81,42 @@ pub(crate) fn tests() -> Vec<Test> {
             expect(&report, host, F_SOURCE_SINK)
         }),
     ];
+    tests.extend(isochronous());
     tests.extend(command::tests());
     tests
+}
+
+/// Where `dummy_hcd` has isochronous endpoints.
+fn isochronous() -> Vec<Test> {
+    vec![
+        Test::long(
+            "audio::verify::sound_card_on_gadgetfs_through_usbfs2",
+            || sound_card(KernelHost::Usbfs2),
+        ),
+        Test::long(
+            "audio::verify::sound_card_on_gadgetfs_through_usbfs",
+            || sound_card(KernelHost::Usbfs),
+        ),
+        Test::long(
+            "audio::verify::source_sink_on_gadgetfs_through_usbfs2",
+            || {
+                let isochronous = Some(IsochronousOptions::default());
+                on_gadgetfs(KernelHost::Usbfs2, source_sink(isochronous)?)
+            },
+        ),
+    ]
+}
+
+/// It has no endpoint but 0 until a stream's setting is selected, so nothing of [`FIRST_ENDPOINT`] can fail.
+fn sound_card(host: KernelHost) -> Result<()> {
+    fails_on_gadgetfs(host, Audio::new(AudioOptions::default())?, &[])
+}
+
+fn source_sink(isochronous: Option<IsochronousOptions>) -> Result<Arc<SourceSink>> {
+    Ok(SourceSink::new(SourceSinkOptions {
+        isochronous,
+        ..SourceSinkOptions::default()
+    })?)
 }
 
 fn disk() -> Result<Arc<Disk>> {
@@ -90,12 +131,21 @@ fn loopback() -> Result<Arc<Loopback>> {
 }
 
 fn on_gadgetfs(host: KernelHost, function: Arc<dyn Function>) -> Result<()> {
+    fails_on_gadgetfs(host, function, FIRST_ENDPOINT)
+}
+
+/// Fails unless these checks do, and those that `dummy_hcd` always fails.
+fn fails_on_gadgetfs(
+    host: KernelHost,
+    function: Arc<dyn Function>,
+    of_device: &[&str],
+) -> Result<()> {
     let running = verified(function)?.start_gadgetfs(&GadgetfsOptions::default())?;
     let id = listed(&host.connect()?)
         .with_context(|| format!("the gadget said {:?}", running.failures()))?;
     let report = run(host, &id)?;
     ensure!(running.failures().is_empty(), "{:?}", running.failures());
-    expect(&report, host, &[])
+    expect(&report, host, of_device)
 }
 
 /// A gadget to be verified.
