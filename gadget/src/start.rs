@@ -72,6 +72,12 @@ impl FunctionfsOptions {
         self.keeper = keeper;
         self
     }
+
+    /// Whether the keeper has functions that a process before this one has left at the directory.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        crate::functionfs::is_kept(self)
+    }
 }
 
 /// Why a gadget did not start.

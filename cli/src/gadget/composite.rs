@@ -1,20 +1,22 @@
 //! A composite gadget in configfs with one function in it: FunctionFS, for a gadget of ours.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use usb_gadget::function::custom::Custom;
 use usb_gadget::{Class, Config, Id, RegGadget, Strings};
-use usbfs2_gadget::MachineUdc;
+use usbfs2_gadget::{FunctionfsOptions, Keeper, MachineUdc};
 
-use super::leftovers::Owner;
+use super::leftovers::{self, Owner};
 use super::{Identity, MANUFACTURER};
 
-/// A gadget of ours in configfs; removed when dropped, its mount too.
+/// A gadget of ours in configfs; removed when dropped, its mount too, unless it was taken over: then it is left to
+/// `usbfs2 gadget clean`, or the next run, if it is not removed.
 pub(super) struct Composite {
     registered: RegGadget,
-    /// Holds the function's side of the mount.
-    _place: Custom,
+    /// Holds the function's side of the mount, where it was made here.
+    _place: Option<Custom>,
     directory: PathBuf,
 }
 
@@ -48,9 +50,27 @@ impl Composite {
             .context("FunctionFS is not mounted for the gadget")?;
         Ok(Self {
             registered,
-            _place: place,
+            _place: Some(place),
             directory,
         })
+    }
+
+    /// The one that a run of the same gadget has left, which was killed and whose functions the keeper has.
+    pub(super) fn kept(identity: &Identity, keeper: &Keeper) -> Result<Option<Self>> {
+        for registered in leftovers::without_process()? {
+            let Some(directory) = mount_of(&registered)? else {
+                continue;
+            };
+            let options = FunctionfsOptions::new(&directory).keeper(Some(keeper.clone()));
+            if options.is_kept() && is_of(&registered, identity) {
+                return Ok(Some(Self {
+                    registered,
+                    _place: None,
+                    directory,
+                }));
+            }
+        }
+        Ok(None)
     }
 
     /// Its name in configfs.
@@ -62,8 +82,11 @@ impl Composite {
         &self.directory
     }
 
-    /// Puts it on the first controller that is free, and says which.
+    /// Puts it on the first controller that is free, and says which it is on; one that was taken over is on its own.
     pub(super) fn bind(&self) -> Result<String> {
+        if let Some(controller) = self.registered.udc()? {
+            return Ok(controller.to_string_lossy().into_owned());
+        }
         let machine = MachineUdc::all().context("cannot read /sys/class/udc")?;
         let mut free = machine.iter().filter(|udc| udc.function().is_none());
         let Some(free) = free.next() else {
@@ -91,4 +114,24 @@ impl Composite {
             format!("cannot remove {name} from configfs: see `usbfs2 gadget clean`")
         })
     }
+}
+
+/// Where FunctionFS is mounted for its function, by usb-gadget.
+fn mount_of(registered: &RegGadget) -> Result<Option<PathBuf>> {
+    let functions = registered
+        .functions()
+        .context("cannot list a gadget's functions in configfs")?;
+    let function = functions.iter().find(|one| one.driver() == "ffs");
+    let name = function.map(|one| format!("ffs-{}", one.instance()));
+    Ok(name.map(|name| Path::new("/dev").join(name)))
+}
+
+/// Whether hosts know it by this identity.
+fn is_of(registered: &RegGadget, identity: &Identity) -> bool {
+    let number = |name: &str| {
+        let text = fs::read_to_string(registered.path().join(name)).ok()?;
+        u16::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
+    };
+    let ids = [number("idVendor"), number("idProduct")];
+    ids == [Some(identity.vendor), Some(identity.product)]
 }

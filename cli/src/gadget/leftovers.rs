@@ -83,16 +83,14 @@ pub(super) fn run() -> Result<()> {
 
 /// Removes our gadgets whose process is gone, and returns their names.
 pub(super) fn remove() -> Result<Vec<String>> {
-    let gadgets = match usb_gadget::registered() {
-        Ok(gadgets) => gadgets,
-        // Without configfs, or gadgets in it, nothing can be left there.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).context("cannot list the gadgets in configfs"),
-    };
     let mut removed = Vec::new();
-    for gadget in gadgets {
+    for gadget in without_process()? {
         let name = gadget.name().to_string_lossy().into_owned();
-        if is_left(&gadget, &name)? {
+        // One that is on a controller has somebody who keeps it there.
+        let controller = gadget
+            .udc()
+            .with_context(|| format!("cannot read the state of {name}"))?;
+        if controller.is_none() {
             gadget.remove().with_context(|| {
                 format!(
                     "cannot remove {name} from configfs: run as root, or see what holds its mount"
@@ -104,16 +102,21 @@ pub(super) fn remove() -> Result<Vec<String>> {
     Ok(removed)
 }
 
-/// Whether a gadget is ours and nobody's any more. One that is on a controller has somebody who keeps it there, if not
-/// the process in its name.
-fn is_left(gadget: &RegGadget, name: &str) -> Result<bool> {
-    let Some(owner) = Owner::of_gadget(name) else {
-        return Ok(false);
+/// Our gadgets in configfs whose process is gone.
+pub(super) fn without_process() -> Result<Vec<RegGadget>> {
+    let gadgets = match usb_gadget::registered() {
+        Ok(gadgets) => gadgets,
+        // Without configfs, or gadgets in it, nothing can be left there.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).context("cannot list the gadgets in configfs"),
     };
-    let controller = gadget
-        .udc()
-        .with_context(|| format!("cannot read the state of {name}"))?;
-    Ok(controller.is_none() && !owner.is_alive()?)
+    let mut left = Vec::new();
+    for gadget in gadgets {
+        let owner = Owner::of_gadget(&gadget.name().to_string_lossy());
+        let is_left = owner.map_or(Ok(false), |owner| owner.is_alive().map(|alive| !alive))?;
+        left.extend(is_left.then_some(gadget));
+    }
+    Ok(left)
 }
 
 #[cfg(test)]

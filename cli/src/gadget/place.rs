@@ -51,12 +51,6 @@ impl Place {
     }
 
     fn in_composite(gadget: &Gadget, identity: &Identity) -> Result<Self> {
-        if Keeper::from_environment()?.is_some() {
-            note!(
-                "on FunctionFS nothing is kept: if this process is killed the host sees the device go, and the next one \
-                 makes it anew; --backend gadgetfs goes on with it"
-            );
-        }
         let problems = gadget.check(&Target::Functionfs);
         if !problems.is_empty() {
             // Many endpoints and settings have the same problem: each is told once.
@@ -69,12 +63,23 @@ impl Place {
                 kinds.join("; ")
             ));
         }
-        for name in leftovers::remove()? {
-            note!("removed {name}, which a run that was killed had left");
-        }
-        let composite = Composite::register(identity)?;
-        let running =
-            gadget.start_functionfs(&FunctionfsOptions::new(composite.functionfs_directory()))?;
+        let keeper = Keeper::from_environment()?;
+        let kept = keeper
+            .as_ref()
+            .map_or(Ok(None), |keeper| Composite::kept(identity, keeper))?;
+        let composite = match kept {
+            Some(composite) => composite,
+            None => {
+                // Before what it stands on.
+                keeper.iter().for_each(Keeper::forget_the_rest);
+                for name in leftovers::remove()? {
+                    note!("removed {name}, which a run that was killed had left");
+                }
+                Composite::register(identity)?
+            }
+        };
+        let options = FunctionfsOptions::new(composite.functionfs_directory()).keeper(keeper);
+        let running = gadget.start_functionfs(&options)?;
         let controller = composite
             .bind()
             .with_context(|| format!("cannot put {} on a controller", composite.name()))?;

@@ -1,5 +1,7 @@
 //! Gadgets whose program is killed while `usbfs2 gadget hold` keeps them on the bus.
 
+mod systemd;
+
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use tempfile::TempDir;
 use usbfs2_hid::HidDevice;
 
 use crate::command::{Running, path, program};
+use crate::gadget_runs::ensure_nothing_left;
 use crate::kernel_disks::KernelDisk;
 use crate::kernel_drivers;
 use crate::runner::Test;
@@ -22,10 +25,14 @@ use crate::scenarios::random::Random;
 use crate::world::KernelHost;
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![
+    let mut tests = vec![
         Test::new(
             "survival::a_killed_keyboard_types_on_and_answers_the_request_it_was_asked",
-            keyboard_types_on,
+            || keyboard_types_on("gadgetfs"),
+        ),
+        Test::new(
+            "survival::a_killed_keyboard_in_configfs_types_on_and_leaves_nothing",
+            in_configfs,
         ),
         Test::new(
             "survival::a_disk_killed_in_the_middle_of_commands_loses_nothing",
@@ -33,9 +40,18 @@ pub(crate) fn tests() -> Vec<Test> {
         ),
         Test::new(
             "survival::another_gadget_does_not_go_on_in_its_place",
-            another_gadget_starts_anew,
+            || another_gadget_starts_anew("gadgetfs"),
         ),
-    ]
+        Test::new(
+            "survival::another_gadget_does_not_go_on_in_its_place_in_configfs",
+            || {
+                another_gadget_starts_anew("functionfs")?;
+                ensure_nothing_left()
+            },
+        ),
+    ];
+    tests.extend(systemd::tests());
+    tests
 }
 
 /// The command, in memory: what is started again and again is not to wait for the machine's files.
@@ -124,13 +140,19 @@ pub(crate) fn kill_held(holder: u32) -> Result<()> {
     Ok(())
 }
 
-fn keyboard_types_on() -> Result<()> {
+fn in_configfs() -> Result<()> {
+    keyboard_types_on("functionfs")?;
+    ensure_nothing_left()
+}
+
+fn keyboard_types_on(backend: &str) -> Result<()> {
     let directory = tempfile::tempdir_in("/dev/shm")?;
     let text = directory.path().join("text");
     fs::write(&text, "a")?;
     let program = program_in(&directory)?;
     let program = path(&program)?;
-    let held = Held::start(&[program, "gadget", "keyboard", "--text", path(&text)?])?;
+    let keyboard = ["gadget", "run", "keyboard", "--text", path(&text)?];
+    let held = Held::start(&[&[program], &keyboard[..], &["--backend", backend]].concat())?;
     let device = KernelHost::Usbfs2
         .connect()?
         .open(&held.device.name().into())?;
@@ -174,7 +196,7 @@ fn keyboard_types_on() -> Result<()> {
             bail!("the thread that asks panicked");
         };
         result?;
-        println!("figure: {KILLS} kills; from kill to the next key at most {longest:?}");
+        println!("figure: {backend}, {KILLS} kills; from kill to the next key at most {longest:?}");
         asked
     })?;
     ensure!(asked > 0, "nothing was asked");
@@ -262,14 +284,15 @@ fn disk_loses_nothing() -> Result<()> {
     Ok(())
 }
 
-fn another_gadget_starts_anew() -> Result<()> {
+fn another_gadget_starts_anew(backend: &str) -> Result<()> {
     let directory = tempfile::tempdir_in("/dev/shm")?;
     let been_here = directory.path().join("been-here");
     let been_here = path(&been_here)?;
     let program = program_in(&directory)?;
     let program = path(&program)?;
     let script = format!(
-        "[ -e {been_here} ] && exec {program} gadget mouse; : > {been_here}; exec {program} gadget tablet"
+        "[ -e {been_here} ] && exec {program} gadget run mouse --backend {backend}; : > {been_here}; \
+         exec {program} gadget run tablet --backend {backend}"
     );
     let held = Held::start(&["sh", "-c", &script])?;
     ensure!(held.device.attribute("product")? == "Tablet", "no tablet");

@@ -113,6 +113,13 @@ pub(crate) fn start(gadget: &Gadget, options: &FunctionfsOptions) -> Result<Runn
         .map_err(StartError::Thread)
 }
 
+/// Whether a process before this one has left functions here.
+pub(crate) fn is_kept(options: &FunctionfsOptions) -> bool {
+    let place = kept_place(&options.directory);
+    let keeper = options.keeper.as_ref();
+    keeper.is_some_and(|keeper| place.has_gadget(keeper))
+}
+
 /// The functions mounted at this directory. The first descriptor is behind the header and three counts.
 fn kept_place(directory: &Path) -> kept::Place {
     kept::Place {

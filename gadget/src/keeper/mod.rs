@@ -80,6 +80,13 @@ impl Keeper {
         }))))
     }
 
+    /// Has every gadget that was kept and that no call to start one has taken go off its bus: what is not to go on.
+    pub fn forget_the_rest(&self) {
+        for name in self.names() {
+            self.forget(&name);
+        }
+    }
+
     /// Hands a file over, under this name.
     pub(crate) fn keep(&self, name: &str, file: impl AsFd) -> io::Result<()> {
         // Not to be polled: polling gadgetfs's endpoint 0 takes away what it has to tell.

@@ -34,6 +34,7 @@ const SUITE_PACKAGES: &[&str] = &[
     "mandoc",
     "python3",
     "sparse",
+    "systemd",
     "tshark",
 ];
 
