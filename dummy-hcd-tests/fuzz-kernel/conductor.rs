@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::cable;
 use dummy_hcd_tests::composite::{GADGET_ZERO, KernelFunction, KernelGadget};
 use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::random::Random;
 use dummy_hcd_tests::stress::counts::Counts;
 use dummy_hcd_tests::stress::plan::seed_of;
@@ -129,7 +130,7 @@ pub(crate) fn run(seed: u64, seconds: u64) -> Result<()> {
 fn fuzz(seed: u64, seconds: u64, counts: &Arc<Mutex<Counts>>) -> Result<()> {
     KernelGadget::remove_leftovers()?;
     let logged = kernel_log::position()?;
-    modprobe("usbtest")?;
+    modprobe::load("usbtest")?;
     let mut random = Random::new(seed_of(seed, "conductor"));
     let gadgets = [
         KernelGadget::bind(1, GADGET_ZERO, &[KernelFunction::source_sink(1, 4096, 16)])?,
@@ -256,16 +257,5 @@ fn print(seed: u64, seconds: u64, counts: &Counts) -> Result<()> {
         );
     }
     ensure!(counts.sum("open") > 0, "no call was made");
-    Ok(())
-}
-
-fn modprobe(module: &str) -> Result<()> {
-    let output = Command::new("modprobe").arg(module).output();
-    let output = output.context("run modprobe (package kmod)")?;
-    ensure!(
-        output.status.success(),
-        "modprobe {module}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
     Ok(())
 }

@@ -12,6 +12,7 @@ pub mod device;
 pub mod dissection;
 pub mod kernel_log;
 pub mod ktap;
+pub mod modprobe;
 pub mod numbered_frames;
 pub mod qmp;
 pub mod random;

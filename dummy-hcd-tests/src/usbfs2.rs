@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::wait::{self, TimedOut};
@@ -128,6 +129,37 @@ impl InterfaceFiles {
             io::ErrorKind::NotFound,
             format!("no isochronous endpoint in {}", self.path.display()),
         ))
+    }
+
+    /// Has the device halt an endpoint, whose file is `endpoint`: SET_FEATURE (USB 2.0 9.4.9), of which the module makes
+    /// nothing.
+    ///
+    /// # Errors
+    /// As the module says: EPIPE when the device refuses.
+    pub fn halt(&self, endpoint: &Path) -> io::Result<()> {
+        self.endpoint_feature(0x02 << 40 | 3 << 32, endpoint)
+    }
+
+    /// Has the device end an endpoint's halt: CLEAR_FEATURE (USB 2.0 9.4.1), from which the module recovers the endpoint.
+    ///
+    /// # Errors
+    /// As [`halt`](Self::halt).
+    pub fn clear_halt(&self, endpoint: &Path) -> io::Result<()> {
+        self.endpoint_feature(0x02 << 40 | 1 << 32, endpoint)
+    }
+
+    /// Sends a request about ENDPOINT_HALT that is complete but for the endpoint's address.
+    fn endpoint_feature(&self, request: u64, endpoint: &Path) -> io::Result<()> {
+        let name = endpoint.file_name().unwrap_or_default().to_string_lossy();
+        let address = u64::from_str_radix(name.trim_start_matches("ep"), 16);
+        let address =
+            address.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let ep00 = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path.join("ep00"))?;
+        ep00.write_at(&[], request | address)?;
+        Ok(())
     }
 
     /// Selects an alternate setting; needs the claim.

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::bench_row::{Case, Event, Row, Spec, Stack};
+use dummy_hcd_tests::modprobe;
 
 use crate::gadgets::{self, Plugged};
 use crate::plan;
@@ -20,11 +21,7 @@ pub(crate) fn run(filters: &[String], profile: bool, isochronous: bool) -> Resul
         filters.join(" ")
     );
     for module in ["usbtest", "usb_f_ss_lb", "usb_f_hid", "usb_f_mass_storage"] {
-        let status = Command::new("modprobe")
-            .arg(module)
-            .status()
-            .context("run modprobe")?;
-        ensure!(status.success(), "modprobe {module}: {status}");
+        modprobe::load(module)?;
     }
     let kernel =
         fs::read_to_string("/proc/sys/kernel/osrelease").context("find the kernel's release")?;

@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
 use dummy_hcd_tests::composite::{GADGET_ZERO, KernelFunction, KernelGadget};
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::stress::counts::Counts;
 use dummy_hcd_tests::vitals::Vitals;
 
@@ -96,7 +97,7 @@ pub(crate) fn run(arguments: &Run) -> Result<()> {
 fn stress(arguments: &Run, course: &Course) -> Result<()> {
     KernelGadget::remove_leftovers()?;
     let mut module = Module::new(course)?;
-    module::modprobe("usbtest")?;
+    modprobe::load("usbtest")?;
     let mut devices = Vec::new();
     for (bus, kind) in (0..).zip(KINDS) {
         devices.push(Device::plug(bus, kind, course)?);

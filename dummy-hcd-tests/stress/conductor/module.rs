@@ -171,14 +171,3 @@ fn no_leak() -> Result<()> {
         None => Ok(()),
     }
 }
-
-pub(super) fn modprobe(module: &str) -> Result<()> {
-    let output = Command::new("modprobe").arg(module).output();
-    let output = output.context("run modprobe (package kmod)")?;
-    ensure!(
-        output.status.success(),
-        "modprobe {module}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
-}

@@ -299,20 +299,6 @@ fn a_write_is_queued() -> Result<()> {
     Ok(())
 }
 
-/// SET_FEATURE of ENDPOINT_HALT (USB 2.0 9.4.9), but for the endpoint.
-const SET_HALT: u64 = 0x02 << 40 | 3 << 32;
-
-fn halt(plugged: &Plugged, endpoint: &Path) -> Result<()> {
-    let name = endpoint.file_name().unwrap_or_default().to_string_lossy();
-    let address = u64::from_str_radix(name.trim_start_matches("ep"), 16)?;
-    let ep00 = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(plugged.interface.path().join("ep00"))?;
-    ep00.write_at(&[], SET_HALT | address)?;
-    Ok(())
-}
-
 /// Reads until there is an error, which is not that nothing waits.
 fn read_until_error(mut input: &File) -> Result<io::Error> {
     loop {
@@ -332,7 +318,7 @@ fn an_error_comes_after_the_bytes() -> Result<()> {
     for round in 0..5 {
         expect_ready(&input, PollFlags::IN)?;
         expect_read_of(&input, 512)?;
-        halt(&plugged, &path)?;
+        plugged.interface.halt(&path)?;
         let error = read_until_error(&input)?;
         ensure!(
             error.raw_os_error() == Some(libc::EPIPE),
@@ -473,7 +459,7 @@ fn late_errors() -> Result<()> {
     let plugged = setup::source_sink()?;
     let path = plugged.interface.endpoint(false)?;
     let mut out = open(&path, true)?;
-    halt(&plugged, &path)?;
+    plugged.interface.halt(&path)?;
     ensure!(out.write(&[0; 512])? == 512, "a write was cut short");
     expect_errno("fsync after a stall", out.sync_all(), libc::EPIPE)?;
     expect_errno("the next write", out.write(&[0; 512]), libc::EPIPE)?;

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::dissection::Dissection;
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::usbfs2 as files;
 use dummy_hcd_tests::wait::{self, DEADLINE};
 use usbfs2_gadget::functions::Keyboard;
@@ -256,8 +257,7 @@ fn gamepad_is_monitored() -> Result<()> {
 }
 
 fn capture_is_dissected() -> Result<()> {
-    let loaded = Command::new("modprobe").arg("usbmon").status()?;
-    ensure!(loaded.success(), "modprobe usbmon: {loaded}");
+    modprobe::load("usbmon")?;
     let directory = tempfile::tempdir()?;
     let (image, capture) = (
         directory.path().join("image"),

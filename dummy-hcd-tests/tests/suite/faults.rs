@@ -156,6 +156,11 @@ fn hold_transfers(interface: &InterfaceFiles) -> Result<()> {
     for _ in 0..DEPTH {
         context.read(&file, 0, 4096)?;
     }
+    be_killed(&mut context)
+}
+
+/// Says that it may be killed, and waits for that; one operation at least is in flight.
+pub(crate) fn be_killed(context: &mut Context) -> Result<()> {
     println!("ready");
     let completed = context.wait(1, wait::DEADLINE)?;
     bail!(

@@ -1,11 +1,11 @@
 //! As many devices as `dummy_hcd` has buses.
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::composite::{KernelFunction, KernelGadget};
 use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::usbfs2::DeviceFiles;
 use dummy_hcd_tests::wait::DEADLINE;
 use usbfs2_host::{Buffer, Bulk, Direction, Endpoint, In, Out, TransferType};
@@ -68,21 +68,8 @@ fn reload(buses: u8) -> Result<()> {
         Ok(format!("{name}={}", value.trim()))
     };
     let speeds = [parameter("is_super_speed")?, parameter("is_high_speed")?];
-    modprobe(&["-r", "dummy_hcd"])?;
-    modprobe(&["dummy_hcd", &format!("num={buses}"), &speeds[0], &speeds[1]])
-}
-
-fn modprobe(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("modprobe")
-        .args(arguments)
-        .output()
-        .context("run modprobe")?;
-    ensure!(
-        output.status.success(),
-        "modprobe {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
+    modprobe::run(&["-r", "dummy_hcd"])?;
+    modprobe::run(&["dummy_hcd", &format!("num={buses}"), &speeds[0], &speeds[1]])
 }
 
 struct Line {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::sys;
 use dummy_hcd_tests::usbfs2::MOUNT;
 use dummy_hcd_tests::wait;
@@ -31,7 +32,7 @@ fn installed_it_builds_loads_and_gives() -> Result<()> {
         "USBFS2_PACKAGE names no package: run the suite by cargo xtask test, or cargo xtask package",
     )?;
     // While its directory of modules is out of sight.
-    setup::modprobe("usb_f_ss_lb")?;
+    modprobe::load("usb_f_ss_lb")?;
     let _module = OurModule::unload()?;
     let modules = ModulesOfItsOwn::mount()?;
     // In an emulated guest the compiler would take minutes: what DKMS has built of this package, for this kernel, on

@@ -40,26 +40,16 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// SET_FEATURE and CLEAR_FEATURE of ENDPOINT_HALT (USB 2.0 9.4.9, 9.4.1), but for the endpoint.
-const SET_HALT: u64 = 0x02 << 40 | 3 << 32;
-const CLEAR_HALT: u64 = 0x02 << 40 | 1 << 32;
-
-/// Sends one of them to the IN endpoint.
-fn send(plugged: &Plugged, request: u64) -> Result<()> {
-    let endpoint = plugged.interface.endpoint(true)?;
-    let name = endpoint.file_name().unwrap_or_default().to_string_lossy();
-    let address = u64::from_str_radix(name.trim_start_matches("ep"), 16)?;
-    let ep00 = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(plugged.interface.path().join("ep00"))?;
-    ep00.write_at(&[], request | address)?;
-    Ok(())
-}
-
 /// Has the device halt its IN endpoint.
 pub(crate) fn halt(plugged: &Plugged) -> Result<()> {
-    send(plugged, SET_HALT)
+    let endpoint = plugged.interface.endpoint(true)?;
+    Ok(plugged.interface.halt(&endpoint)?)
+}
+
+/// Has it end that halt.
+fn clear_halt(plugged: &Plugged) -> Result<()> {
+    let endpoint = plugged.interface.endpoint(true)?;
+    Ok(plugged.interface.clear_halt(&endpoint)?)
 }
 
 fn open_with_trunc(plugged: &Plugged) -> Result<File> {
@@ -139,7 +129,7 @@ fn clear_feature_recovers() -> Result<()> {
     for _ in 0..10 {
         halt(&plugged)?;
         drain(&input)?;
-        send(&plugged, CLEAR_HALT)?;
+        clear_halt(&plugged)?;
         expect_flow(&input)?;
     }
     Ok(())

@@ -3,12 +3,12 @@
 use std::env;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::cable;
 use dummy_hcd_tests::composite::{GADGET_ZERO, KernelFunction, KernelGadget};
 use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::usbfs2::{DeviceFiles, InterfaceFiles};
 
 /// The bus the tests use.
@@ -105,7 +105,7 @@ pub(crate) fn with_driver_at(
 
 /// One function, bound to the kernel's `usbtest`.
 pub(crate) fn with_usbtest(function: KernelFunction) -> Result<Plugged> {
-    modprobe("usbtest")?;
+    modprobe::load("usbtest")?;
     usbtest(function, None)
 }
 
@@ -142,19 +142,6 @@ pub(crate) fn example(name: &str) -> Result<PathBuf> {
         format!("{EXAMPLES} is no directory of examples: run the suite by cargo xtask test")
     })?;
     Ok(Path::new(&directory).join(name))
-}
-
-pub(crate) fn modprobe(module: &str) -> Result<()> {
-    let output = Command::new("modprobe")
-        .arg(module)
-        .output()
-        .context("run modprobe (package kmod)")?;
-    ensure!(
-        output.status.success(),
-        "modprobe {module}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }
 
 /// Fails unless `result` is the error `errno`.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::composite::{GADGET_ZERO, KernelFunction, KernelGadget};
 use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::usbtest::cases::{self, CASES, PACKET, Parameters};
 use dummy_hcd_tests::usbtest::report::{BusSpeed, Outcome, Peer};
 use rustix::mm::{MlockAllFlags, mlockall};
@@ -17,7 +18,7 @@ use usbfs2_gadget::{FunctionfsOptions, Gadget, GadgetfsOptions, Running, Speed, 
 
 use crate::composition::Composition;
 use crate::runner::Test;
-use crate::setup::{self, BUS};
+use crate::setup::BUS;
 
 /// The argument that makes this program say how every case goes everywhere, for `cargo xtask usbtest`.
 pub(crate) const REPORT: &str = "--usbtest";
@@ -64,7 +65,7 @@ fn run(
     pattern: u8,
     tell: &mut dyn FnMut(Outcome) -> io::Result<()>,
 ) -> Result<()> {
-    setup::modprobe("usbtest")?;
+    modprobe::load("usbtest")?;
     // A page of this program's that is not there comes from the machine, and moves a clock of instructions.
     mlockall(MlockAllFlags::CURRENT).context("keep the program in memory")?;
     for isochronous in [false, true] {

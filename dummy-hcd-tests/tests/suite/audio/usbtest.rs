@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::composite::KernelFunction;
 use dummy_hcd_tests::kernel_log;
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::usbtest::UsbTest;
 
 use super::gadget::Speed;
@@ -55,7 +56,7 @@ impl SourceSink {
     }
 
     pub(crate) fn run(self) -> Result<()> {
-        setup::modprobe("usbtest")?;
+        modprobe::load("usbtest")?;
         // Without it the driver takes alternate setting 0, which has the bulk endpoints only.
         fs::write("/sys/module/usbtest/parameters/alt", "1")?;
         // Zeros: the patterns repeat in transactions, whose size the gadget takes for that of a packet.

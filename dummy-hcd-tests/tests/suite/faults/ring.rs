@@ -4,13 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::sys::Context;
 use dummy_hcd_tests::sys::mapped::{Mapping, Ring, batch};
 use dummy_hcd_tests::usbfs2::InterfaceFiles;
 use dummy_hcd_tests::{usbfs2, wait};
 
-use super::{Held, ROUNDS, hold_until_killed, in_round, nothing_is_left};
+use super::{Held, ROUNDS, be_killed, hold_until_killed, in_round, nothing_is_left};
 use crate::runner::Test;
 use crate::setup::{self, Plugged};
 
@@ -97,12 +97,7 @@ pub(crate) fn hold_ring(arguments: &[String]) -> ExitCode {
         let full = Full::start(&interface)?;
         let mut context = Context::new(1)?;
         context.read(&full.file, batch(0, DEPTH.into()), 0)?;
-        println!("ready");
-        let completed = context.wait(1, wait::DEADLINE)?;
-        bail!(
-            "not killed within {} s: {completed:?}",
-            wait::DEADLINE.as_secs()
-        )
+        be_killed(&mut context)
     })
 }
 

@@ -80,6 +80,14 @@ impl Board {
         Ok(())
     }
 
+    /// Unplugs it, and returns how many requests of the host's it says it has stalled, which it counts last.
+    pub(super) fn end_with_stalled(self) -> Result<u32> {
+        let lines = self.end()?;
+        let last = lines.last().context("it counts nothing")?;
+        let stalled = last.strip_suffix(" requests stalled");
+        Ok(stalled.with_context(|| format!("{lines:?}"))?.parse()?)
+    }
+
     /// Unplugs it, and returns what else it printed. Nothing of it is left.
     pub(super) fn end(mut self) -> Result<Vec<String>> {
         drop(self.knobs.take());

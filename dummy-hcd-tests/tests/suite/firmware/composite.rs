@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 
 use anyhow::{Result, ensure};
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::sound::SoundCard;
 
 use super::board::Board;
 use super::hid::{events, typed};
 use super::serial::{open, terminal};
 use crate::runner::Test;
-use crate::setup::modprobe;
 
 pub(super) fn tests() -> Vec<Test> {
     vec![Test::new(
@@ -26,8 +26,8 @@ const KEYBOARD: u8 = 4;
 fn player_piano() -> Result<()> {
     /// linux/input-event-codes.h: p, i, a, n, o.
     const PIANO: [u16; 5] = [25, 23, 30, 49, 24];
-    modprobe("snd-usb-audio")?;
-    modprobe("cdc_acm")?;
+    modprobe::load("snd-usb-audio")?;
+    modprobe::load("cdc_acm")?;
     let board = Board::start("firmware_composite")?;
     board.device.wait_driver(0, "snd-usb-audio")?;
     let mut midi = File::open(SoundCard::wait_host(&board.device)?.midi())?;

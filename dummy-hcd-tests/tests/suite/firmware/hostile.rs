@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::random::Random;
 use usbfs2_host::protocol::RequestType;
 use usbfs2_host::{Direction, Host, SetupPacket, TransferError};
@@ -10,7 +11,6 @@ use usbfs2_host::{Direction, Host, SetupPacket, TransferError};
 use super::board::Board;
 use super::serial::{exchange, open, terminal};
 use crate::runner::Test;
-use crate::setup::modprobe;
 
 pub(super) fn tests() -> Vec<Test> {
     vec![Test::new(
@@ -34,7 +34,7 @@ const fn raw(request_type: u8, request: u8, value: u16, index: u16, length: u16)
 }
 
 fn malformed_requests() -> Result<()> {
-    modprobe("cdc_acm")?;
+    modprobe::load("cdc_acm")?;
     let board = Board::start("firmware_serial")?;
     let port = open(&terminal(&board.device, 0)?)?;
     exchange(&port, 4096)?;
@@ -95,12 +95,7 @@ fn malformed_requests() -> Result<()> {
     let port = open(&terminal(&board.device, 0)?)?;
     exchange(&port, 4096).context("after the malformed requests")?;
     drop(port);
-    let lines = board.end()?;
-    let last = lines.last().context("it counts nothing")?;
-    let stalled: u32 = last
-        .strip_suffix(" requests stalled")
-        .with_context(|| format!("{lines:?}"))?
-        .parse()?;
+    let stalled = board.end_with_stalled()?;
     ensure!(stalled >= 5, "{stalled} requests were counted");
     Ok(())
 }

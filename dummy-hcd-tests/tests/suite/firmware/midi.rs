@@ -5,11 +5,11 @@ use std::io::Read as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::sound::SoundCard;
 
 use super::board::Board;
 use crate::runner::Test;
-use crate::setup::modprobe;
 
 pub(super) fn tests() -> Vec<Test> {
     vec![Test::new(
@@ -19,7 +19,7 @@ pub(super) fn tests() -> Vec<Test> {
 }
 
 fn notes() -> Result<()> {
-    modprobe("snd-usb-audio")?;
+    modprobe::load("snd-usb-audio")?;
     let mut board = Board::start("firmware_midi")?;
     board.device.wait_driver(0, "snd-usb-audio")?;
     let card = SoundCard::wait_host(&board.device)?;

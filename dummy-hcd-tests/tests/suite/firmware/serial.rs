@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::random::Random;
 use dummy_hcd_tests::wait;
 use rustix::termios::{self, ControlModes, OptionalActions};
@@ -16,7 +17,6 @@ use usbfs2_host::{Host, SetupPacket, TransferError};
 
 use super::board::Board;
 use crate::runner::Test;
-use crate::setup::modprobe;
 use crate::survival::kill_held;
 
 pub(super) fn tests() -> Vec<Test> {
@@ -69,7 +69,7 @@ pub(crate) fn open(terminal: &Path) -> Result<File> {
 }
 
 fn start() -> Result<(Board, File)> {
-    modprobe("cdc_acm")?;
+    modprobe::load("cdc_acm")?;
     let board = Board::start("firmware_serial")?;
     let file = open(&terminal(&board.device, 0)?)?;
     Ok((board, file))
@@ -113,7 +113,7 @@ fn set_line(terminal: &File) -> Result<termios::Termios> {
 }
 
 fn killed_firmware_goes_on() -> Result<()> {
-    modprobe("cdc_acm")?;
+    modprobe::load("cdc_acm")?;
     let mut board = Board::start_held("firmware_serial")?;
     let number = board.device.attribute("devnum")?;
     let terminal = open(&terminal(&board.device, 0)?)?;
@@ -178,12 +178,7 @@ fn a_break() -> Result<()> {
     exchange(&terminal, 4096).context("after three breaks")?;
     drop(terminal);
 
-    let lines = board.end()?;
-    let last = lines.last().context("it counts nothing")?;
-    let stalled: u32 = last
-        .strip_suffix(" requests stalled")
-        .with_context(|| format!("{lines:?}"))?
-        .parse()?;
+    let stalled = board.end_with_stalled()?;
     ensure!(stalled >= 3, "{stalled} requests were counted");
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::device::SysfsDevice;
+use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::wait;
 use usb_gadget::function::serial::{Serial, SerialClass};
 use usbfs2_gadget::functions::mass_storage::DiskOptions;
@@ -19,7 +20,6 @@ use crate::kernel_drivers;
 use crate::scenarios::Scenario;
 use crate::scenarios::disk::{Probe, pattern};
 use crate::scenarios::keyboard::read_text;
-use crate::setup::modprobe;
 use crate::world::World;
 
 pub(super) fn scenarios() -> Vec<(&'static str, Scenario)> {
@@ -35,7 +35,7 @@ const KEYBOARD: u8 = 2;
 const DISK: u8 = 3;
 
 fn beside_a_serial_port(world: &World) -> Result<()> {
-    modprobe("cdc_acm")?;
+    modprobe::load("cdc_acm")?;
     let (port, serial) = Serial::new(SerialClass::Acm);
     let keyboard = Keyboard::new();
     let probe = Probe::new(SIZE);
