@@ -22,6 +22,12 @@ pub(crate) trait Pipe: Send + Sync + fmt::Debug {
     fn wait(&self, deadline: Option<Instant>) -> Option<Completion>;
     /// The next completion, or has the task woken when there is one. Waking may happen under a lock of the pipe's.
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Completion>;
+    /// The same, for who has a timer: where nothing but a clock of the bus's will wake the task, it is not woken, but `due`
+    /// set to the instant to poll again at, unless it is an earlier one.
+    fn poll_timed(&self, cx: &mut Context<'_>, due: &mut Option<Instant>) -> Poll<Completion> {
+        let _ = due;
+        self.poll_next(cx)
+    }
     /// Takes back everything queued.
     fn cancel_all(&self);
     /// Halts the endpoint until the host clears it.

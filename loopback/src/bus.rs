@@ -218,6 +218,15 @@ impl Bus {
 
     /// Runs `work` under the bus lock, and tells those who wait once it is released.
     pub(crate) fn locked<R>(&self, work: impl FnOnce(&mut State, &mut Rings) -> R) -> R {
+        self.locked_then(work, || ())
+    }
+
+    /// The same, and calls `then` in between: the bus is not locked any more, and nobody has been told.
+    pub(crate) fn locked_then<R>(
+        &self,
+        work: impl FnOnce(&mut State, &mut Rings) -> R,
+        then: impl FnOnce(),
+    ) -> R {
         let mut rings = Rings::default();
         // A panic under the lock is a bug of the bus, which must not spread to every user of it.
         let mut state = self
@@ -231,6 +240,7 @@ impl Bus {
         let holds = state.timers().next().is_some() && state.clock().is_real();
         self.shared.holds.store(holds, Ordering::SeqCst);
         drop(state);
+        then();
         rings.ring();
         result
     }

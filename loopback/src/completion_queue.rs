@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::mailbox::{Mailbox, deadline, is_past};
 use crate::state::Submission;
@@ -79,10 +79,22 @@ impl CompletionQueue {
     /// While an isochronous transfer or an injected NAK waits for the real clock the task is woken at once, because
     /// the bus has no thread or timer of its own to do it later.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Completed> {
-        let poll = self.completed.poll(cx).map(|item| self.taken(item));
-        // With the waker in place: what is submitted after this look wakes the task.
-        if poll.is_pending() && self.bus.serve_due(&self.completed).is_some() {
+        let mut due = None;
+        let poll = self.poll_timed(cx, &mut due);
+        if due.is_some() {
             cx.waker().wake_by_ref();
+        }
+        poll
+    }
+
+    /// As [`poll_next`](Self::poll_next), for who has a timer: nobody is woken for the clock's sake, but `due` is set to
+    /// the instant to poll again at, if the clock may bring something and `due` is no earlier instant already.
+    pub fn poll_timed(&self, cx: &mut Context<'_>, due: &mut Option<Instant>) -> Poll<Completed> {
+        let poll = self.completed.poll(cx).map(|item| self.taken(item));
+        if poll.is_pending() {
+            // With the waker in place: what is submitted after this look wakes the task.
+            let next = self.bus.serve_due(&self.completed);
+            *due = [*due, next].into_iter().flatten().min();
         }
         poll
     }

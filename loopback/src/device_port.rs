@@ -8,9 +8,9 @@ use std::time::Duration;
 use thiserror::Error;
 use usbfs2_protocol::{Direction, EndpointAddress, SetupPacket, Speed};
 
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Rings};
 use crate::port::QueuedEvent;
-use crate::state::port_name;
+use crate::state::{State, port_name};
 use crate::transfer::End;
 use crate::{Bus, Cable, CompletionQueue, EnableError, EndpointSpec, Faults, Transfer, TransferId};
 
@@ -241,9 +241,23 @@ impl DevicePort {
         address: EndpointAddress,
         transfer: Transfer,
     ) -> TransferId {
+        self.submit_then(queue, address, transfer, || ())
+    }
+
+    /// As [`submit`](Self::submit), and calls `then` when the transfer is queued, before anybody is woken by it: there a
+    /// caller whose own lock keeps submissions in order lets go of it, since what a waker calls may want that lock.
+    pub fn submit_then(
+        &self,
+        queue: &CompletionQueue,
+        address: EndpointAddress,
+        transfer: Transfer,
+        then: impl FnOnce(),
+    ) -> TransferId {
         let submission = queue.admit(transfer);
-        self.bus
-            .locked(|state, rings| state.submit_device(self.port, address, submission, rings))
+        self.bus.locked_then(
+            |state, rings| state.submit_device(self.port, address, submission, rings),
+            then,
+        )
     }
 
     /// Cancels a transfer of this device: it completes with the bytes that moved, or with
@@ -264,7 +278,20 @@ impl DevicePort {
     /// # Errors
     /// [`HaltError::Queued`] for an IN endpoint with data queued, as UDC drivers refuse it.
     pub fn set_halt(&self, address: EndpointAddress, halted: bool) -> Result<(), HaltError> {
-        self.bus.locked(|state, rings| {
+        self.set_halt_then(address, halted, || ())
+    }
+
+    /// As [`set_halt`](Self::set_halt), and calls `then` when that is done, before anybody is woken by it.
+    ///
+    /// # Errors
+    /// As for [`set_halt`](Self::set_halt).
+    pub fn set_halt_then(
+        &self,
+        address: EndpointAddress,
+        halted: bool,
+        then: impl FnOnce(),
+    ) -> Result<(), HaltError> {
+        let change = |state: &mut State, rings: &mut Rings| {
             let port = state.port_mut(self.port);
             let pipe = port
                 .and_then(|port| port.pipe_mut(address))
@@ -283,7 +310,8 @@ impl DevicePort {
             }
             state.advance(self.port, address, rings);
             Ok(())
-        })
+        };
+        self.bus.locked_then(change, then)
     }
 
     /// Whether the endpoint is halted. False for one that is not enabled.

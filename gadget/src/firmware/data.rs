@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use aio_rs::Buffer;
 use usb_device::UsbError;
@@ -219,16 +220,18 @@ impl DataEndpoint {
         self.failures >= FAILURES_IN_A_ROW
     }
 
-    /// Takes what the pipe has completed. Returns whether there is something new for the firmware.
+    /// Takes what the pipe has completed. Returns whether there is something new for the firmware; `due` becomes when to
+    /// look again at the latest.
     pub(super) fn collect(
         &mut self,
         cx: &mut Context<'_>,
         counters: &mut FirmwareCounters,
+        due: &mut Option<Instant>,
         status: &Status,
     ) -> bool {
         let mut is_new = false;
         while let Some(pipe) = self.pipe.clone() {
-            let Poll::Ready(completion) = pipe.poll_next(cx) else {
+            let Poll::Ready(completion) = pipe.poll_timed(cx, due) else {
                 break;
             };
             if matches!(completion.status, Err(EndpointError::Disabled)) {

@@ -95,8 +95,8 @@
 //!   whether a full packet ends it. Where it does not, [`FirmwareBus::set_packets_per_transfer`] has more of them come with
 //!   one call of the kernel.
 //! - That the host has ended a halt shows only when data moves.
-//! - The in-process bus has no timer of its own: while isochronous packets are due on a real clock, [`FirmwareBus::wait`]
-//!   looks at the clock again and again.
+//! - The in-process bus has no timer of its own: while isochronous packets are due on a real clock, a task that awaits
+//!   [`FirmwareBus::ready`] is woken again and again. [`FirmwareBus::wait`] sleeps until the next is due.
 
 mod allocation;
 mod bus;
@@ -176,6 +176,12 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // What can panic under the lock is a bug of this crate, which is to show once and not for ever.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is something for the firmware, and else when to look again at the latest.
+    fn look(&self) -> (Option<Result<Wait, FirmwareError>>, Option<Instant>) {
+        let mut state = self.lock();
+        (state.look(&self.status), state.due)
     }
 
     /// Tells the firmware of something that happened.
@@ -292,10 +298,13 @@ impl FirmwareBus {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             let count = self.shared.signal.count();
-            if let Some(wait) = self.shared.lock().look(&self.shared.status) {
+            let (look, due) = self.shared.look();
+            if let Some(wait) = look {
                 return wait;
             }
-            if !self.shared.signal.wait_past(count, deadline) {
+            let earlier = [deadline, due].into_iter().flatten().min();
+            let is_over = !self.shared.signal.wait_past(count, earlier);
+            if is_over && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Ok(Wait::TimedOut);
             }
         }
@@ -309,10 +318,15 @@ impl FirmwareBus {
         poll_fn(|cx| {
             loop {
                 let count = self.shared.signal.count();
-                if let Some(wait) = self.shared.lock().look(&self.shared.status) {
+                let (look, due) = self.shared.look();
+                if let Some(wait) = look {
                     return Poll::Ready(wait);
                 }
                 if self.shared.signal.register(count, cx.waker()) {
+                    // There is no timer for the clock of the in-process bus.
+                    if due.is_some() {
+                        cx.waker().wake_by_ref();
+                    }
                     return Poll::Pending;
                 }
             }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use usb_device::UsbError;
 use usb_device::bus::PollResult;
@@ -83,6 +84,8 @@ pub(super) struct State {
     is_suspended: bool,
     /// The firmware has been given an address since its last reset.
     is_addressed: bool,
+    /// When a clock that wakes nobody may bring endpoints something: to look again at the latest then.
+    pub(super) due: Option<Instant>,
     task: Waker,
 }
 
@@ -107,6 +110,7 @@ impl State {
             has_read: false,
             is_suspended: false,
             is_addressed: false,
+            due: None,
             task,
         }
     }
@@ -163,8 +167,10 @@ impl State {
 
     pub(super) fn collect(&mut self, status: &Status) {
         let mut cx = Context::from_waker(&self.task);
+        self.due = None;
         for endpoint in &mut self.endpoints {
-            self.is_new |= endpoint.collect(&mut cx, &mut self.counters, status);
+            let counters = &mut self.counters;
+            self.is_new |= endpoint.collect(&mut cx, counters, &mut self.due, status);
         }
     }
 

@@ -53,7 +53,7 @@ impl LoopbackPipe {
     }
 
     fn lock(&self) -> MutexGuard<'_, PipeState> {
-        // No callback runs and nothing indexes while the lock is held.
+        // No waker is called and nothing indexes while the lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,7 +85,9 @@ impl LoopbackPipe {
         if !state.is_enabled {
             return Err(EndpointError::Disabled);
         }
-        let result = self.port.set_halt(self.address, halted);
+        let result = self
+            .port
+            .set_halt_then(self.address, halted, || drop(state));
         result.map_err(|error| match error {
             HaltError::NotEnabled(_) => EndpointError::Disabled,
             other => EndpointError::Io(io::Error::other(other)),
@@ -118,8 +120,9 @@ impl Pipe for LoopbackPipe {
             Direction::Out => Transfer::receive(buffer.requested_length()),
         };
         state.buffers.insert(number, buffer);
+        let transfer = transfer.user_data(number);
         self.port
-            .submit(&self.queue, self.address, transfer.user_data(number));
+            .submit_then(&self.queue, self.address, transfer, || drop(state));
     }
 
     /// The bus has what was submitted.
@@ -131,11 +134,11 @@ impl Pipe for LoopbackPipe {
 
     fn wait(&self, deadline: Option<Instant>) -> Option<Completion> {
         loop {
+            while let Some(completed) = self.queue.try_next() {
+                self.accept(&mut self.lock(), completed);
+            }
             {
                 let mut state = self.lock();
-                while let Some(completed) = self.queue.try_next() {
-                    self.accept(&mut state, completed);
-                }
                 if let Some(completion) = state.ordered.pop() {
                     return Some(completion);
                 }
@@ -150,13 +153,21 @@ impl Pipe for LoopbackPipe {
     }
 
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Completion> {
+        let mut due = None;
+        let poll = self.poll_timed(cx, &mut due);
+        if due.is_some() {
+            cx.waker().wake_by_ref();
+        }
+        poll
+    }
+
+    fn poll_timed(&self, cx: &mut Context<'_>, due: &mut Option<Instant>) -> Poll<Completion> {
         loop {
-            let mut state = self.lock();
-            if let Some(completion) = state.ordered.pop() {
+            if let Some(completion) = self.lock().ordered.pop() {
                 return Poll::Ready(completion);
             }
-            match self.queue.poll_next(cx) {
-                Poll::Ready(completed) => self.accept(&mut state, completed),
+            match self.queue.poll_timed(cx, due) {
+                Poll::Ready(completed) => self.accept(&mut self.lock(), completed),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -209,7 +220,7 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use usbfs2_loopback::{Bus, EndpointSpec, PortOptions};
+    use usbfs2_loopback::{Bus, EndpointSpec, PortOptions, Target};
     use usbfs2_protocol::{Speed, TransferType};
 
     use super::*;
@@ -225,6 +236,50 @@ mod tests {
             self.reached.send(()).unwrap();
             let _ = self.go.lock().unwrap().recv();
         }
+    }
+
+    /// Uses the pipe as soon as it is woken.
+    struct Uses(Mutex<Option<Arc<LoopbackPipe>>>);
+
+    impl Wake for Uses {
+        fn wake(self: Arc<Self>) {
+            if let Some(pipe) = self.0.lock().unwrap().take() {
+                assert_eq!(pipe.pending(), 1);
+                pipe.submit(Buffer::with_capacity(512));
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_a_submission_wakes_may_use_the_pipe() {
+        let bus = Bus::new();
+        let port = Arc::new(bus.plug(PortOptions::new(Speed::High)).unwrap());
+        let address = EndpointAddress::new(1, Direction::Out).unwrap();
+        let spec = EndpointSpec {
+            address,
+            transfer_type: TransferType::Bulk,
+            max_packet_size: 512,
+            interval: 0,
+        };
+        port.enable(spec).unwrap();
+        let pipe = Arc::new(LoopbackPipe::new(Arc::clone(&port), address));
+        let host = CompletionQueue::new(&bus);
+        let device = bus.devices().pop().unwrap();
+        device.submit(&host, Target::Endpoint(address), Transfer::send(vec![1; 3]));
+        let uses = Arc::new(Uses(Mutex::new(Some(Arc::clone(&pipe)))));
+        let task = Waker::from(Arc::clone(&uses));
+        assert!(host.poll_next(&mut Context::from_waker(&task)).is_pending());
+
+        // In a thread of its own: what fails hangs there.
+        let (done, is_done) = channel();
+        let submitting = Arc::clone(&pipe);
+        thread::spawn(move || {
+            submitting.submit(Buffer::with_capacity(512));
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(uses.0.lock().unwrap().is_none(), "nobody was woken");
+        assert_eq!(pipe.pending(), 2);
     }
 
     #[test]

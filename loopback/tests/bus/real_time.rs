@@ -70,6 +70,38 @@ fn a_device_that_waits_serves_them_too() {
 }
 
 #[test]
+fn who_has_a_timer_is_told_when_to_look_and_not_woken() {
+    let (bus, port, device) = plugged(4);
+    let [host, gadget] = [CompletionQueue::new(&bus), CompletionQueue::new(&bus)];
+    let count = Arc::new(Count::default());
+    let task = Waker::from(Arc::clone(&count));
+    let mut cx = Context::from_waker(&task);
+    let mut due = None;
+    ask(&device, &host, &[10; 3]);
+    assert!(host.poll_timed(&mut cx, &mut due).is_pending());
+    let first = due.expect("the clock brings the end");
+    assert!(first > Instant::now() - LONG && first < Instant::now() + LONG);
+    assert_eq!(count.0.load(Ordering::SeqCst), 0, "it was woken");
+    // An earlier one stays.
+    let mut earlier = Some(first - LONG);
+    assert!(host.poll_timed(&mut cx, &mut earlier).is_pending());
+    assert_eq!(earlier, Some(first - LONG));
+    // What others do wakes it; the device's packet is served by whoever looks when it is due.
+    port.submit(&gadget, address(IN), Transfer::send(pattern(10)));
+    let hang = Instant::now() + LONG;
+    loop {
+        let mut due = None;
+        if let std::task::Poll::Ready(done) = host.poll_timed(&mut cx, &mut due) {
+            assert_eq!(done.packets.len(), 3);
+            break;
+        }
+        assert!(Instant::now() < hang, "nothing comes");
+        let due = due.expect("the clock brings it");
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+}
+
+#[test]
 fn a_late_look_finds_all_that_was_queued() {
     let (bus, port, device) = plugged(1);
     let [host, gadget] = [CompletionQueue::new(&bus), CompletionQueue::new(&bus)];

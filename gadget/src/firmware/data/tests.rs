@@ -130,7 +130,7 @@ impl Rig {
     fn collect(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         self.endpoint
-            .collect(&mut cx, &mut self.counters, &self.status)
+            .collect(&mut cx, &mut self.counters, &mut None, &self.status)
     }
 }
 
