@@ -111,19 +111,19 @@ static void poll_says_when_the_device_is_gone(void)
 
 static void aio_is_not_for_armed_files(void)
 {
-	struct iocb operation = { .aio_lio_opcode = IOCB_CMD_PREAD };
-	struct iocb *operations = &operation;
 	struct queue queue;
 	struct bench bench;
+	long result;
+	int fd;
 
 	plug_loopback(&bench, false);
 	queue_open(&queue);
-	operation.aio_fildes = open_armed(&bench, DIR_IN);
-	operation.aio_buf = (uintptr_t)queue.memory[0];
-	operation.aio_nbytes = 512;
-	EXPECT_ERRNO(read(operation.aio_fildes, queue.memory[0], 512), EAGAIN);
-	EXPECT_ERRNO(syscall(SYS_io_submit, queue.context, 1, &operations),
-		     EINVAL);
+	fd = open_armed(&bench, DIR_IN);
+	EXPECT_ERRNO(read(fd, queue.memory[0], 512), EAGAIN);
+	queue_start(&queue, 0, fd, IOCB_CMD_PREAD, 512);
+	EXPECT_RESULT(queue_next(&queue, &result), 0);
+	EXPECT_RESULT(result, -EINVAL);
+	queue_close(&queue);
 }
 
 static void close_leaves_nothing_queued(void)
