@@ -13,10 +13,15 @@
 static int usbfs2_usb_notify(struct notifier_block *nb, unsigned long action,
 			     void *data)
 {
-	if (action == USB_DEVICE_ADD)
-		usbfs2_tree_add(data);
-	else if (action == USB_DEVICE_REMOVE)
-		usbfs2_tree_remove(data);
+	struct usb_device *udev = data;
+
+	if (action == USB_DEVICE_ADD) {
+		if (usbfs2_tree_add(udev))
+			dev_warn(&udev->dev,
+				 "usbfs2: no memory for its files: plug it in again\n");
+	} else if (action == USB_DEVICE_REMOVE) {
+		usbfs2_tree_remove(udev);
+	}
 	return NOTIFY_OK;
 }
 

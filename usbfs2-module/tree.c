@@ -53,12 +53,22 @@ static struct usbfs2_place place_of(const struct usb_interface *intf)
 	return place;
 }
 
-static void sync_endpoints(struct usbfs2_node *dir,
+/* True once it is there: memory may be short. */
+static bool has_file(struct usbfs2_node *dir, enum usbfs2_kind kind,
+		     struct usbfs2_place place, const char *name)
+{
+	return find_child(dir, kind, place) ||
+	       usbfs2_node_add(dir, kind, dir->dev, place, name);
+}
+
+/* False when memory is short; whoever comes next adds what is missing. */
+static bool sync_endpoints(struct usbfs2_node *dir,
 			   const struct usb_interface *intf)
 {
 	const struct usb_host_interface *setting = intf->cur_altsetting;
 	struct usbfs2_place place = dir->place;
 	struct usbfs2_node *child, *next;
+	bool whole = true;
 	char name[8];
 	unsigned int i;
 
@@ -70,13 +80,25 @@ static void sync_endpoints(struct usbfs2_node *dir,
 	for (i = 0; i < setting->desc.bNumEndpoints; i++) {
 		place.address = setting->endpoint[i].desc.bEndpointAddress;
 		/* A descriptor may name an endpoint twice, or endpoint 0. */
-		if (!(place.address & USB_ENDPOINT_NUMBER_MASK) ||
-		    find_child(dir, USBFS2_DATA, place))
+		if (!(place.address & USB_ENDPOINT_NUMBER_MASK))
 			continue;
 		snprintf(name, sizeof(name), "ep%02x", place.address);
-		usbfs2_node_add(dir, USBFS2_DATA, dir->dev, place, name);
+		if (!has_file(dir, USBFS2_DATA, place, name))
+			whole = false;
 	}
 	dir->alternate = setting->desc.bAlternateSetting;
+	return whole;
+}
+
+/* The same for all files of an interface. */
+static bool sync_files(struct usbfs2_node *dir, const struct usb_interface *intf)
+{
+	const struct usbfs2_place place = dir->place;
+
+	return has_file(dir, USBFS2_DRIVER, place, "driver") &
+	       has_file(dir, USBFS2_ALTERNATE, place, "alternate") &
+	       has_file(dir, USBFS2_INTERFACE_CONTROL, place, "ep00") &
+	       sync_endpoints(dir, intf);
 }
 
 /* NULL when it was there before, or memory is short. */
@@ -84,21 +106,13 @@ static struct usbfs2_node *add_interface(struct usbfs2_device *dev,
 					 const struct usb_interface *intf)
 {
 	struct usbfs2_place place = place_of(intf);
-	struct usbfs2_node *dir;
 	char name[16];
 
 	if (find_child(dev->dir, USBFS2_INTERFACE, place))
 		return NULL;
 	snprintf(name, sizeof(name), "%u.%u", place.configuration,
 		 place.interface);
-	dir = usbfs2_node_add(dev->dir, USBFS2_INTERFACE, dev, place, name);
-	if (!dir)
-		return NULL;
-	usbfs2_node_add(dir, USBFS2_DRIVER, dev, place, "driver");
-	usbfs2_node_add(dir, USBFS2_ALTERNATE, dev, place, "alternate");
-	usbfs2_node_add(dir, USBFS2_INTERFACE_CONTROL, dev, place, "ep00");
-	sync_endpoints(dir, intf);
-	return dir;
+	return usbfs2_node_add(dev->dir, USBFS2_INTERFACE, dev, place, name);
 }
 
 void usbfs2_tree_add_interface(struct usb_interface *intf)
@@ -109,8 +123,10 @@ void usbfs2_tree_add_interface(struct usb_interface *intf)
 	mutex_lock(&usbfs2_tree_mutex);
 	dev = find_device(interface_to_usbdev(intf));
 	dir = dev ? add_interface(dev, intf) : NULL;
-	if (dir)
+	if (dir) {
+		sync_files(dir, intf);
 		usbfs2_event("change %s %s add", dev->dir->name, dir->name);
+	}
 	mutex_unlock(&usbfs2_tree_mutex);
 }
 
@@ -137,7 +153,7 @@ static void sync_interface(struct usbfs2_device *dev, struct usbfs2_node *dir,
 {
 	const u8 before = dir->alternate;
 
-	sync_endpoints(dir, intf);
+	sync_files(dir, intf);
 	if (dir->alternate != before)
 		usbfs2_event("change %s %s alternate %u", dev->dir->name,
 			     dir->name, dir->alternate);
@@ -188,18 +204,42 @@ static void announce(struct usb_device *udev, unsigned long directory)
 	kobject_uevent_env(&udev->dev.kobj, KOBJ_CHANGE, variables);
 }
 
-void usbfs2_tree_add(struct usb_device *udev)
+static bool add_files(struct usbfs2_device *dev)
+{
+	const struct usb_host_config *config = dev->udev->actconfig;
+	const struct usbfs2_place place = {};
+	struct usbfs2_node *interface;
+	unsigned int i;
+
+	if (!has_file(dev->dir, USBFS2_DESCRIPTORS, place, "descriptors") ||
+	    (dev->udev->bos &&
+	     !has_file(dev->dir, USBFS2_BOS, place, "bos")) ||
+	    !has_file(dev->dir, USBFS2_CONFIGURATION, place, "configuration") ||
+	    !has_file(dev->dir, USBFS2_RESET, place, "reset") ||
+	    !has_file(dev->dir, USBFS2_POWER, place, "power") ||
+	    !has_file(dev->dir, USBFS2_DEVICE_CONTROL, place, "ep00"))
+		return false;
+	for (i = 0; config && i < config->desc.bNumInterfaces; i++) {
+		interface = add_interface(dev, config->interface[i]);
+		if (!interface || !sync_files(interface, config->interface[i]))
+			return false;
+	}
+	return true;
+}
+
+int usbfs2_tree_add(struct usb_device *udev)
 {
 	const char *name = dev_name(&udev->dev);
 	const struct usbfs2_place place = {};
 	struct usbfs2_device *dev;
 	unsigned long directory;
-	unsigned int i;
+	int ret = 0;
 
 	mutex_lock(&usbfs2_tree_mutex);
 	if (!usbfs2_root || udev->state == USB_STATE_NOTATTACHED ||
 	    find_device(udev))
 		goto out;
+	ret = -ENOMEM;
 	dev = usbfs2_device_new(udev);
 	if (!dev)
 		goto out;
@@ -208,27 +248,23 @@ void usbfs2_tree_add(struct usb_device *udev)
 		usbfs2_device_put(dev);
 		goto out;
 	}
+	/* A device is there with all its files, or not at all. */
+	if (!add_files(dev)) {
+		usbfs2_node_remove(dev->dir);
+		WRITE_ONCE(dev->dir, NULL);
+		usbfs2_device_put(dev);
+		goto out;
+	}
 	list_add_tail(&dev->link, &usbfs2_devices);
-
-	usbfs2_node_add(dev->dir, USBFS2_DESCRIPTORS, dev, place, "descriptors");
-	if (udev->bos)
-		usbfs2_node_add(dev->dir, USBFS2_BOS, dev, place, "bos");
-	usbfs2_node_add(dev->dir, USBFS2_CONFIGURATION, dev, place,
-			"configuration");
-	usbfs2_node_add(dev->dir, USBFS2_RESET, dev, place, "reset");
-	usbfs2_node_add(dev->dir, USBFS2_POWER, dev, place, "power");
-	usbfs2_node_add(dev->dir, USBFS2_DEVICE_CONTROL, dev, place, "ep00");
-	if (udev->actconfig)
-		for (i = 0; i < udev->actconfig->desc.bNumInterfaces; i++)
-			add_interface(dev, udev->actconfig->interface[i]);
 	usbfs2_event("add %s", name);
 	directory = dev->dir->inode->i_ino;
 	mutex_unlock(&usbfs2_tree_mutex);
 	/* The device lock keeps it from leaving before. */
 	announce(udev, directory);
-	return;
+	return 0;
 out:
 	mutex_unlock(&usbfs2_tree_mutex);
+	return ret;
 }
 
 /* The device's last words in the tree. */
@@ -292,8 +328,8 @@ int usbfs2_tree_start(struct usbfs2_node *root)
 	list_for_each_entry_safe(present, next, &all, link) {
 		usb_lock_device(present->udev);
 		/* Not without usbcore's driver: binding that announces it. */
-		if (present->udev->dev.driver)
-			usbfs2_tree_add(present->udev);
+		if (present->udev->dev.driver && !ret)
+			ret = usbfs2_tree_add(present->udev);
 		usb_unlock_device(present->udev);
 		usb_put_dev(present->udev);
 		kfree(present);

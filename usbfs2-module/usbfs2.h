@@ -206,7 +206,7 @@ extern struct list_head usbfs2_devices;	/* P: tree_mutex */
 int usbfs2_tree_start(struct usbfs2_node *root);
 void usbfs2_tree_stop(void);
 /* Device lock held for all of these. */
-void usbfs2_tree_add(struct usb_device *udev);
+int usbfs2_tree_add(struct usb_device *udev);
 void usbfs2_tree_remove(struct usb_device *udev);
 void usbfs2_tree_add_interface(struct usb_interface *intf);
 void usbfs2_tree_remove_interface(struct usb_interface *intf);

@@ -14,6 +14,7 @@ const TROUBLE: &[&str] = &[
     "INFO: trying to register non-static key",
     "Internal error: ",
     "Kernel panic",
+    "ODEBUG: ",
     "Oops: ",
     "general protection fault",
     "kernel BUG at ",

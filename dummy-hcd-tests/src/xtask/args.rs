@@ -46,11 +46,19 @@ pub(crate) enum Action {
     Usbtest(UsbtestOptions),
     /// Builds the module with W=1 and sparse for each kernel and runs checkpatch over it
     CheckModule(CheckModuleOptions),
+    /// Puts a kernel for the VM into the cache: Debian's, or one that looks for mistakes as it runs
+    Kernel(KernelOptions),
 }
 
+const TEST_HELP: &str = "\
+--kernel all runs what needs a kernel on each series the module is kept working on. --kernel debug runs the
+suite on the kernel of `cargo xtask kernel --debug`, several times slower, with tests of its own: `mistakes`, of the
+checks themselves, and `failslab::`, of memory that is short.";
+
 #[derive(Debug, Clone, Args)]
+#[command(after_help = TEST_HELP)]
 pub(crate) struct TestOptions {
-    /// Kernel series of the VM, or `all` that the module is kept working on
+    /// Kernel series of the VM, `all`, or `debug`
     #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
     pub(crate) kernel: String,
 
@@ -176,9 +184,20 @@ pub(crate) struct UsbtestOptions {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CheckModuleOptions {
-    /// Kernel series, or `all` that the module is kept working on; may be given more than once
+    /// Kernel series, `all`, or `debug`; may be given more than once
     #[arg(long, value_name = "SERIES", default_values = ["6.1", DEFAULT_KERNEL])]
     pub(crate) kernel: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KernelOptions {
+    /// Kernel series
+    #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL, conflicts_with = "debug")]
+    pub(crate) kernel: String,
+
+    /// Build a 6.12 from Debian's sources with KASAN, lockdep, kmemleak and more; ten minutes on two processors
+    #[arg(long)]
+    pub(crate) debug: bool,
 }
 
 const BENCH_HELP: &str = "\
@@ -254,7 +273,7 @@ Examples:
 #[command(after_help = VM_HELP)]
 pub(crate) struct VmOptions {
     /// Kernel series: the newest package of that series from the machine's suite, its backports or the next
-    /// release
+    /// release; or `debug`
     #[arg(long, value_name = "SERIES", default_value = DEFAULT_KERNEL)]
     pub(crate) kernel: String,
 

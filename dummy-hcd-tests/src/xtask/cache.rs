@@ -34,8 +34,16 @@ pub(crate) struct CacheLock {
 impl CacheLock {
     /// Waits for the lock and says so if another invocation has it.
     pub(crate) fn take(cache: &Path) -> Result<Self> {
-        let path = cache.join("lock");
-        let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+        Self::take_file(&cache.join("lock"))
+    }
+
+    /// The same for one part of the cache, whose writer keeps nobody else waiting.
+    pub(crate) fn take_part(cache: &Path, part: &str) -> Result<Self> {
+        Self::take_file(&cache.join(format!("{part}.lock")))
+    }
+
+    fn take_file(path: &Path) -> Result<Self> {
+        let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
         if file.try_lock().is_err() {
             progress::say("waiting for another cargo xtask to finish its download or build");
             file.lock()

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cache::CacheLock;
 use crate::kernel::Kernel;
-use crate::{apt, dummy_hcd, kernel_source, module};
+use crate::{apt, debug_kernel, dummy_hcd, kernel_source, module};
 
 /// The descriptors' fields bear the specification's names.
 const IGNORED: &str = "CAMELCASE";
@@ -40,8 +40,10 @@ pub(crate) fn run(cache: &Path) -> Result<String> {
         };
         complaints.push_str(&check(&tree, ignored, &["--file"], &path)?);
     }
-    for entry in fs::read_dir(dummy_hcd::patches())? {
-        complaints.push_str(&check(&tree, IGNORED, &[], &entry?.path())?);
+    for patches in [dummy_hcd::patches(), debug_kernel::patches()] {
+        for entry in fs::read_dir(patches)? {
+            complaints.push_str(&check(&tree, IGNORED, &[], &entry?.path())?);
+        }
     }
     Ok(complaints)
 }

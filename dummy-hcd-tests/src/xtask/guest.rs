@@ -5,11 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use dummy_hcd_tests::{kernel_log, kmemleak};
 
 use crate::args::{BusSpeed, VmOptions};
 use crate::kernel::Kernel;
 
 const SCRIPT: &str = include_str!("guest/guest.sh");
+
+/// How much of a report is shown.
+const LINES_OF_A_REPORT: usize = 60;
 
 /// Variables of this environment that mean something else in the guest.
 const NOT_PASSED_ON: &[&str] = &["_", "OLDPWD", "SHLVL", "TMPDIR", "XDG_RUNTIME_DIR"];
@@ -40,6 +44,7 @@ pub(crate) fn write_job(
         ("MODULES", kernel.modules().display().to_string()),
         ("MODULE", path(modules.usbfs2)),
         ("DUMMY_HCD", path(modules.dummy_hcd)),
+        ("PATIENCE", kernel.patience().to_string()),
         ("BUSES", options.buses.to_string()),
         (
             "CONTROLLERS",
@@ -80,8 +85,16 @@ pub(crate) struct Outcome {
     pub(crate) status: Option<u8>,
     /// Why the command could not be started.
     pub(crate) failure: Option<String>,
-    pub(crate) kernel_log: String,
+    kernel_log: String,
+    /// kmemleak's report and lockdep's state, of a kernel that has them.
+    leaks: String,
+    lockdep: String,
 }
+
+/// Files of the job's directory with what the kernel said: its log, and what [`Outcome`] has of a debug kernel's.
+pub(crate) const KERNEL_LOG: &str = "dmesg";
+pub(crate) const LEAKS: &str = "kmemleak";
+pub(crate) const LOCKDEP: &str = "lockdep_stats";
 
 impl Outcome {
     pub(crate) fn read(job: &Path) -> Self {
@@ -94,15 +107,46 @@ impl Outcome {
             started: job.join("started").exists(),
             status: text("status").and_then(|status| status.trim().parse().ok()),
             failure: text("failure").map(|failure| failure.trim().to_owned()),
-            kernel_log: text("dmesg").unwrap_or_default(),
+            kernel_log: text(KERNEL_LOG).unwrap_or_default(),
+            leaks: text(LEAKS).unwrap_or_default(),
+            lockdep: text(LOCKDEP).unwrap_or_default(),
         }
     }
+
+    /// What the kernel reported, the first of it at length.
+    pub(crate) fn trouble(&self) -> Vec<String> {
+        let mut reports = Vec::new();
+        let lines = kernel_log::trouble(&self.kernel_log);
+        if let Some(first) = lines.first() {
+            let from = self.kernel_log.find(first).unwrap_or_default();
+            let report = self.kernel_log[from..].lines().take(LINES_OF_A_REPORT);
+            reports.push(report.collect::<Vec<_>>().join("\n"));
+            reports.extend(lines[1..].iter().map(|line| (*line).to_owned()));
+        }
+        reports.extend(kmemleak::leaks(&self.leaks).into_iter().map(str::to_owned));
+        if lockdep_has_stopped(&self.lockdep) {
+            reports.push(
+                "lockdep has stopped: it found something, or has run out of something".to_owned(),
+            );
+        }
+        reports
+    }
+}
+
+/// Whether lockdep, whose `/proc/lockdep_stats` this is, looks no more.
+pub(crate) fn lockdep_has_stopped(stats: &str) -> bool {
+    let state = stats
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("debug_locks:"));
+    state.is_some_and(|state| state.trim() == "0")
 }
 
 /// Copies the results and the kernel's log to where the user wants them.
 pub(crate) fn keep_results(job: &Path, console: &[u8], target: &Path) -> Result<()> {
     fs::create_dir_all(target).with_context(|| format!("create {}", target.display()))?;
-    let mut copies = vec![(job.join("dmesg"), target.join("dmesg"))];
+    let mut copies = [KERNEL_LOG, LEAKS, LOCKDEP]
+        .map(|name| (job.join(name), target.join(name)))
+        .to_vec();
     for entry in fs::read_dir(job.join("results"))? {
         let entry = entry?;
         copies.push((entry.path(), target.join(entry.file_name())));
@@ -150,6 +194,18 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lockdep_that_has_stopped_is_noticed() {
+        let stats = |state| {
+            format!(
+                " lock-classes:                         1203 [max: 8192]\n debug_locks:{state:>31}\n"
+            )
+        };
+        assert!(lockdep_has_stopped(&stats("0")));
+        assert!(!lockdep_has_stopped(&stats("1")));
+        assert!(!lockdep_has_stopped(""));
+    }
 
     #[test]
     fn arguments_reach_the_guest_unchanged() {

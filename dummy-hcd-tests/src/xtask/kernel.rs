@@ -9,9 +9,13 @@ use anyhow::{Context, Result, ensure};
 
 use crate::apt;
 use crate::cache::CacheLock;
+use crate::debug_kernel;
 use crate::kernel_packages;
 use crate::next_release;
 use crate::sources::{Package, Suites};
+
+/// What stands for the kernel that `cargo xtask kernel --debug` builds, where a series is asked for.
+pub(crate) const DEBUG: &str = "debug";
 
 /// What stands for every series of [`SERIES`].
 const ALL: &str = "all";
@@ -42,15 +46,27 @@ enum BuiltWith {
     Machine,
     /// One of a later release, unpacked into the kernel's own root.
     NextRelease,
+    /// The one that [`debug_kernel`] built it with.
+    DebugKernel,
 }
 
 impl Kernel {
-    /// The newest unpacked kernel of `series` ("6.12"), fetched first if there is none.
+    /// The newest unpacked kernel of `series` ("6.12"), fetched first if there is none; or the debug kernel,
+    /// built first.
     pub(crate) fn obtain(cache: &Path, series: &str) -> Result<Self> {
+        if series == DEBUG {
+            let (root, release) = debug_kernel::obtain(cache)?;
+            let built_with = BuiltWith::DebugKernel;
+            return Ok(Self {
+                root,
+                release,
+                built_with,
+            });
+        }
         ensure!(
             series.split('.').count() == 2
                 && series.split('.').all(|part| part.parse::<u16>().is_ok()),
-            "{series} is no kernel series: write two numbers, as 6.12"
+            "{series} is no kernel series: write two numbers, as 6.12, or {DEBUG}"
         );
         let kernels = cache.join("kernels");
         fs::create_dir_all(&kernels).with_context(|| format!("create {}", kernels.display()))?;
@@ -73,16 +89,33 @@ impl Kernel {
         end.map_or(&self.release, |(end, _)| &self.release[..end])
     }
 
+    /// Whether it looks for mistakes as it runs, which takes several times as long.
+    pub(crate) fn is_debug(&self) -> bool {
+        self.built_with == BuiltWith::DebugKernel
+    }
+
+    /// How many times longer than on others something may take on it.
+    pub(crate) fn patience(&self) -> u32 {
+        if self.is_debug() {
+            debug_kernel::PATIENCE
+        } else {
+            1
+        }
+    }
+
     /// Where its packages come from.
     pub(crate) fn suites(&self) -> Suites {
         match self.built_with {
-            BuiltWith::Machine => Suites::Machine,
+            BuiltWith::Machine | BuiltWith::DebugKernel => Suites::Machine,
             BuiltWith::NextRelease => Suites::Next,
         }
     }
 
     /// The version of the packages built from Debian's source package `linux`, as "6.12.95-1~bpo12+1".
     pub(crate) fn version(&self) -> Result<String> {
+        if self.is_debug() {
+            return debug_kernel::version(&self.root);
+        }
         let common = format!(
             "linux-headers-{}",
             self.release.replace("-amd64", "-common")
@@ -134,6 +167,10 @@ impl Kernel {
                 let compiler = self.compiler_package()?;
                 apt::ensure_installed(&[&["make", "libc6-dev", compiler.as_str()], others].concat())
             }
+            BuiltWith::DebugKernel => {
+                let compiler = debug_kernel::COMPILER;
+                apt::ensure_installed(&[&["make", "libc6-dev", compiler], others].concat())
+            }
         }
     }
 
@@ -141,13 +178,16 @@ impl Kernel {
     pub(crate) fn make(&self, directory: &Path) -> Result<Command> {
         let mut command = match self.built_with {
             BuiltWith::NextRelease => next_release::make(&self.root, &self.release, directory)?,
-            BuiltWith::Machine => {
+            BuiltWith::Machine | BuiltWith::DebugKernel => {
                 let mut command = Command::new("make");
                 command.arg("-C").arg(self.headers());
                 command.arg(format!("M={}", directory.display()));
                 command
             }
         };
+        if self.is_debug() {
+            command.arg(format!("CC={}", debug_kernel::COMPILER));
+        }
         command
             .env("LC_ALL", "C")
             .env_remove("MAKEFLAGS")

@@ -1,4 +1,4 @@
-//! Single files of the kernel's sources, out of Debian's source package.
+//! The kernel's sources, out of Debian's source package: single files, or all of them.
 
 use std::fs;
 use std::path::Path;
@@ -50,7 +50,12 @@ impl SourcePackage {
         Ok(source)
     }
 
-    /// Puts `files` of the sources into the new directory `target`, with their paths.
+    /// The package's version, as "6.12.95-1~bpo12+1".
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Puts `files` of the sources into the new directory `target`, with their paths; none: all of them.
     ///
     /// The caller holds the cache's lock.
     pub(crate) fn extract(&self, cache: &Path, files: &[&str], target: &Path) -> Result<()> {
@@ -62,10 +67,11 @@ impl SourcePackage {
             fs::remove_dir_all(&scratch)?;
         }
         fs::create_dir_all(&scratch)?;
-        let step = Step::begin(&format!(
-            "taking {} out of {name} (about 150 MB)",
-            files.join(" ")
-        ));
+        let what = match files {
+            [] => "everything".to_owned(),
+            files => files.join(" "),
+        };
+        let step = Step::begin(&format!("taking {what} out of {name} (about 150 MB)"));
         apt.download(&[format!("{name}={version}")], &scratch)?;
         let archive = fs::read_dir(&scratch)?
             .next()

@@ -11,6 +11,7 @@ mod cargo;
 mod checkpatch;
 mod conformance;
 mod console;
+mod debug_kernel;
 mod dummy_hcd;
 mod failures;
 mod fuzz;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Action::Conformance(options) => conformance::run(&options),
         Action::Usbtest(options) => usbtest::run(&options),
         Action::CheckModule(options) => test::run_module_checks(&options),
+        Action::Kernel(options) => debug_kernel::run(&options),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

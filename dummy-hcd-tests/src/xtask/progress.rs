@@ -143,6 +143,14 @@ impl Step {
         self.bar.set_message(message.to_owned());
     }
 
+    /// Says how far it is, on a terminal; elsewhere only if it `matters`.
+    pub(crate) fn note(&self, message: &str, matters: bool) {
+        self.say(message);
+        if matters && self.bar.is_hidden() {
+            say(message);
+        }
+    }
+
     /// Ends the step with its duration; a step that is dropped instead leaves the error to its caller.
     pub(crate) fn done(self) {
         self.bar.finish_and_clear();

@@ -26,6 +26,8 @@ pub(crate) struct Machine {
     pub(crate) stderr: PathBuf,
     /// Where QEMU meets itself: its monitor and the guest's port to it.
     pub(crate) monitor: PathBuf,
+    /// The kernel looks for mistakes.
+    pub(crate) is_debug: bool,
 }
 
 /// A QEMU that ends with this process, however that ends, and does not reboot.
@@ -85,6 +87,10 @@ pub(crate) fn guest(options: &VmOptions, accelerator: Accelerator, machine: &Mac
     // this machine. With a tick that goes on it jumps 4 ms instead of seconds, and deadlines keep their sense.
     if options.icount && options.isochronous {
         parameters.push_str(" nohz=off");
+    }
+    // Not only the first.
+    if machine.is_debug {
+        parameters.push_str(" kasan_multi_shot");
     }
     for parameter in &options.parameters {
         parameters.push(' ');

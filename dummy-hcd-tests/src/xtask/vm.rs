@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use dummy_hcd_tests::kernel_log;
 use thiserror::Error;
 
 use crate::args::VmOptions;
@@ -83,6 +82,7 @@ pub(crate) fn run_with(options: &VmOptions, sink: impl io::Write + Send + 'stati
         stdout: stdout.path.clone(),
         stderr: stderr.path.clone(),
         monitor: directory.path().join("monitor.sock"),
+        is_debug: kernel.is_debug(),
     };
     let console = Console::new(options.console);
     stdin.copy_from_stdin();
@@ -104,7 +104,8 @@ pub(crate) fn run_with(options: &VmOptions, sink: impl io::Write + Send + 'stati
         .stderr(Stdio::piped())
         .spawn()
         .context("run setpriv (package util-linux)")?;
-    let end = wait(&mut child, options.deadline)?;
+    let deadline = options.deadline * kernel.patience();
+    let end = wait(&mut child, deadline)?;
     console::release(&[
         machine.console,
         machine.stdin,
@@ -128,7 +129,7 @@ pub(crate) fn run_with(options: &VmOptions, sink: impl io::Write + Send + 'stati
         End::PastDeadline => {
             progress::say(&format!(
                 "killed after {} s (--deadline); the end of its console:\n{}",
-                options.deadline.as_secs(),
+                deadline.as_secs(),
                 console.tail(CONSOLE_LINES)
             ));
             return Ok(PAST_DEADLINE);
@@ -158,17 +159,12 @@ fn judge(outcome: &Outcome, console: &Console, qemu_said: &str, took: Duration) 
             console.tail(CONSOLE_LINES)
         );
     };
-    let trouble = kernel_log::trouble(&outcome.kernel_log);
-    if let Some(first) = trouble.first() {
-        let from = outcome.kernel_log.find(first).unwrap_or_default();
-        let report = outcome.kernel_log[from..]
-            .lines()
-            .take(CONSOLE_LINES)
-            .collect::<Vec<_>>()
-            .join("\n");
+    let trouble = outcome.trouble();
+    if !trouble.is_empty() {
         progress::say(&format!(
-            "the kernel reported trouble ({} lines of it), first:\n{report}",
-            trouble.len()
+            "the kernel reported trouble ({} reports):\n{}",
+            trouble.len(),
+            trouble.join("\n")
         ));
         return Ok(if status == 0 { HARNESS_FAILED } else { status });
     }

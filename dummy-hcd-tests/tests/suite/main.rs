@@ -16,6 +16,7 @@ mod delegation;
 mod disk_files;
 mod endpoint_files;
 mod events;
+mod failslab;
 mod faults;
 mod firmware;
 mod functionfs;
@@ -123,6 +124,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         hotplug::tests(),
         many_devices::tests(),
         faults::tests(),
+        failslab::tests(),
         controllers::tests(),
         audio::tests(),
         usbtest::tests(),

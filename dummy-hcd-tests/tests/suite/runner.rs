@@ -8,7 +8,7 @@ use std::{env, fs, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::composite::KernelGadget;
-use dummy_hcd_tests::{descendants, kernel_log, usbfs2};
+use dummy_hcd_tests::{descendants, kernel_log, usbfs2, wait};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::audio::{Duplex, OurHost, SourceSink};
@@ -238,6 +238,7 @@ fn supervise(test: &Test) -> Result<()> {
     let logged = kernel_log::position().context("read /dev/kmsg")?;
     let mut output = tempfile::tempfile()?;
     let since = Instant::now();
+    let deadline = test.deadline * wait::patience();
     let mut child = Command::new(env::current_exe()?)
         .args([ONE, &test.name])
         .stdin(Stdio::null())
@@ -249,7 +250,7 @@ fn supervise(test: &Test) -> Result<()> {
         if let Some(status) = child.try_wait()? {
             break Some(status);
         }
-        if since.elapsed() > test.deadline {
+        if since.elapsed() > deadline {
             break None;
         }
         thread::sleep(Duration::from_millis(5));
@@ -272,7 +273,7 @@ fn supervise(test: &Test) -> Result<()> {
         Some(status) => bail!("{status}\n{said}"),
         None => bail!(
             "hung for {} s\n{said}{}",
-            test.deadline.as_secs(),
+            deadline.as_secs(),
             stacks.unwrap_or_default()
         ),
     }

@@ -12,6 +12,8 @@ $bb mount -t proc proc /proc
 $bb mount -t sysfs sys /sys
 $bb mount -t devtmpfs dev /dev
 for module in /modules/*.ko; do
+	# A kernel may have all of them built in.
+	[ -e "$module" ] || continue
 	$bb insmod "$module" || die "cannot load $module"
 done
 

@@ -5,7 +5,7 @@ use std::io;
 use anyhow::{Result, ensure};
 
 use crate::args::{BusSpeed, Controller, DEFAULT_CPUS, TestOptions, VmOptions};
-use crate::{progress, vm};
+use crate::{kernel, progress, vm};
 
 /// The tests of the suite that run in a guest of their own.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Part {
     speed: BusSpeed,
     isochronous: bool,
     icount: bool,
+    /// There on the debug kernel alone.
+    debug: bool,
 }
 
 impl Part {
@@ -26,6 +28,11 @@ impl Part {
             "" => "suite",
             names => names.trim_end_matches(':'),
         }
+    }
+
+    /// Whether its tests are there on this kernel.
+    pub(super) fn is_for(&self, kernel: &str) -> bool {
+        !self.debug || kernel == kernel::DEBUG
     }
 
     /// The part that a test is in.
@@ -43,6 +50,7 @@ pub(super) const SAFE: Part = Part {
     speed: BusSpeed::High,
     isochronous: false,
     icount: false,
+    debug: false,
 };
 /// The same where `dummy_hcd` runs at super speed.
 const SUPER_SPEED: Part = Part {
@@ -78,9 +86,22 @@ const SUPER_ISOCHRONOUS: Part = Part {
     speed: BusSpeed::Super,
     ..AUDIO
 };
+/// Where memory is short. What a test breaks there must not spoil the others.
+const SHORT_OF_MEMORY: Part = Part {
+    names: "failslab::",
+    debug: true,
+    ..SAFE
+};
 const RACING_CPUS: u8 = 2;
 /// The ones with names of their own, the longest first.
-pub(super) const PARTS: [Part; 5] = [AUDIO, CONTROLLERS, SUPER_SPEED, RACES, SUPER_ISOCHRONOUS];
+pub(super) const PARTS: [Part; 6] = [
+    AUDIO,
+    CONTROLLERS,
+    SUPER_SPEED,
+    RACES,
+    SUPER_ISOCHRONOUS,
+    SHORT_OF_MEMORY,
+];
 
 /// Runs a command in a guest as this part wants it, and fails unless the command succeeds.
 pub(super) fn run(

@@ -3,10 +3,12 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `guest.rs` | the guests that tests run in |
+//! | `mistakes.rs` | whether the debug kernel notices what it is for |
 //! | `suite.rs` | the suite in the VM, and which of its tests run in which guest |
 //! | `tours.rs` | checks that run a whole command |
 
 mod guest;
+mod mistakes;
 mod suite;
 mod tours;
 
@@ -45,6 +47,10 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     apt::ensure_installed(conformance::PACKAGES)?;
     apt::ensure_installed(apt::VM_PACKAGES)?;
     let tally = Tally::default();
+    if options.kernel == kernel::DEBUG && options.filter == [mistakes::NAME] {
+        notice_mistakes(&tally);
+        return Ok(tally.finish());
+    }
     let everything = options.filter.is_empty();
     if everything {
         progress::say("tests that need no kernel");
@@ -66,14 +72,24 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
             ..options.clone()
         };
         let suite = Suite::build(&command, &options.kernel)?;
-        if everything {
-            check_module(&tally, &cache::directory()?, &options.kernel)?;
-            run_in_guests(&tally, &options, &suite, &command);
-        } else {
+        if !everything {
             suite.run_selected(&tally, &options);
+            continue;
+        }
+        check_module(&tally, &cache::directory()?, &options.kernel)?;
+        if options.kernel == kernel::DEBUG {
+            notice_mistakes(&tally);
+            jobs::run(suite.jobs(&tally, &options));
+        } else {
+            run_in_guests(&tally, &options, &suite, &command);
         }
     }
     Ok(tally.finish())
+}
+
+fn notice_mistakes(tally: &Tally) {
+    let noticed = mistakes::check(kernel::DEBUG);
+    tally.check("the debug kernel notices mistakes", noticed);
 }
 
 /// Runs what needs a kernel, several guests at a time.

@@ -78,10 +78,10 @@ impl Suite {
                 self.run(tally, options, arguments, part);
             })
         };
-        let named = PARTS.iter();
-        let others = named.clone().map(|part| part.names).chain(self.left_out);
+        let others = PARTS.iter().map(|part| part.names).chain(self.left_out);
         let others = others.flat_map(|names| ["--skip", names]);
         let others = others.map(str::to_owned).collect();
+        let named = PARTS.iter().filter(|part| part.is_for(&options.kernel));
         let named = named.map(|part| job(part, vec![part.names.to_owned()]));
         [job(&SAFE, others)].into_iter().chain(named).collect()
     }
