@@ -2,12 +2,14 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+use crate::report;
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::cable;
 use dummy_hcd_tests::composite::{GADGET_ZERO, KernelFunction, KernelGadget};
@@ -22,6 +24,8 @@ use rustix::mount::{MountFlags, UnmountFlags, mount_remount, unmount};
 
 /// Nobody: a plain user that the mount's files are given to.
 const USER: u32 = 65_534;
+/// Those there are: the liar's and two of the kernel's gadgets.
+const BUSES: u8 = 3;
 /// Whether each of the processes is root's.
 const CALLERS: [bool; 4] = [true, true, false, false];
 /// One that says nothing for so long hangs: what waits in the kernel is interrupted every few milliseconds.
@@ -124,7 +128,7 @@ pub(crate) fn run(seed: u64, seconds: u64) -> Result<()> {
     let result = fuzz(seed, seconds, &counts);
     result.with_context(|| format!("seed {seed}"))?;
     let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-    print(seed, seconds, &counts)
+    report::print(seed, seconds, &counts)
 }
 
 fn fuzz(seed: u64, seconds: u64, counts: &Arc<Mutex<Counts>>) -> Result<()> {
@@ -166,6 +170,7 @@ fn fuzz(seed: u64, seconds: u64, counts: &Arc<Mutex<Counts>>) -> Result<()> {
         liar.must_live()?;
         ensure!(!liar.is_gone()?, "the device that lies has ended");
         from_outside(&mut random, &gadgets, counts)?;
+        mend_hubs(counts);
         let elapsed = since.elapsed().as_secs();
         if elapsed >= said + 60 {
             said = elapsed;
@@ -204,6 +209,25 @@ fn from_outside(
     Ok(())
 }
 
+/// The callers may have taken the configuration or the driver of a root hub away, and with it the bus.
+fn mend_hubs(counts: &Arc<Mutex<Counts>>) {
+    let devices = Path::new("/sys/bus/usb/devices");
+    for bus in 1..=BUSES {
+        let configuration = devices.join(format!("usb{bus}/bConfigurationValue"));
+        let interface = format!("{bus}-0:1.0");
+        let is_configured = fs::read_to_string(&configuration).is_ok_and(|text| text.trim() == "1");
+        // Whatever it says: somebody may have it now, and the next look comes soon.
+        if !is_configured && fs::write(&configuration, "1").is_ok() {
+            count(counts, "root hubs configured again");
+        } else if is_configured
+            && !devices.join(&interface).join("driver").exists()
+            && fs::write("/sys/bus/usb/drivers_probe", &interface).is_ok()
+        {
+            count(counts, "root hubs bound again");
+        }
+    }
+}
+
 /// Gives every file to a user. The mode of each is the fuzzers' to change as well.
 fn mount_for(user: u32) -> Result<()> {
     let options = format!("uid={user},mode=0666,dmode=0755");
@@ -238,24 +262,4 @@ fn must_be_empty(logged: u64) -> Result<()> {
 fn count(counts: &Mutex<Counts>, what: &str) {
     let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
     counts.count(what);
-}
-
-fn print(seed: u64, seconds: u64, counts: &Counts) -> Result<()> {
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    println!(
-        "Linux {}, seed {seed}, {seconds} s. No report of the kernel's, nothing hung, the module unloaded.\n",
-        kernel.trim()
-    );
-    println!("| what | times | without an error |\n|---|---:|---:|");
-    for (what, number) in counts.iter() {
-        if what.contains(": succeeded") {
-            continue;
-        }
-        println!(
-            "| {what} | {number} | {} |",
-            counts.of(&format!("{what}: succeeded"))
-        );
-    }
-    ensure!(counts.sum("open") > 0, "no call was made");
-    Ok(())
 }

@@ -147,3 +147,22 @@ fn mutate(random: &mut Random, body: &mut [u8]) {
         }
     }
 }
+
+/// The addresses of the endpoints that a message's second configuration, that of high speed, tells of.
+pub(crate) fn addresses(message: &[u8]) -> Vec<u8> {
+    let total = |bytes: &[u8]| match bytes {
+        [_, CONFIGURATION, low, high, ..] => usize::from(u16::from_le_bytes([*low, *high])),
+        _ => 0,
+    };
+    let first = message.get(4..).unwrap_or_default();
+    let second = first.get(total(first)..).unwrap_or_default();
+    let mut rest = second.get(..total(second)).unwrap_or_default();
+    let mut addresses = Vec::new();
+    while let [length @ 2..=u8::MAX, kind, address, ..] = *rest {
+        if kind == ENDPOINT && address & 0x0f != 0 && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+        rest = rest.get(usize::from(length)..).unwrap_or_default();
+    }
+    addresses
+}

@@ -14,7 +14,8 @@ use dummy_hcd_tests::stress::counts::Counts;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use crate::descriptors;
+use crate::endpoints::Served;
+use crate::{descriptors, sys};
 
 /// The controller gadgetfs takes: the first that is free.
 const BUS: u8 = 0;
@@ -28,6 +29,7 @@ const LOOK: Timespec = Timespec {
 };
 
 pub(crate) fn run(seed: u64) -> Result<()> {
+    sys::interruptible()?;
     let directory = PathBuf::from("/run/usbfs2-liar");
     fs::create_dir_all(&directory)?;
     mount(
@@ -93,9 +95,14 @@ fn one(
         counts.count("devices that lie: refused by gadgetfs");
         return Ok(());
     }
+    let addresses = descriptors::addresses(message);
     let until = Instant::now() + life;
+    let mut served = None;
     while Instant::now() < until && !is_over()? {
-        answer(&mut file, random, counts)?;
+        let is_configured = answer(&mut file, random, counts)?;
+        if is_configured && served.is_none() {
+            served = Some(Served::start(directory, &addresses, random)?);
+        }
     }
     // A request that is not answered when the file is closed is the end of the kernel (6.12): first nobody asks any more.
     cable::pull(BUS).context("pull the liar's cable")?;
@@ -103,18 +110,21 @@ fn one(
     while since.elapsed() < Duration::from_millis(50) {
         answer(&mut file, random, counts)?;
     }
+    if let Some(served) = served {
+        served.end(counts)?;
+    }
     drop(file);
     // Its files are released by then; a moment more until the controller is free.
     thread::sleep(Duration::from_millis(20));
     Ok(())
 }
 
-/// Waits a moment for an event, and answers it if it is a request.
-fn answer(file: &mut File, random: &mut Random, counts: &mut Counts) -> Result<()> {
+/// Waits a moment for an event, and answers it if it is a request. True when it was SET_CONFIGURATION.
+fn answer(file: &mut File, random: &mut Random, counts: &mut Counts) -> Result<bool> {
     {
         let mut fds = [PollFd::new(&*file, PollFlags::IN)];
         match poll(&mut fds, Some(&LOOK)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(()),
+            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(false),
             Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
@@ -123,7 +133,7 @@ fn answer(file: &mut File, random: &mut Random, counts: &mut Counts) -> Result<(
     match file.read(&mut event) {
         Ok(EVENT) => {}
         // None there, or it is void.
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(false),
         Err(error) => {
             let errno = error.raw_os_error();
             let passes = matches!(
@@ -131,13 +141,13 @@ fn answer(file: &mut File, random: &mut Random, counts: &mut Counts) -> Result<(
                 Some(libc::EAGAIN | libc::EIDRM | libc::EINTR | libc::EL2HLT)
             );
             ensure!(passes, "gadgetfs said {error} instead of an event");
-            return Ok(());
+            return Ok(false);
         }
     }
     let [setup @ .., _, _, _, _] = event;
     let kind = u32::from_ne_bytes([event[8], event[9], event[10], event[11]]);
     if kind != SETUP {
-        return Ok(());
+        return Ok(false);
     }
     let setup: [u8; 8] = setup;
     counts.count("requests to devices that lie");
@@ -152,7 +162,8 @@ fn answer(file: &mut File, random: &mut Random, counts: &mut Counts) -> Result<(
         // A stall for a request with data, which would otherwise lie in the kernel; yes to one without.
         let _ = file.read(&mut []);
     }
-    Ok(())
+    // SET_CONFIGURATION (USB 2.0 9.4.7).
+    Ok(setup[..2] == [0, 9] && setup[2] != 0)
 }
 
 /// The data of a request are on their way, and are not announced.

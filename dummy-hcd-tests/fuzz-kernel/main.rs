@@ -5,14 +5,17 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `conductor.rs` | the processes, the gadgets, and what must be true in the end |
-//! | `caller.rs` | a process that makes calls, and their arguments |
-//! | `liar.rs`, `descriptors.rs` | the device that lies |
+//! | `caller/` | a process that makes calls, and their arguments |
+//! | `liar.rs`, `descriptors.rs`, `endpoints.rs` | the device that lies |
+//! | `report.rs` | the page |
 //! | `sys/` | the calls |
 
 mod caller;
 mod conductor;
 mod descriptors;
+mod endpoints;
 mod liar;
+mod report;
 #[allow(unsafe_code)]
 mod sys;
 

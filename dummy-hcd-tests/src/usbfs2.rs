@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::wait::{self, TimedOut};
@@ -184,6 +185,18 @@ impl InterfaceFiles {
     /// As the module says: EBUSY when it is open or the interface claimed.
     pub fn open_out(&self) -> io::Result<File> {
         OpenOptions::new().write(true).open(self.endpoint(false)?)
+    }
+
+    /// Opens an endpoint with O_NONBLOCK, which arms it.
+    ///
+    /// # Errors
+    /// As the module says: EBUSY when it is open or the interface claimed.
+    pub fn open_armed(&self, direction_in: bool) -> io::Result<File> {
+        OpenOptions::new()
+            .read(direction_in)
+            .write(!direction_in)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(self.endpoint(direction_in)?)
     }
 
     /// Opens an endpoint to be read and written, as mmap needs it.

@@ -55,6 +55,9 @@ pub(crate) struct Worker {
     pub(crate) bus: u8,
     #[arg(long, value_enum)]
     pub(crate) kind: Kind,
+    /// It is a gadget of this project's
+    #[arg(long)]
+    pub(crate) is_ours: bool,
     /// The device's name: "1-1"
     #[arg(long)]
     pub(crate) device: String,
@@ -70,7 +73,7 @@ pub(crate) struct Worker {
 }
 
 /// The threads of a worker.
-pub(crate) const THREADS: [&str; 3] = ["in", "out", "steer"];
+pub(crate) const THREADS: [&str; 4] = ["in", "out", "steer", "packets"];
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Companion {

@@ -6,11 +6,12 @@ use libc::{
     SYS_flock, SYS_fsetxattr, SYS_fstatfs, SYS_fsync, SYS_ftruncate, SYS_getdents64,
     SYS_inotify_add_watch, SYS_io_cancel, SYS_io_destroy, SYS_io_getevents, SYS_io_setup,
     SYS_io_submit, SYS_ioctl, SYS_link, SYS_listxattr, SYS_lseek, SYS_madvise, SYS_mkdir,
-    SYS_mknod, SYS_mlock, SYS_mmap, SYS_mremap, SYS_msync, SYS_munmap, SYS_name_to_handle_at,
-    SYS_newfstatat, SYS_open, SYS_openat, SYS_poll, SYS_pread64, SYS_preadv2, SYS_pwrite64,
-    SYS_pwritev2, SYS_read, SYS_readahead, SYS_readv, SYS_rename, SYS_rmdir, SYS_sendfile,
-    SYS_setxattr, SYS_splice, SYS_statfs, SYS_statx, SYS_symlink, SYS_sync_file_range, SYS_tee,
-    SYS_truncate, SYS_unlink, SYS_utimensat, SYS_vmsplice, SYS_write, SYS_writev,
+    SYS_mknod, SYS_mlock, SYS_mmap, SYS_mprotect, SYS_mremap, SYS_msync, SYS_munmap,
+    SYS_name_to_handle_at, SYS_newfstatat, SYS_open, SYS_openat, SYS_poll, SYS_pread64,
+    SYS_preadv2, SYS_pwrite64, SYS_pwritev2, SYS_read, SYS_readahead, SYS_readv, SYS_rename,
+    SYS_rmdir, SYS_sendfile, SYS_setxattr, SYS_splice, SYS_statfs, SYS_statx, SYS_symlink,
+    SYS_sync_file_range, SYS_tee, SYS_truncate, SYS_unlink, SYS_utimensat, SYS_vmsplice, SYS_write,
+    SYS_writev,
 };
 
 /// What an argument is.
@@ -44,6 +45,13 @@ pub(crate) enum Kind {
     Offset,
     /// A mapping of a file.
     Mapping,
+    /// The epoll descriptor, the one of inotify, and those of a pipe.
+    Epoll,
+    Inotify,
+    Pipe,
+    /// A length to map, and where in the file.
+    Pages,
+    MapOffset,
     /// One of these, or several of them at once, or nonsense.
     Of(&'static [i64]),
     /// Exactly this.
@@ -61,8 +69,8 @@ pub(crate) struct Call {
 }
 
 use Kind::{
-    Context, ContextPlace, Count, File, Iocb, Iocbs, Just, Length, Mapping, Memory, Of, Offset,
-    Path, Polls, Text, Vectors,
+    Context, ContextPlace, Count, Epoll, File, Inotify, Iocb, Iocbs, Just, Length, MapOffset,
+    Mapping, Memory, Of, Offset, Pages, Path, Pipe, Polls, Text, Vectors,
 };
 
 /// O_RDONLY, O_WRONLY, O_RDWR, O_NONBLOCK, O_TRUNC, O_PATH, O_APPEND, O_DIRECT, O_DIRECTORY, O_CREAT, O_EXCL.
@@ -155,11 +163,11 @@ pub(crate) const CALLS: &[Call] = &[
         20,
         &[
             Just(0),
-            Length,
+            Pages,
             Of(&[0, 1, 2, 3, 3, 3]),
             Of(&[1, 1, 1, 2, 3, 0x2001, 0x8001]),
             File,
-            Offset,
+            MapOffset,
         ],
     ),
     call("munmap", SYS_munmap, 12, &[Mapping, Length]),
@@ -168,6 +176,12 @@ pub(crate) const CALLS: &[Call] = &[
         SYS_mremap,
         6,
         &[Mapping, Length, Length, Of(&[0, 1])],
+    ),
+    call(
+        "mprotect",
+        SYS_mprotect,
+        6,
+        &[Mapping, Length, Of(&[0, 1, 2, 3, 3])],
     ),
     call(
         "madvise",
@@ -235,19 +249,25 @@ pub(crate) const CALLS: &[Call] = &[
         "epoll_ctl",
         SYS_epoll_ctl,
         8,
-        &[File, Of(&[1, 2, 3]), File, Memory],
+        &[Epoll, Of(&[1, 1, 2, 3]), File, Memory],
     ),
     call(
         "epoll_wait",
         SYS_epoll_wait,
         4,
-        &[File, Memory, Count, Of(&[0, 1])],
+        &[Epoll, Memory, Count, Of(&[0, 1])],
     ),
     call(
         "splice",
         SYS_splice,
         10,
-        &[File, Just(0), File, Just(0), Length, Of(&[0, 1, 2, 4])],
+        &[File, Just(0), Pipe, Just(0), Length, Of(&[0, 1, 2, 4])],
+    ),
+    call(
+        "splice from a pipe",
+        SYS_splice,
+        5,
+        &[Pipe, Just(0), File, Just(0), Length, Of(&[0, 1, 2, 4])],
     ),
     call(
         "splice at a place",
@@ -255,12 +275,12 @@ pub(crate) const CALLS: &[Call] = &[
         4,
         &[File, Memory, File, Just(0), Length, Of(&[0, 1, 2, 4])],
     ),
-    call("tee", SYS_tee, 2, &[File, File, Length, Of(&[0, 2])]),
+    call("tee", SYS_tee, 2, &[Pipe, File, Length, Of(&[0, 2])]),
     call(
         "vmsplice",
         SYS_vmsplice,
         3,
-        &[File, Vectors, Count, Of(&[0, 2, 8])],
+        &[Pipe, Vectors, Count, Of(&[0, 2, 8])],
     ),
     call("sendfile", SYS_sendfile, 8, &[File, File, Just(0), Length]),
     call(
@@ -283,7 +303,7 @@ pub(crate) const CALLS: &[Call] = &[
         "inotify_add_watch",
         SYS_inotify_add_watch,
         6,
-        &[File, Path, Of(&[1, 2, 4, 0x100, 0x200, 0xfff])],
+        &[Inotify, Path, Of(&[1, 2, 4, 0x100, 0x200, 0xfff])],
     ),
     call("rename", SYS_rename, 3, &[Path, Path]),
     call("unlink", SYS_unlink, 3, &[Path]),

@@ -4,22 +4,30 @@
 //! |---|---|
 //! | `calls.rs` | the calls there are, and what their arguments mean |
 //! | `ring.rs` | io_uring |
+//! | `spoiler.rs` | a thread that writes into mappings |
+//! | `fork.rs` | children |
 
 pub(crate) mod calls;
+mod fork;
 mod ring;
+mod spoiler;
 
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
-use calls::Call;
 pub(crate) use ring::{Entry as RingEntry, Ring};
+use spoiler::Spoiler;
 
 /// Memory that calls may read and write.
 const ARENA: usize = 1 << 20;
 const PAGE: usize = 4096;
 /// Behind it: no call gets further.
 const GUARD: usize = 1 << 20;
+
+/// What the other thread must not write to meanwhile.
+const CHANGES_MAPPINGS: [libc::c_long; 3] =
+    [libc::SYS_munmap, libc::SYS_mremap, libc::SYS_mprotect];
 
 /// What a call is given.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +50,7 @@ pub(crate) struct Arena {
     start: *mut u8,
     /// What mmap gave and munmap has not taken.
     mappings: Vec<Mapping>,
+    spoiler: Spoiler,
 }
 
 /// A file's.
@@ -70,6 +79,7 @@ impl Arena {
         Ok(Self {
             start: start.cast(),
             mappings: Vec::new(),
+            spoiler: Spoiler::start()?,
         })
     }
 
@@ -123,21 +133,24 @@ impl Arena {
     }
 
     /// Makes the call: its result, or the errno.
-    pub(crate) fn call(&mut self, call: &Call, values: &[Value; 6]) -> Result<i64, i32> {
+    pub(crate) fn call(&mut self, number: libc::c_long, values: &[Value; 6]) -> Result<i64, i32> {
+        if CHANGES_MAPPINGS.contains(&number) {
+            self.spoiler.aim(None);
+        }
         let [a, b, c, d, e, f] = values.map(|value| self.address(value));
         // SAFETY: the calls of `calls::CALLS` write through their pointers alone, and these lead into the arena, up to the
-        // guard behind it, into a file's mapping, which holds nothing of this program, or nowhere. The two that unmap or
-        // move memory get a mapping of `mappings`.
-        let result = unsafe { libc::syscall(call.number, a, b, c, d, e, f) };
+        // guard behind it, into a file's mapping, which holds nothing of this program, or nowhere. Those that unmap or
+        // move memory, or take rights to it, get a mapping of `mappings`.
+        let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
         if result == -1 {
             return Err(io::Error::last_os_error().raw_os_error().unwrap_or(0));
         }
-        self.remember(call, [a, b, c], result);
+        self.remember(number, [a, b, c], result);
         Ok(result)
     }
 
     /// Keeps account of mappings.
-    fn remember(&mut self, call: &Call, arguments: [u64; 3], result: i64) {
+    fn remember(&mut self, number: libc::c_long, arguments: [u64; 3], result: i64) {
         let [first, length, third] = arguments;
         let size = |length: u64| usize::try_from(length).unwrap_or(0).next_multiple_of(PAGE);
         let start = usize::try_from(result).unwrap_or(0);
@@ -147,11 +160,18 @@ impl Arena {
             .iter()
             .find(|mapping| mapping.start as u64 == first);
         let protection = before.map_or(0, |mapping| mapping.protection);
-        if matches!(call.number, libc::SYS_munmap | libc::SYS_mremap) {
+        if matches!(number, libc::SYS_munmap | libc::SYS_mremap) {
             self.mappings
                 .retain(|mapping| mapping.start as u64 != first);
         }
-        let (length, protection) = match call.number {
+        if number == libc::SYS_mprotect {
+            for mapping in &mut self.mappings {
+                if mapping.start as u64 == first {
+                    mapping.protection = third;
+                }
+            }
+        }
+        let (length, protection) = match number {
             // Its third argument is the protection.
             libc::SYS_mmap => (size(length), third),
             libc::SYS_mremap => (size(third), protection),
@@ -184,6 +204,56 @@ impl Arena {
         }
     }
 
+    /// The mapping that begins at `start`, if there is one yet that can be read and written.
+    fn mapping_at(&self, start: u64) -> Option<Mapping> {
+        let mut mappings = self.mappings.iter();
+        let found = mappings.find(|mapping| mapping.start as u64 == start);
+        found.copied().filter(|mapping| mapping.protection == 3)
+    }
+
+    /// Writes words to a mapping, as far as it goes.
+    pub(crate) fn put_mapped(&self, start: u64, offset: usize, words: &[Value]) {
+        let Some(mapping) = self.mapping_at(start) else {
+            return;
+        };
+        for (index, word) in words.iter().enumerate() {
+            let place = offset + 8 * index;
+            if place + 8 > mapping.length {
+                return;
+            }
+            let place = (mapping.start + place) as *mut u64;
+            // SAFETY: an aligned place in a file's mapping that can be written to, which no reference leads to.
+            unsafe { place.write_volatile(self.address(*word)) };
+        }
+    }
+
+    /// Four bytes of a mapping.
+    pub(crate) fn mapped_word(&self, start: u64, offset: usize) -> Option<u32> {
+        let mapping = self.mapping_at(start)?;
+        let place = (mapping.start + offset) as *const u32;
+        // SAFETY: an aligned place in the first page of a file's mapping that can be read.
+        (offset < PAGE).then(|| unsafe { place.read_volatile() })
+    }
+
+    /// How many things of `size` bytes a mapping has room for behind `offset`: a power of two.
+    pub(crate) fn places(&self, start: u64, offset: usize, size: usize) -> usize {
+        let length = self.mapping_at(start).map_or(0, |mapping| mapping.length);
+        let room = length.saturating_sub(offset) / size;
+        room.checked_ilog2().map_or(0, |power| 1 << power)
+    }
+
+    /// Has garbage written to this mapping from now on, or to none.
+    pub(crate) fn spoil(&self, start: Option<u64>) {
+        let mapping = start.and_then(|start| self.mapping_at(start));
+        self.spoiler
+            .aim(mapping.map(|mapping| (mapping.start, mapping.length)));
+    }
+
+    /// A child that uses the file and a mapping of it, if it has inherited that; true when it is gone again.
+    pub(crate) fn fork(&self, file: i32, is_in: bool, buffer: u64, length: usize) -> bool {
+        fork::that_uses(file, is_in, buffer, length)
+    }
+
     /// A word of the arena, as the kernel has left it.
     pub(crate) fn word(&self, offset: usize) -> u64 {
         let place = self.start.wrapping_add(offset % (ARENA - 8));
@@ -203,13 +273,29 @@ pub(crate) fn copy_of(file: i32) -> io::Result<OwnedFd> {
     }
 }
 
-/// Has whatever waits in the kernel interrupted, again and again.
-pub(crate) fn interrupt_every(period: Duration) -> io::Result<()> {
+/// Lets a wait in the kernel be interrupted without further consequences.
+pub(crate) fn interruptible() -> io::Result<()> {
     extern "C" fn nothing(_: libc::c_int) {}
 
     // SAFETY: all zeros is a sigaction without flags: calls that are interrupted do not start again.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = nothing as *const () as usize;
+    // SAFETY: it is read during the call; the handler does nothing.
+    match unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Interrupts a thread of this process that nobody has joined.
+pub(crate) fn interrupt(thread: libc::pthread_t) {
+    // SAFETY: pthread_kill takes numbers; the id is good until the thread is joined.
+    unsafe { libc::pthread_kill(thread, libc::SIGALRM) };
+}
+
+/// Has whatever waits in the kernel interrupted, again and again.
+pub(crate) fn interrupt_every(period: Duration) -> io::Result<()> {
+    interruptible()?;
     let time = libc::timeval {
         tv_sec: 0,
         tv_usec: period.subsec_micros().into(),
@@ -218,13 +304,9 @@ pub(crate) fn interrupt_every(period: Duration) -> io::Result<()> {
         it_interval: time,
         it_value: time,
     };
-    // SAFETY: both are read during the calls; the handler does nothing.
-    let failed = unsafe {
-        libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) == -1
-            || libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) == -1
-    };
-    match failed {
-        true => Err(io::Error::last_os_error()),
-        false => Ok(()),
+    // SAFETY: the timer is read during the call.
+    match unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }

@@ -29,6 +29,8 @@ pub enum LaneAction {
     Spawn,
     /// Waits until what was written is with the device.
     Sync,
+    /// Unmaps the buffers that transfers are under way in.
+    Unmap,
 }
 
 /// How often each, of all.
@@ -42,9 +44,37 @@ pub const LANE: &[(LaneAction, usize)] = &[
     (LaneAction::Babble, 1),
     (LaneAction::Recover, 7),
     (LaneAction::CloseOne, 3),
-    (LaneAction::Reopen, 2),
+    (LaneAction::Reopen, 3),
     (LaneAction::Spawn, 1),
     (LaneAction::Sync, 2),
+    (LaneAction::Unmap, 1),
+];
+
+/// What the thread of the isochronous endpoints does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamAction {
+    /// Starts a run of packets.
+    Submit,
+    /// Takes what is complete.
+    Complete,
+    /// Takes the results of all.
+    Settle,
+    /// Asks to cancel one.
+    Cancel,
+    /// Cancels all.
+    Recover,
+    /// Closes the endpoint, which cancels all.
+    Reopen,
+}
+
+/// How often each, of all.
+pub const STREAM: &[(StreamAction, usize)] = &[
+    (StreamAction::Submit, 50),
+    (StreamAction::Complete, 20),
+    (StreamAction::Settle, 4),
+    (StreamAction::Cancel, 10),
+    (StreamAction::Recover, 4),
+    (StreamAction::Reopen, 4),
 ];
 
 /// What the thread of one interface does.
@@ -64,6 +94,8 @@ pub enum SteerAction {
     Look,
     /// Gives the interface back and claims it again.
     Reclaim,
+    /// Has the device reset by its file.
+    Reset,
 }
 
 /// How often each, of all.
@@ -75,6 +107,7 @@ pub const STEER: &[(SteerAction, usize)] = &[
     (SteerAction::Fork, 3),
     (SteerAction::Look, 4),
     (SteerAction::Reclaim, 1),
+    (SteerAction::Reset, 1),
 ];
 
 /// What happens to a device or to the process that uses it, from outside.

@@ -324,6 +324,26 @@ impl Ring {
     }
 }
 
+impl Ring {
+    /// What a result is overwritten with when it was taken: no result looks like this.
+    const TAKEN: (i32, i32) = (0x5555_5555, 0x5555_5555);
+
+    /// The result of transfer `number`, which is overwritten.
+    pub fn take(&self, number: u32) -> (i32, i32) {
+        let result = self.result(number);
+        let (moved, status) = Self::TAKEN;
+        let taken = [moved.to_ne_bytes(), status.to_ne_bytes()].concat();
+        self.memory.put(self.place(number) + 16, &taken);
+        result
+    }
+
+    /// Whether nobody has written to the result of transfer `number` since it was taken.
+    #[must_use]
+    pub fn is_taken(&self, number: u32) -> bool {
+        self.result(number) == Self::TAKEN
+    }
+}
+
 /// A read or write of 0 bytes.
 fn nothing(file: &File, input: bool, offset: u64) -> io::Result<usize> {
     if input {

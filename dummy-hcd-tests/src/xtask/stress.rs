@@ -12,20 +12,24 @@ use crate::{cargo, progress, record, vm};
 /// by itself.
 const OPERATIONS_PER_SECOND: u64 = 20;
 const BOOT: Duration = Duration::from_secs(900);
-/// Two of each kind of device.
-const BUSES: u8 = 4;
+/// Two of each kind of the kernel's devices, and two of ours.
+const BUSES: u8 = 6;
 
 const PAGE: record::Page = record::Page {
     name: "stress.md",
     intro: "# Stress\n\n\
         What `cargo xtask stress --record` says of its runs. On each of several devices a process has a thread for each\n\
-        endpoint and one for the interface, which at random, from the seed, submit, cancel, take completions, wait, halt\n\
-        the device, read too little, recover, close, fork, exec, switch settings and claim. Meanwhile cables are pulled,\n\
-        processes killed, devices reset and unbound, drivers bound, the file system is unmounted lazily and remounted, and\n\
-        the module is unloaded and loaded every 5,000 operations, when it must hold nothing.\n\n\
+        bulk endpoint, one for the interface and one for isochronous packets, which at random, from the seed, submit,\n\
+        cancel, take completions, wait, halt the device, read too little, recover, close, fork, exec, switch settings, reset\n\
+        and claim. Transfers go by Linux AIO and through the ring, from memory of the process and from mapped buffers, which\n\
+        are unmapped under them now and then; every third time an endpoint is opened it is armed. Meanwhile cables are\n\
+        pulled, processes killed, devices reset and unbound, drivers bound, the file system is unmounted lazily and\n\
+        remounted, and the module is unloaded and loaded every 5,000 operations, when it must hold nothing. Of the devices\n\
+        two are ours, on FunctionFS and on gadgetfs; the others are the kernel's.\n\n\
         Each submission must complete once, with a result that can be true: data as the device sends it, a length that was\n\
-        asked for unless something ended it early, an error only where something that was going on gives it. What a Loopback\n\
-        sends back are numbered messages: each whose write succeeded comes back once, in order, and no other.\n\
+        asked for unless something ended it early, an error only where something that was going on gives it. A result in\n\
+        the ring is overwritten when it was taken, so that a second one shows. What a Loopback sends back are numbered\n\
+        messages: each whose write succeeded comes back once, in order, and no other.\n\
         The kernel's log must be clean. A seed gives each thread the same steps in each run; how they meet is chance.\n",
 };
 
@@ -53,6 +57,7 @@ pub(crate) fn run(options: &StressOptions) -> Result<u8> {
         kernel: options.kernel.clone(),
         cpus: options.cpus,
         buses: BUSES,
+        isochronous: true,
         command: command.map(str::to_owned).to_vec(),
         deadline: BOOT + Duration::from_secs(options.operations / OPERATIONS_PER_SECOND),
         ..VmOptions::default()

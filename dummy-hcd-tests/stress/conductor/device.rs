@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::cable;
-use dummy_hcd_tests::composite::KernelGadget;
 use dummy_hcd_tests::device::SysfsDevice;
 use dummy_hcd_tests::stress::counts::{Counts, Report};
 use dummy_hcd_tests::stress::plan::{DEVICE, DeviceAction, Plan, Step};
 use dummy_hcd_tests::usbfs2::{DeviceFiles, InterfaceFiles};
 
+use super::gadgets::{Gadget, Maker};
 use super::worker_process::WorkerProcess;
-use super::{Course, Stopped, gadget};
+use super::{Course, Stopped};
 use crate::arguments::{Kind, THREADS, Worker};
 use crate::disturbance::Disturbance;
 use crate::sys;
@@ -27,20 +27,20 @@ pub(super) struct Device<'course> {
     bus: u8,
     kind: Kind,
     course: &'course Course,
-    gadget: KernelGadget,
+    gadget: Gadget,
     device: SysfsDevice,
     interface: InterfaceFiles,
     disturbance: Disturbance,
     plan: Plan<DeviceAction>,
     /// Steps of the threads of its workers.
-    made: [u64; 3],
-    to_make: [u64; 3],
+    made: [u64; 4],
+    to_make: [u64; 4],
 }
 
 impl<'course> Device<'course> {
-    pub(super) fn plug(bus: u8, kind: Kind, course: &'course Course) -> Result<Self> {
+    pub(super) fn plug(bus: u8, kind: Kind, maker: Maker, course: &'course Course) -> Result<Self> {
         let disturbance = Disturbance::create(&bus.to_string())?;
-        let gadget = gadget(bus, kind)?;
+        let gadget = Gadget::bind(bus, kind, maker)?;
         let device = SysfsDevice::wait(bus)?;
         let files = DeviceFiles::wait(device.name())?;
         Ok(Self {
@@ -52,13 +52,14 @@ impl<'course> Device<'course> {
             device,
             disturbance,
             plan: Plan::new(course.seed, &format!("{bus} outside"), DEVICE),
-            made: [0; 3],
-            to_make: [0; 3],
+            made: [0; 4],
+            to_make: [0; 4],
         })
     }
 
     /// Has workers make this many steps more.
-    pub(super) fn epoch(&mut self, steps: [u64; 3]) -> Result<()> {
+    pub(super) fn epoch(&mut self, steps: u64) -> Result<()> {
+        let steps = shares(self.kind).map(|part| (steps * part).div_ceil(100));
         for (to_make, more) in self.to_make.iter_mut().zip(steps) {
             *to_make += more;
         }
@@ -66,7 +67,7 @@ impl<'course> Device<'course> {
             let ended = self.one_process();
             ended.with_context(|| format!("device {} ({:?})", self.bus, self.kind))?;
         }
-        Ok(())
+        self.gadget.judge()
     }
 
     /// Starts a worker and lets things happen until it is done or killed.
@@ -75,6 +76,7 @@ impl<'course> Device<'course> {
             seed: self.course.seed,
             bus: self.bus,
             kind: self.kind,
+            is_ours: self.gadget.is_ours(),
             device: self.device.name().to_owned(),
             nonce: u32::try_from(self.course.nonces.fetch_add(1, Ordering::Relaxed))?,
             from: self.made.to_vec(),
@@ -222,6 +224,15 @@ impl<'course> Device<'course> {
         );
         let node = OpenOptions::new().write(true).open(&path);
         node.with_context(|| format!("open {path}"))
+    }
+}
+
+/// Of every hundred steps, those of each of `THREADS`.
+fn shares(kind: Kind) -> [u64; 4] {
+    match kind {
+        Kind::SourceSink => [42, 42, 8, 8],
+        // It has no isochronous endpoints.
+        Kind::Loopback => [46, 46, 8, 0],
     }
 }
 

@@ -3,11 +3,13 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `device.rs` | a device: its gadget, its worker processes, what happens to it |
+//! | `gadgets.rs` | whose gadget it can be |
 //! | `worker_process.rs` | one of those processes |
 //! | `module.rs` | the file system and the module: unmounted, reloaded, empty |
 //! | `report.rs` | the page |
 
 mod device;
+mod gadgets;
 mod module;
 mod report;
 mod worker_process;
@@ -18,27 +20,27 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
-use dummy_hcd_tests::composite::{GADGET_ZERO, KernelFunction, KernelGadget};
+use dummy_hcd_tests::composite::KernelGadget;
 use dummy_hcd_tests::modprobe;
 use dummy_hcd_tests::stress::counts::Counts;
 use dummy_hcd_tests::vitals::Vitals;
 
 use crate::arguments::{Kind, Run};
 use device::Device;
+use gadgets::Maker;
 use module::Module;
 
 /// Steps between two times that everything ends and the module is reloaded.
 const EPOCH: u64 = 5_000;
 
-/// Of every hundred steps on a device: those of its two endpoints and of its interface.
-const SHARES: [u64; 3] = [46, 46, 8];
-
-/// The kernel's own gadgets, whose packets are long enough for two processors.
-const KINDS: [Kind; 4] = [
-    Kind::SourceSink,
-    Kind::Loopback,
-    Kind::SourceSink,
-    Kind::Loopback,
+/// What there is, whose packets are long enough for two processors.
+const DEVICES: [(Kind, Maker); 6] = [
+    (Kind::SourceSink, Maker::Kernel),
+    (Kind::Loopback, Maker::Kernel),
+    (Kind::SourceSink, Maker::Kernel),
+    (Kind::Loopback, Maker::Kernel),
+    (Kind::Loopback, Maker::Functionfs),
+    (Kind::Loopback, Maker::Gadgetfs),
 ];
 
 /// What the threads of this process share.
@@ -99,8 +101,8 @@ fn stress(arguments: &Run, course: &Course) -> Result<()> {
     let mut module = Module::new(course)?;
     modprobe::load("usbtest")?;
     let mut devices = Vec::new();
-    for (bus, kind) in (0..).zip(KINDS) {
-        devices.push(Device::plug(bus, kind, course)?);
+    for (bus, (kind, maker)) in (0..).zip(DEVICES) {
+        devices.push(Device::plug(bus, kind, maker, course)?);
     }
     let since = Instant::now();
     let mut samples = Vec::new();
@@ -142,7 +144,7 @@ fn epoch(
             .iter_mut()
             .map(|device| {
                 scope.spawn(move || {
-                    let result = device.epoch(SHARES.map(|part| (share * part).div_ceil(100)));
+                    let result = device.epoch(share);
                     if result.is_err() {
                         course.failed.store(true, Ordering::Relaxed);
                     }
@@ -178,12 +180,3 @@ fn epoch(
 #[derive(Debug, thiserror::Error)]
 #[error("stopped since another device failed")]
 struct Stopped;
-
-/// A Gadget Zero of this kind.
-fn gadget(bus: u8, kind: Kind) -> Result<KernelGadget> {
-    let function = match kind {
-        Kind::SourceSink => KernelFunction::source_sink(1, 4096, 16),
-        Kind::Loopback => KernelFunction::loopback(),
-    };
-    Ok(KernelGadget::bind(bus, GADGET_ZERO, &[function])?)
-}

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use dummy_hcd_tests::stress::counts::Counts;
 
-use super::{KINDS, Sample};
+use super::gadgets::Maker;
+use super::{DEVICES, Sample};
 use crate::arguments::Run;
 
 /// The kernel's per-processor caches of free objects move by this much.
@@ -23,7 +24,12 @@ pub(super) fn print(
 ) -> Result<()> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let processors = std::thread::available_parallelism()?;
-    let devices: Vec<String> = KINDS.iter().map(|kind| format!("{kind:?}")).collect();
+    let devices = DEVICES.iter().map(|(kind, maker)| match maker {
+        Maker::Kernel => format!("{kind:?}"),
+        Maker::Functionfs => format!("{kind:?} of ours on FunctionFS"),
+        Maker::Gadgetfs => format!("{kind:?} of ours on gadgetfs"),
+    });
+    let devices: Vec<String> = devices.collect();
     let mut out = io::stdout().lock();
     writeln!(
         out,

@@ -34,6 +34,7 @@ impl WorkerProcess {
             .args(["--seed", &worker.seed.to_string()])
             .args(["--bus", &worker.bus.to_string()])
             .args(["--kind", &worker.kind.name()])
+            .args(worker.is_ours.then_some("--is-ours"))
             .args(["--device", &worker.device])
             .args(["--nonce", &worker.nonce.to_string()])
             .args(["--from", &numbers(&worker.from)])

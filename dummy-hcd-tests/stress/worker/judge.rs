@@ -2,7 +2,7 @@
 
 use std::io;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use dummy_hcd_tests::stress::counts::Counts;
 
 use super::excuses::Mark;
@@ -73,12 +73,25 @@ impl Op {
         })
     }
 
-    /// Holds the result against what can be true. True when the endpoint is of no use any more.
+    /// Whether something was going on that makes its result say nothing of a message.
+    pub(crate) fn is_excused(&self, shared: &Shared) -> Result<bool> {
+        let reasons = self.reasons(shared)?;
+        Ok(reasons.disturbed || reasons.halted || reasons.restarted)
+    }
+
+    /// Holds an error alone against what can be true.
+    pub(crate) fn judge_error(&self, shared: &Shared, error: &io::Error) -> Result<()> {
+        let reasons = self.reasons(shared)?;
+        judge_error(error, reasons).with_context(|| format!("{error}, {reasons:?}"))
+    }
+
+    /// Holds the result against what can be true, and what its memory holds, unless that was unmapped. True when the
+    /// endpoint is of no use any more.
     pub(crate) fn judge(
         &self,
         shared: &Shared,
         result: &io::Result<usize>,
-        buffer: &[u8],
+        buffer: Option<&[u8]>,
         counts: &mut Counts,
     ) -> Result<bool> {
         let reasons = self.reasons(shared)?;
@@ -130,13 +143,15 @@ impl Op {
         &self,
         shared: &Shared,
         length: usize,
-        buffer: &[u8],
+        buffer: Option<&[u8]>,
         reasons: Reasons,
     ) -> Result<()> {
         ensure!(length <= self.length, "more than there was room for");
         let may_be_short = reasons.cancelled || reasons.halted || reasons.disturbed;
         if self.direction_in {
             ensure!(length > 0, "a packet of nothing came");
+        }
+        if let Some(buffer) = buffer.filter(|_| self.direction_in) {
             let untouched = buffer[length..].iter().all(|&byte| byte == UNTOUCHED);
             // What an early end left behind the bytes that count may have come as well.
             ensure!(
@@ -146,11 +161,14 @@ impl Op {
         }
         match (shared.kind, self.direction_in) {
             (Kind::SourceSink, true) => {
-                if let Some(offset) = stream::first_wrong(&buffer[..length]) {
-                    bail!("byte {offset} is {:#x}", buffer[offset]);
+                let bytes = &buffer.unwrap_or_default();
+                let bytes = &bytes[..length.min(bytes.len())];
+                if let Some(offset) = stream::first_wrong(bytes) {
+                    bail!("byte {offset} is {:#x}", bytes[offset]);
                 }
             }
             (Kind::Loopback, true) => {
+                let buffer = buffer.context("a message's memory was unmapped")?;
                 let told = shared.ledger()?.came(&buffer[..length]);
                 return told.map_err(|error| anyhow!(error));
             }

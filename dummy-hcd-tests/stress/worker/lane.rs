@@ -1,49 +1,40 @@
-//! One endpoint: its operations, and what its thread does.
+//! One endpoint and its thread: which steps it makes with what is in flight.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::env;
 use std::os::unix::fs::FileExt as _;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
-use std::{env, io};
 
 use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::stress::counts::Counts;
 use dummy_hcd_tests::stress::ledger;
 use dummy_hcd_tests::stress::plan::{LaneAction, Step};
-use dummy_hcd_tests::sys::{self, Completed, Context, Token};
-use dummy_hcd_tests::wait;
+use dummy_hcd_tests::{sys, wait};
 
 use super::Stepper;
+use super::armed::Armed;
+use super::endpoint::Endpoint;
 use super::excuses::Excuses;
 use super::judge::Op;
-use super::shared::{Outside, Shared, name};
+use super::queue::{Queue, Way};
+use super::shared::Shared;
 use crate::arguments::Kind;
-use crate::stream::{self, PACKET, UNTOUCHED};
+use crate::stream::{self, PACKET};
 
 /// Operations in flight at most.
 const DEPTH: usize = 32;
-/// SET_FEATURE(ENDPOINT_HALT) to an endpoint (USB 2.0 9.4.9), as the offset of a control request.
-const SET_HALT: u64 = 0x02 << 40 | 3 << 32;
 
 pub(super) struct Lane<'shared> {
     shared: &'shared Shared,
     direction_in: bool,
-    context: Context,
-    ops: BTreeMap<Token, Op>,
-    file: Option<Endpoint>,
+    queue: Queue,
+    endpoint: Option<Endpoint>,
+    /// Instead of `endpoint`: the same, opened with O_NONBLOCK.
+    armed: Option<Armed<'shared>>,
     /// The file has said that it is of no use any more.
     gone: bool,
     /// Nothing is left of a process that used the endpoint before.
     fresh: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Endpoint {
-    file: Arc<File>,
-    address: u8,
-    opened: Outside,
 }
 
 impl<'shared> Lane<'shared> {
@@ -51,9 +42,9 @@ impl<'shared> Lane<'shared> {
         Ok(Self {
             shared,
             direction_in,
-            context: Context::new(2 * u32::try_from(DEPTH)?)?,
-            ops: BTreeMap::new(),
-            file: None,
+            queue: Queue::new(direction_in, 2 * u32::try_from(DEPTH)?)?,
+            endpoint: None,
+            armed: None,
             gone: false,
             fresh: false,
         })
@@ -63,43 +54,48 @@ impl<'shared> Lane<'shared> {
         &self.shared.excuses[usize::from(!self.direction_in)]
     }
 
-    fn endpoint(&mut self) -> Result<Endpoint> {
-        if let Some(endpoint) = &self.file {
-            return Ok(endpoint.clone());
-        }
-        let (file, opened) = self.shared.open(self.direction_in)?;
-        let endpoint = Endpoint {
-            address: address_of(&file)?,
-            file: Arc::new(file),
-            opened,
-        };
+    fn open(&mut self, is_armed: bool) -> Result<Endpoint> {
+        let endpoint = Endpoint::open(self.shared, self.direction_in, is_armed)?;
         if !self.fresh {
             // A process that was killed may have left it halted.
             let recovered = sys::recover(&endpoint.file);
-            let recovered = self
-                .shared
-                .tolerate("the first recovery", opened, recovered)?;
+            let recovered =
+                self.shared
+                    .tolerate("the first recovery", endpoint.opened, recovered)?;
             self.fresh = recovered.is_some();
         }
-        self.file = Some(endpoint.clone());
         Ok(endpoint)
     }
 
-    /// Starts an operation of `length` bytes.
-    fn submit(&mut self, length: usize, counts: &mut Counts) -> Result<()> {
+    fn endpoint(&mut self) -> Result<Endpoint> {
+        if let Some(endpoint) = &self.endpoint {
+            return Ok(endpoint.clone());
+        }
+        let endpoint = self.open(false)?;
+        self.queue.map(&endpoint.file)?;
+        self.endpoint = Some(endpoint.clone());
+        Ok(endpoint)
+    }
+
+    /// Starts operations of `length` bytes, as many as `number` and the depth allow.
+    fn submit(
+        &mut self,
+        way: Way,
+        number: usize,
+        length: usize,
+        counts: &mut Counts,
+    ) -> Result<()> {
         let endpoint = self.endpoint()?;
-        let mut op = Op::new(self.shared, self.direction_in, endpoint.opened, length)?;
-        let submitted = if self.direction_in {
-            let buffer = vec![UNTOUCHED; length];
-            self.context.read_into(&endpoint.file, 0, buffer)
-        } else {
-            let bytes = self.to_write(&mut op)?;
-            self.context.write(&endpoint.file, 0, bytes)
-        };
-        let token = submitted.with_context(|| format!("submitting {op:?}"))?;
-        self.ops.insert(token, op);
-        counts.count(&format!("submitted, {}", name(self.direction_in)));
-        Ok(())
+        let mut ops = Vec::new();
+        for _ in 0..number.min(DEPTH.saturating_sub(self.queue.len())) {
+            let mut op = Op::new(self.shared, self.direction_in, endpoint.opened, length)?;
+            let bytes = match self.direction_in {
+                true => Queue::untouched(length),
+                false => self.to_write(&mut op)?,
+            };
+            ops.push((op, bytes));
+        }
+        self.queue.submit(&endpoint.file, way, ops, counts)
     }
 
     /// What `op` is to write; on a Loopback its length is a message's.
@@ -113,89 +109,74 @@ impl<'shared> Lane<'shared> {
         Ok(bytes)
     }
 
-    /// Judges what is complete.
-    fn take(&mut self, completed: Vec<Completed>, counts: &mut Counts) -> Result<()> {
-        for one in completed {
-            let op = self.ops.remove(&one.token);
-            let op = op.with_context(|| format!("{one:?} was never submitted"))?;
-            self.gone |= op.judge(self.shared, &one.result, &one.buffer, counts)?;
+    /// Judges what is complete, in the order of submission, which is that of the data.
+    fn judge(&mut self, counts: &mut Counts) -> Result<()> {
+        while let Some((op, ended)) = self.queue.next_ended() {
+            self.gone |= op.judge(self.shared, &ended.result, ended.bytes.as_deref(), counts)?;
             counts.count("completed");
         }
         Ok(())
     }
 
     fn complete(&mut self, most: usize, counts: &mut Counts) -> Result<()> {
-        // A Loopback may have nothing to say.
-        let (least, time) = match self.shared.kind {
-            Kind::SourceSink => (self.ops.len().min(most), wait::DEADLINE),
-            Kind::Loopback => (self.ops.len().min(1), Duration::from_millis(1)),
+        let Some(endpoint) = self.endpoint.clone() else {
+            return Ok(());
         };
-        let completed = self.context.wait(least, time)?;
+        // A Loopback may have nothing to say.
+        let in_flight = self.queue.in_flight();
+        let (least, time) = match self.shared.kind {
+            Kind::SourceSink => (in_flight.min(most), wait::DEADLINE),
+            Kind::Loopback => (in_flight.min(1), Duration::from_millis(1)),
+        };
+        let completed = self.queue.wait(&endpoint.file, least, time)?;
         ensure!(
-            completed.len() >= least || self.shared.kind == Kind::Loopback,
-            "{} of {least} operations completed within {} s; lost: {:?}",
-            completed.len(),
+            completed >= least || self.shared.kind == Kind::Loopback,
+            "{completed} of {least} operations completed within {} s",
             time.as_secs(),
-            self.ops
         );
-        self.take(completed, counts)
-    }
-
-    fn cancel(&mut self, tokens: &[Token], counts: &mut Counts) -> Result<()> {
-        for token in tokens {
-            if let Some(op) = self.ops.get_mut(token) {
-                op.cancelled = true;
-            }
-            match self.context.cancel(*token)? {
-                true => counts.count("io_cancel"),
-                false => counts.count("io_cancel, too late"),
-            }
-        }
-        Ok(())
+        self.judge(counts)
     }
 
     /// Takes the results of all, each of which comes.
     fn settle(&mut self, counts: &mut Counts) -> Result<()> {
+        let Some(endpoint) = self.endpoint.clone() else {
+            return self.queue.must_be_empty();
+        };
         if self.shared.kind == Kind::Loopback {
-            let all: Vec<Token> = self.ops.keys().copied().collect();
-            self.cancel(&all, counts)?;
+            self.queue.cancel(&endpoint.file, None, counts)?;
         }
-        let completed = self.context.wait(self.ops.len(), wait::DEADLINE)?;
-        self.take(completed, counts)?;
-        ensure!(
-            self.ops.is_empty(),
-            "no completion within {} s; lost: {:?}",
-            wait::DEADLINE.as_secs(),
-            self.ops
-        );
-        ensure!(
-            self.context.in_flight() == 0,
-            "an operation nobody knows is in flight"
-        );
-        Ok(())
+        let in_flight = self.queue.in_flight();
+        self.queue.wait(&endpoint.file, in_flight, wait::DEADLINE)?;
+        self.all_are_complete(counts)
+    }
+
+    fn all_are_complete(&mut self, counts: &mut Counts) -> Result<()> {
+        self.judge(counts)?;
+        self.queue.finish_waiter(wait::DEADLINE)?;
+        self.queue.must_be_empty()
     }
 
     /// Has all of this process's operations cancelled by closing one of two descriptors: each is complete after.
     fn close_one(&mut self, counts: &mut Counts) -> Result<()> {
-        let Some(endpoint) = self.file.clone() else {
+        let Some(endpoint) = self.endpoint.clone() else {
             return Ok(());
         };
         self.excuses().cancels.begin();
         drop(endpoint.file.try_clone()?);
-        let completed = self.context.wait(self.ops.len(), Duration::ZERO)?;
+        self.queue.wait(&endpoint.file, 0, Duration::ZERO)?;
         self.excuses().cancels.end();
-        self.take(completed, counts)?;
-        ensure!(
-            self.ops.is_empty(),
-            "closing came back before these were complete: {:?}",
-            self.ops
-        );
-        Ok(())
+        let closed = self.all_are_complete(counts);
+        closed.context("closing came back")
     }
 
     fn close(&mut self, counts: &mut Counts) -> Result<()> {
+        if let Some(armed) = self.armed.take() {
+            armed.close(counts)?;
+        }
         self.close_one(counts)?;
-        self.file = None;
+        // The mappings outlive the file, for a moment.
+        self.endpoint = None;
+        self.queue.unmap();
         self.gone = false;
         Ok(())
     }
@@ -208,55 +189,36 @@ impl<'shared> Lane<'shared> {
         let endpoint = self.endpoint()?;
         let op = Op::new(self.shared, self.direction_in, endpoint.opened, length)?;
         let (result, buffer) = if self.direction_in {
-            let mut buffer = vec![UNTOUCHED; length];
+            let mut buffer = Queue::untouched(length);
             (endpoint.file.read_at(&mut buffer, 0), buffer)
         } else {
             let bytes = stream::pattern(length);
             (endpoint.file.write_at(&bytes, 0), bytes)
         };
         counts.count("read or write that waits");
-        self.gone |= op.judge(self.shared, &result, &buffer, counts)?;
-        Ok(())
-    }
-
-    fn halt(&mut self, counts: &mut Counts) -> Result<()> {
-        let address = self.endpoint()?.address;
-        self.excuses().halts.begin();
-        let setup = SET_HALT | u64::from(address);
-        if let Some(result) = self.shared.control("1.0/ep00", setup, &mut [])? {
-            result.context("halting the endpoint")?;
-            counts.count("halt");
-        }
+        self.gone |= op.judge(self.shared, &result, Some(&buffer), counts)?;
         Ok(())
     }
 
     /// A read that is too short for the packet that comes.
-    fn babble(&mut self, counts: &mut Counts) -> Result<()> {
-        if !self.direction_in || self.ops.len() >= DEPTH {
+    fn babble(&mut self, way: Way, counts: &mut Counts) -> Result<()> {
+        if !self.direction_in || self.queue.len() >= DEPTH {
             return Ok(());
         }
         self.excuses().halts.begin();
         counts.count("read too short for a packet");
-        self.submit(ledger::SHORTEST - 1, counts)
+        self.submit(way, 1, ledger::SHORTEST - 1, counts)
     }
 
-    fn recover(&mut self, counts: &mut Counts) -> Result<()> {
-        let endpoint = self.endpoint()?;
-        self.excuses().cancels.begin();
-        let recovered = sys::recover(&endpoint.file);
-        self.excuses().cancels.end();
-        let gone = |error: &io::Error| error.raw_os_error() == Some(libc::ENODEV);
-        self.gone |= recovered.as_ref().is_err_and(gone);
-        if self
-            .shared
-            .tolerate("recovery", endpoint.opened, recovered)?
-            .is_some()
-        {
-            counts.count("recovery");
-            // What was submitted before is complete, or nearly: its results are still judged by their marks.
-            self.excuses().halts.end_all();
+    /// Unmaps the buffers while transfers are under way in them.
+    fn unmap(&mut self, counts: &mut Counts) -> Result<()> {
+        // The messages in them would be lost.
+        if self.shared.kind == Kind::Loopback {
+            return Ok(());
         }
-        Ok(())
+        let endpoint = self.endpoint()?;
+        counts.count("buffers unmapped");
+        self.queue.replace_buffers(&endpoint.file)
     }
 
     fn spawn(&mut self, step: Step<LaneAction>, counts: &mut Counts) -> Result<()> {
@@ -293,13 +255,19 @@ impl<'shared> Lane<'shared> {
         let endpoint = self.endpoint()?;
         endpoint.file.sync_all().context("fsync")?;
         counts.count("fsync");
-        let completed = self.context.wait(self.ops.len(), Duration::ZERO)?;
-        self.take(completed, counts)?;
-        ensure!(
-            self.ops.is_empty(),
-            "fsync came back before these were complete: {:?}",
-            self.ops
-        );
+        self.queue.wait(&endpoint.file, 0, Duration::ZERO)?;
+        let drained = self.all_are_complete(counts);
+        drained.context("fsync came back")
+    }
+
+    fn reopen(&mut self, is_armed: bool, counts: &mut Counts) -> Result<()> {
+        counts.count("close");
+        self.close(counts)?;
+        if is_armed {
+            let endpoint = self.open(true)?;
+            self.armed = Some(Armed::new(self.shared, self.direction_in, endpoint)?);
+            counts.count("endpoint armed");
+        }
         Ok(())
     }
 
@@ -324,20 +292,6 @@ fn packets(b: usize) -> usize {
     }
 }
 
-/// The endpoint's address, from the name of its file.
-fn address_of(file: &File) -> Result<u8> {
-    use std::os::fd::AsRawFd as _;
-
-    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let name = path.to_string_lossy();
-    // "... (deleted)" where the device has left since.
-    let digits = name
-        .rsplit_once("/ep")
-        .and_then(|(_, rest)| rest.get(..2))
-        .with_context(|| format!("{name} is no endpoint"))?;
-    Ok(u8::from_str_radix(digits, 16)?)
-}
-
 impl Stepper<LaneAction> for Lane<'_> {
     fn step(&mut self, step: Step<LaneAction>, counts: &mut Counts) -> Result<()> {
         if self.gone {
@@ -345,36 +299,38 @@ impl Stepper<LaneAction> for Lane<'_> {
             self.close(counts)?;
             counts.count("endpoint opened again after the device was gone");
         }
+        let length = self.length(step.b);
+        if let Some(armed) = &mut self.armed
+            && step.action != LaneAction::Reopen
+        {
+            self.gone = armed.step(step, length, counts)?;
+            return Ok(());
+        }
+        let way = Way::of(step.a / 8);
         match step.action {
-            LaneAction::Submit => {
-                for _ in 0..1 + step.a % 4 {
-                    if self.ops.len() < DEPTH {
-                        self.submit(self.length(step.b), counts)?;
-                    }
+            LaneAction::Submit => self.submit(way, 1 + step.a % 4, length, counts),
+            LaneAction::Cancel => match self.endpoint.clone() {
+                Some(endpoint) if self.queue.len() > 0 => {
+                    let one = (!step.b.is_multiple_of(4)).then_some(step.a);
+                    self.queue.cancel(&endpoint.file, one, counts)
                 }
-                Ok(())
-            }
-            LaneAction::Cancel if self.ops.is_empty() => Ok(()),
-            LaneAction::Cancel => {
-                let mut tokens: Vec<Token> = self.ops.keys().copied().collect();
-                if !step.b.is_multiple_of(4) {
-                    tokens = vec![tokens[step.a % tokens.len()]];
-                }
-                self.cancel(&tokens, counts)
-            }
+                _ => Ok(()),
+            },
             LaneAction::Complete => self.complete(1 + step.a % 8, counts),
             LaneAction::Settle => self.settle(counts),
-            LaneAction::Blocking => self.blocking(self.length(step.b), counts),
-            LaneAction::Halt => self.halt(counts),
-            LaneAction::Babble => self.babble(counts),
-            LaneAction::Recover => self.recover(counts),
-            LaneAction::CloseOne => self.close_one(counts),
-            LaneAction::Reopen => {
-                counts.count("close");
-                self.close(counts)
+            LaneAction::Blocking => self.blocking(length, counts),
+            LaneAction::Halt => self.endpoint()?.halt(self.shared, counts),
+            LaneAction::Babble => self.babble(way, counts),
+            LaneAction::Recover => {
+                let endpoint = self.endpoint()?;
+                self.gone |= endpoint.recover(self.shared, counts)?;
+                Ok(())
             }
+            LaneAction::CloseOne => self.close_one(counts),
+            LaneAction::Reopen => self.reopen(step.b.is_multiple_of(3), counts),
             LaneAction::Spawn => self.spawn(step, counts),
             LaneAction::Sync => self.sync(counts),
+            LaneAction::Unmap => self.unmap(counts),
         }
     }
 

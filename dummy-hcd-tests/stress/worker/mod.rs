@@ -1,28 +1,41 @@
-//! A process that has claimed an interface: a thread for each endpoint and one for the interface.
+//! A process that has claimed an interface: a thread for each endpoint, one for the interface, and one for the
+//! isochronous endpoints.
 //!
 //! | file | what it knows |
 //! |---|---|
 //! | `shared.rs` | the claim, and what the threads tell each other |
 //! | `excuses.rs` | what is going on that may end an operation early |
-//! | `lane.rs` | an endpoint, its operations and its steps |
+//! | `lane.rs` | an endpoint, and its steps |
+//! | `endpoint.rs` | its file |
+//! | `queue.rs`, `queue/` | what is in flight on it, by Linux AIO and in the ring |
+//! | `transfers.rs`, `places.rs` | the ring, and the mapped buffers |
+//! | `armed.rs` | the same endpoint, armed |
 //! | `judge.rs` | which results are true |
+//! | `packets.rs` | the isochronous endpoints |
 //! | `steer.rs` | the interface's steps |
 
+mod armed;
+mod endpoint;
 mod excuses;
 mod judge;
 mod lane;
+mod packets;
+mod places;
+mod queue;
 mod shared;
 mod steer;
+mod transfers;
 
 use std::io::Write as _;
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use dummy_hcd_tests::stress::counts::{Counts, Report};
-use dummy_hcd_tests::stress::plan::{LANE, Plan, STEER, Step};
+use dummy_hcd_tests::stress::plan::{LANE, Plan, STEER, STREAM, Step};
 
 use crate::arguments::{THREADS, Worker};
 use lane::Lane;
+use packets::Packets;
 use shared::Shared;
 use steer::Steer;
 
@@ -34,7 +47,7 @@ pub(crate) fn run(arguments: &Worker) -> Result<()> {
     let shared = Shared::new(arguments)?;
     let shared = &shared;
     let results = thread::scope(|scope| {
-        let threads = [0, 1, 2].map(|index| scope.spawn(move || work(shared, arguments, index)));
+        let threads = [0, 1, 2, 3].map(|index| scope.spawn(move || work(shared, arguments, index)));
         threads.map(|thread| thread.join())
     });
     for result in results {
@@ -63,9 +76,13 @@ fn work(shared: &Shared, arguments: &Worker, index: usize) -> Result<()> {
             let plan = Plan::new(arguments.seed, &plan, LANE).skip(skipped);
             Lane::new(shared, index == 0).and_then(|lane| reporter.run(plan, lane))
         }
-        _ => {
+        2 => {
             let plan = Plan::new(arguments.seed, &plan, STEER).skip(skipped);
             reporter.run(plan, Steer::new(shared))
+        }
+        _ => {
+            let plan = Plan::new(arguments.seed, &plan, STREAM).skip(skipped);
+            Packets::new(shared).and_then(|packets| reporter.run(plan, packets))
         }
     };
     if result.is_err() {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::stress::ledger::Ledger;
@@ -29,20 +30,33 @@ pub(crate) struct Outside {
     mount: u64,
 }
 
+/// What is known of the messages.
+struct Known {
+    ledger: Ledger,
+    /// How things stood from outside when it was last looked at.
+    seen: u64,
+    /// When the device last started afresh.
+    restarted: Option<Instant>,
+}
+
+/// A function of ours learns of a restart by an event, while its endpoints carry data again already: what it takes
+/// before it knows goes down with what it did before. It has ended that after this time.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// The ledger, locked.
-pub(crate) struct LedgerGuard<'shared>(MutexGuard<'shared, (Ledger, u64)>);
+pub(crate) struct LedgerGuard<'shared>(MutexGuard<'shared, Known>);
 
 impl Deref for LedgerGuard<'_> {
     type Target = Ledger;
 
     fn deref(&self) -> &Ledger {
-        &self.0.0
+        &self.0.ledger
     }
 }
 
 impl DerefMut for LedgerGuard<'_> {
     fn deref_mut(&mut self) -> &mut Ledger {
-        &mut self.0.0
+        &mut self.0.ledger
     }
 }
 
@@ -52,8 +66,8 @@ pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
     /// Of the IN endpoint and of the OUT endpoint.
     pub(crate) excuses: [Excuses; 2],
-    /// And how things stood when it was last looked at.
-    ledger: Mutex<(Ledger, u64)>,
+    is_ours: bool,
+    ledger: Mutex<Known>,
     device: Disturbance,
     mount: Disturbance,
     /// The driver file that claims, and how things stood when it was written.
@@ -71,7 +85,13 @@ impl Shared {
             interface: InterfaceFiles::at(directory.join("1.0")),
             directory,
             excuses: Default::default(),
-            ledger: Mutex::new((Ledger::new(arguments.nonce), 0)),
+            is_ours: arguments.is_ours,
+            ledger: Mutex::new(Known {
+                ledger: Ledger::new(arguments.nonce),
+                seen: 0,
+                // A process before this one may have done so.
+                restarted: Some(Instant::now()),
+            }),
             device: Disturbance::open(&arguments.bus.to_string())?,
             mount: Disturbance::open("mount")?,
             claim: Mutex::new(None),
@@ -93,9 +113,14 @@ impl Shared {
     pub(crate) fn ledger(&self) -> Result<LedgerGuard<'_>> {
         let mut guard = locked(&self.ledger);
         let seen = self.device.now()?;
-        if self.device.since(guard.1)? {
-            guard.0.blur();
-            guard.1 = seen;
+        if self.device.since(guard.seen)? {
+            guard.ledger.blur();
+            guard.seen = seen;
+            guard.restarted = Some(Instant::now());
+        }
+        let restarted = guard.restarted.filter(|_| self.is_ours);
+        if restarted.is_some_and(|restarted| restarted.elapsed() < SETTLING) {
+            guard.ledger.blur();
         }
         Ok(LedgerGuard(guard))
     }
@@ -107,7 +132,10 @@ impl Shared {
         }
         self.ledger()?.blur();
         let result = act();
-        self.ledger()?.blur();
+        let mut ledger = self.ledger()?;
+        ledger.blur();
+        ledger.0.restarted = Some(Instant::now());
+        drop(ledger);
         for excuses in &self.excuses {
             excuses.restarts.end();
         }
@@ -163,6 +191,15 @@ impl Shared {
         Ok(since)
     }
 
+    /// Writes to a text file that cancels what is queued; false where the device was gone for the moment.
+    pub(crate) fn select(&self, file: &str, text: &str) -> Result<bool> {
+        let since = self.claim()?;
+        let path = self.directory.join(file);
+        let written = self.restarting(|| fs::write(path, text))?;
+        let what = format!("writing {text} to {file}");
+        Ok(self.tolerate(&what, since, written)?.is_some())
+    }
+
     /// Gives the interface back, as far as the claim is concerned, and claims it again.
     pub(crate) fn claim_anew(&self) -> Result<Outside> {
         *locked(&self.claim) = None;
@@ -181,16 +218,16 @@ impl Shared {
     }
 
     /// Opens an endpoint for itself alone, of a device that was there after what comes with it.
-    pub(crate) fn open(&self, direction_in: bool) -> Result<(File, Outside)> {
+    pub(crate) fn open(&self, direction_in: bool, is_armed: bool) -> Result<(File, Outside)> {
         let what = format!("the endpoint {} is open", name(direction_in));
-        let deadline = std::time::Instant::now() + wait::DEADLINE;
+        let deadline = Instant::now() + wait::DEADLINE;
         let mut tries = 0;
         loop {
             tries += 1;
             let since = self.claim()?;
-            let opened = match direction_in {
-                true => self.interface.open_in(),
-                false => self.interface.open_out(),
+            let opened = match is_armed {
+                true => self.interface.open_armed(direction_in),
+                false => self.interface.open_both(direction_in),
             };
             match opened {
                 Ok(file) => return Ok((file, since)),
@@ -198,11 +235,11 @@ impl Shared {
                 Err(error) if !is_passing(&error) => return Err(error).context(what),
                 Err(error) => {
                     ensure!(
-                        tries < wait::LEAST_TRIES || std::time::Instant::now() < deadline,
+                        tries < wait::LEAST_TRIES || Instant::now() < deadline,
                         "waited in vain until {what}: {error}; {}",
                         self.users()
                     );
-                    std::thread::sleep(std::time::Duration::from_millis(2));
+                    std::thread::sleep(Duration::from_millis(2));
                 }
             }
         }
@@ -237,6 +274,9 @@ impl Shared {
         data: &mut [u8],
     ) -> Result<Option<io::Result<usize>>> {
         let since = self.claim()?;
+        // Either direction's: what starts the device afresh is begun for both.
+        let restarts = &self.excuses[0].restarts;
+        let mark = restarts.mark();
         let path = self.directory.join(file);
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let what = format!("opening {file}");
@@ -250,6 +290,10 @@ impl Shared {
         Ok(match result {
             // The device's own word, whatever goes on.
             Err(error) if error.raw_os_error() == Some(libc::EPIPE) => Some(Err(error)),
+            // Another thread has selected a setting meanwhile, or reset the device.
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) && restarts.holds(mark) => {
+                None
+            }
             result => self
                 .tolerate(&format!("control request {setup:#x}"), since, result)?
                 .map(Ok),
@@ -287,7 +331,7 @@ pub(crate) fn name(direction_in: bool) -> &'static str {
     }
 }
 
-fn is_passing(error: &io::Error) -> bool {
+pub(crate) fn is_passing(error: &io::Error) -> bool {
     error
         .raw_os_error()
         .is_some_and(|errno| PASSING.contains(&errno))

@@ -29,15 +29,6 @@ impl<'shared> Steer<'shared> {
         Self { shared }
     }
 
-    /// Writes to a text file that cancels what is queued.
-    fn select(&self, file: &str, text: &str) -> Result<bool> {
-        let since = self.shared.claim()?;
-        let path = self.shared.directory.join(file);
-        let written = self.shared.restarting(|| fs::write(path, text))?;
-        let what = format!("writing {text} to {file}");
-        Ok(self.shared.tolerate(&what, since, written)?.is_some())
-    }
-
     fn alternate(&self, a: usize, counts: &mut Counts) -> Result<()> {
         // f_sourcesink has a second one where the controller has isochronous endpoints; f_loopback has one.
         let settings = match self.shared.kind {
@@ -45,7 +36,10 @@ impl<'shared> Steer<'shared> {
             Kind::Loopback => 1,
         };
         let alternate = a % settings;
-        if self.select("1.0/alternate", &alternate.to_string())? {
+        if self
+            .shared
+            .select("1.0/alternate", &alternate.to_string())?
+        {
             counts.count(&format!("alternate setting {alternate} of {settings}"));
         }
         Ok(())
@@ -175,7 +169,7 @@ impl Stepper<SteerAction> for Steer<'_> {
         match step.action {
             SteerAction::Alternate => self.alternate(step.a, counts),
             SteerAction::Configuration => {
-                if self.select("configuration", "1")? {
+                if self.shared.select("configuration", "1")? {
                     counts.count("configuration selected again");
                 }
                 Ok(())
@@ -189,6 +183,12 @@ impl Stepper<SteerAction> for Steer<'_> {
                 Ok(())
             }
             SteerAction::Look => self.look(counts),
+            SteerAction::Reset => {
+                if self.shared.select("reset", "1")? {
+                    counts.count("reset by its file");
+                }
+                Ok(())
+            }
             SteerAction::Reclaim => {
                 counts.count("claimed again");
                 self.shared.claim_anew().map(|_| ())
