@@ -3,7 +3,7 @@
 //! Its descriptors are bytes written from the specification, not by the code under test.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -492,9 +492,9 @@ impl Ear {
 /// Has time pass on the bus for as long as something is being done.
 pub(crate) fn while_stepping<T>(bus: &Bus, done: impl FnOnce() -> T) -> T {
     let bus = bus.clone();
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let (stop, stopped) = channel::<()>();
     let stepping = std::thread::spawn(move || {
-        let on = std::sync::mpsc::TryRecvError::Empty;
+        let on = TryRecvError::Empty;
         while stopped.try_recv() == Err(on) {
             bus.step(8);
             std::thread::yield_now();
