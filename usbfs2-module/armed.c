@@ -43,7 +43,7 @@ int usbfs2_armed_prepare(struct usbfs2_pipe *pipe)
 }
 
 /* The first operation on the file decides. */
-static bool decide(const struct file *file)
+bool usbfs2_armed_decide(const struct file *file)
 {
 	struct usbfs2_pipe *pipe = file->private_data;
 	struct usbfs2_armed *armed = pipe->armed;
@@ -348,7 +348,7 @@ static ssize_t armed_read(struct kiocb *iocb, struct iov_iter *to)
 
 static ssize_t usbfs2_armed_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	if (!decide(iocb->ki_filp))
+	if (!usbfs2_armed_decide(iocb->ki_filp))
 		return usbfs2_data_fops.read_iter(iocb, to);
 	/* Linux AIO has queues of its own; what waits here is for poll. */
 	if (iocb->ki_flags & IOCB_AIO_RW)
@@ -359,7 +359,7 @@ static ssize_t usbfs2_armed_read_iter(struct kiocb *iocb, struct iov_iter *to)
 static ssize_t usbfs2_armed_write_iter(struct kiocb *iocb,
 				       struct iov_iter *from)
 {
-	if (!decide(iocb->ki_filp))
+	if (!usbfs2_armed_decide(iocb->ki_filp))
 		return usbfs2_data_fops.write_iter(iocb, from);
 	if (iocb->ki_flags & IOCB_AIO_RW)
 		return -EINVAL;
@@ -377,7 +377,7 @@ static __poll_t usbfs2_armed_poll(struct file *file, poll_table *wait)
 	__poll_t mask = 0;
 
 	/* What is said of a file that cannot be polled. */
-	if (!decide(file))
+	if (!usbfs2_armed_decide(file))
 		return DEFAULT_POLLMASK;
 	poll_wait(file, &armed->wait, wait);
 	if (in)
@@ -398,7 +398,7 @@ static int usbfs2_armed_fsync(struct file *file, loff_t start, loff_t end,
 {
 	struct usbfs2_pipe *pipe = file->private_data;
 
-	if (!decide(file))
+	if (!usbfs2_armed_decide(file))
 		return usbfs2_data_fops.fsync(file, start, end, datasync);
 	if (pipe->address & USB_DIR_IN)
 		return -EINVAL;
@@ -452,6 +452,7 @@ const struct file_operations usbfs2_armed_fops = {
 	.owner = THIS_MODULE,
 	.read_iter = usbfs2_armed_read_iter,
 	.write_iter = usbfs2_armed_write_iter,
+	.uring_cmd = usbfs2_compat_uring_cmd,
 	.poll = usbfs2_armed_poll,
 	.fsync = usbfs2_armed_fsync,
 	.fadvise = usbfs2_armed_fadvise,

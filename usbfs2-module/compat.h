@@ -105,6 +105,74 @@ static inline void usbfs2_compat_d_make_persistent(struct dentry *dentry,
 }
 
 /*
+ * 6.7: a command of io_uring can be cancelled. Before, a device that does not
+ * answer would keep a process from ending, so there are none.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#define USBFS2_COMPAT_URING
+#define usbfs2_compat_uring_cmd	usbfs2_uring_cmd
+#else
+#define usbfs2_compat_uring_cmd	NULL
+#endif
+
+#ifdef USBFS2_COMPAT_URING
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#include <linux/io_uring/cmd.h>
+#else
+#include <linux/io_uring.h>
+#endif
+
+/* 6.18: a completion with 16 more bytes is asked for, not the ring's way. */
+static inline void usbfs2_compat_uring_done(struct io_uring_cmd *cmd, s32 result,
+					    u64 more, bool wide,
+					    unsigned int issue_flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+	if (wide)
+		io_uring_cmd_done32(cmd, result, more, issue_flags);
+	else
+		io_uring_cmd_done(cmd, result, issue_flags);
+#else
+	io_uring_cmd_done(cmd, result, more, issue_flags);
+#endif
+}
+
+/* 6.15: it is told who holds the ring's lock. */
+static inline int usbfs2_compat_uring_import(u64 address, size_t length, int rw,
+					     struct iov_iter *iter,
+					     struct io_uring_cmd *cmd,
+					     unsigned int issue_flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+	return io_uring_cmd_import_fixed(address, length, rw, iter, cmd,
+					 issue_flags);
+#else
+	return io_uring_cmd_import_fixed(address, length, rw, iter, cmd);
+#endif
+}
+
+/*
+ * Defines name_in_task(), for io_uring_cmd_do_in_task_lazy(), by name(). 6.19: it
+ * gets a request and a token.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#define USBFS2_COMPAT_URING_IN_TASK(name)				\
+static void name##_in_task(struct io_tw_req req, io_tw_token_t token)	\
+{									\
+	name(io_uring_cmd_from_tw(req),					\
+	     IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);			\
+}
+#else
+#define USBFS2_COMPAT_URING_IN_TASK(name)				\
+static void name##_in_task(struct io_uring_cmd *cmd,			\
+			   unsigned int issue_flags)			\
+{									\
+	name(cmd, issue_flags);						\
+}
+#endif
+#endif /* USBFS2_COMPAT_URING */
+
+/*
  * 6.8, 6.6.157 and 6.1.188: struct usb_driver lost its wrapper around struct
  * device_driver. to_usb_driver() knows where it is, so turn that around.
  */

@@ -194,9 +194,9 @@ static bool is_plainly_own(const struct usbfs2_pipe *pipe,
  * What an interface's ep00 sends to its own waits for nobody. Everything else
  * takes the device lock, and so waits for settings being switched, but not for
  * as long as the device takes to answer. What is checked still holds when the
- * request is submitted. 1: usbcore did it.
+ * request is submitted.
  */
-static int start(struct usbfs2_request *req)
+int usbfs2_control_start(struct usbfs2_request *req)
 {
 	const struct usb_ctrlrequest *setup = &req->setup;
 	struct usbfs2_pipe *pipe = req->pipe;
@@ -222,12 +222,16 @@ static int start(struct usbfs2_request *req)
 	return ret;
 }
 
-static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
+bool usbfs2_control_waits(const struct usbfs2_request *req)
 {
-	struct usbfs2_pipe *pipe = iocb->ki_filp->private_data;
+	return !is_plainly_own(req->pipe, &req->setup);
+}
+
+struct usbfs2_request *usbfs2_control_request(struct usbfs2_pipe *pipe,
+					      size_t length, u64 offset,
+					      bool in)
+{
 	struct usb_device *udev = pipe->dev->udev;
-	const u64 offset = iocb->ki_pos;
-	size_t length = iov_iter_count(iter);
 	struct usb_ctrlrequest setup = {
 		.bRequestType = USBFS2_SETUP_REQUEST_TYPE(offset),
 		.bRequest = USBFS2_SETUP_REQUEST(offset),
@@ -236,28 +240,39 @@ static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 		.wLength = cpu_to_le16(length),
 	};
 	struct usbfs2_request *req;
-	ssize_t ret;
 
 	if ((offset & ~USBFS2_SETUP_MASK) || length > U16_MAX ||
 	    in != !!(setup.bRequestType & USB_DIR_IN))
-		return -EINVAL;
+		return ERR_PTR(-EINVAL);
 	/* None of these has a data stage, and one would get it past usbcore. */
 	if (usbcore_does(&setup) && length)
-		return -EINVAL;
+		return ERR_PTR(-EINVAL);
 	if (is_wrong_index(&setup))
-		return -EINVAL;
+		return ERR_PTR(-EINVAL);
 
 	req = usbfs2_request_new(pipe, in);
 	if (IS_ERR(req))
-		return PTR_ERR(req);
+		return req;
 	req->setup = setup;
 	req->urb->setup_packet = (unsigned char *)&req->setup;
 	/* Without a data stage the status stage is IN (USB 2.0 8.5.3). */
 	req->urb->pipe = in && length ? usb_rcvctrlpipe(udev, 0) :
 					usb_sndctrlpipe(udev, 0);
+	return req;
+}
+
+static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
+{
+	struct usbfs2_request *req;
+	ssize_t ret;
+
+	req = usbfs2_control_request(iocb->ki_filp->private_data,
+				     iov_iter_count(iter), iocb->ki_pos, in);
+	if (IS_ERR(req))
+		return PTR_ERR(req);
 	ret = usbfs2_request_prepare(req, iocb, iter);
 	if (!ret)
-		ret = start(req);
+		ret = usbfs2_control_start(req);
 	if (!ret)
 		ret = usbfs2_request_wait(req, iocb, iter);
 	else if (ret > 0)
@@ -326,6 +341,7 @@ const struct file_operations usbfs2_control_fops = {
 	.open = usbfs2_control_open,
 	.read_iter = usbfs2_control_read_iter,
 	.write_iter = usbfs2_control_write_iter,
+	.uring_cmd = usbfs2_compat_uring_cmd,
 	.flush = usbfs2_pipe_flush,
 	.release = usbfs2_pipe_release,
 };

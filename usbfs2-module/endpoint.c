@@ -156,7 +156,7 @@ static int usbfs2_data_open(struct inode *inode, struct file *file)
 	return ret;
 }
 
-/* Bulk and interrupt. NULL: a read of nothing. */
+/* Bulk and interrupt. */
 static struct usbfs2_request *one_transfer(struct usbfs2_pipe *pipe,
 					   size_t length, u64 flags)
 {
@@ -175,22 +175,26 @@ static struct usbfs2_request *one_transfer(struct usbfs2_pipe *pipe,
 	return req;
 }
 
+struct usbfs2_request *usbfs2_data_request(struct usbfs2_pipe *pipe,
+					   const struct iov_iter *iter,
+					   u64 offset)
+{
+	if (pipe->type == USB_ENDPOINT_XFER_ISOC)
+		return usbfs2_packets_request(pipe, iter, offset);
+	return one_transfer(pipe, iov_iter_count(iter), offset);
+}
+
 static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, bool in)
 {
 	struct usbfs2_pipe *pipe = iocb->ki_filp->private_data;
-	const u64 flags = iocb->ki_pos;
-	size_t length = iov_iter_count(iter);
 	struct usbfs2_request *req;
 	ssize_t ret;
 
 	if (in != !!(pipe->address & USB_DIR_IN))
 		return -EINVAL;
-	if (usbfs2_is_batch(flags))
-		return usbfs2_batch(iocb, length);
-	if (pipe->type == USB_ENDPOINT_XFER_ISOC)
-		req = usbfs2_packets_request(pipe, iter, flags);
-	else
-		req = one_transfer(pipe, length, flags);
+	if (usbfs2_is_batch(iocb->ki_pos))
+		return usbfs2_batch(iocb, iov_iter_count(iter));
+	req = usbfs2_data_request(pipe, iter, iocb->ki_pos);
 	if (!req)
 		return 0;
 	if (IS_ERR(req))
@@ -252,6 +256,7 @@ const struct file_operations usbfs2_data_fops = {
 	.open = usbfs2_data_open,
 	.read_iter = usbfs2_data_read_iter,
 	.write_iter = usbfs2_data_write_iter,
+	.uring_cmd = usbfs2_compat_uring_cmd,
 	.mmap = usbfs2_pipe_mmap,
 	.fsync = usbfs2_data_fsync,
 	.fadvise = usbfs2_data_fadvise,

@@ -3,19 +3,22 @@
  * usbfs2: asynchronous reads of a user who has pinned all that he may.
  *
  * What arrived is copied by a work item, which reaches into the reader's
- * address space page by page. That space is there: exit_aio() waits for the
- * kiocb before it is torn down. Nothing here waits for user space: without
- * FAULT_FLAG_ALLOW_RETRY a userfaultfd's memory is a fault at once.
+ * address space page by page. That space may be gone, although its mm_struct is
+ * not: a command of io_uring outlives the task that submitted it. Nothing here
+ * waits for user space: without FAULT_FLAG_ALLOW_RETRY a userfaultfd's memory is
+ * a fault at once. Nor for the end of the address space, should we be its last
+ * user, which waits for kiocbs behind us.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
 #include "usbfs2.h"
 
 struct usbfs2_late {
-	struct mm_struct *mm;
+	struct mm_struct *mm;		/* referenced, its memory is not */
 	unsigned int at;		/* iovec, and byte of it, to go on with */
 	size_t offset;
 	unsigned int count;
@@ -35,6 +38,7 @@ struct usbfs2_late *usbfs2_late_new(const struct iov_iter *iter)
 	if (!late)
 		return ERR_PTR(-ENOMEM);
 	late->mm = current->mm;
+	mmgrab(late->mm);
 	late->count = count;
 	late->offset = one ? 0 : iter->iov_offset;
 	if (one) {
@@ -86,8 +90,14 @@ static bool put(struct usbfs2_late *late, const void *from, size_t length)
 	return !length;
 }
 
-bool usbfs2_late_copy(struct usbfs2_late *late,
-		      const struct usbfs2_buffer *buffer, size_t length)
+void usbfs2_late_free(struct usbfs2_late *late)
+{
+	mmdrop(late->mm);
+	kfree(late);
+}
+
+static bool copy(struct usbfs2_late *late, const struct usbfs2_buffer *buffer,
+		 size_t length)
 {
 	struct scatterlist *sg = buffer->table.sgl;
 	size_t part;
@@ -100,4 +110,16 @@ bool usbfs2_late_copy(struct usbfs2_late *late,
 			return false;
 	}
 	return true;
+}
+
+bool usbfs2_late_copy(struct usbfs2_late *late,
+		      const struct usbfs2_buffer *buffer, size_t length)
+{
+	bool copied;
+
+	if (!mmget_not_zero(late->mm))
+		return false;
+	copied = copy(late, buffer, length);
+	mmput_async(late->mm);
+	return copied;
 }

@@ -63,7 +63,7 @@ static int memory_to_copy(struct usbfs2_request *req, struct iov_iter *iter,
 	if (ret != -EDQUOT)
 		return ret;
 	/* A ring's transfer may outlive the address space. */
-	if (!req->iocb)
+	if (!req->iocb && !req->uring)
 		return -ENOMEM;
 	req->late = usbfs2_late_new(iter);
 	ret = PTR_ERR_OR_ZERO(req->late);
@@ -104,6 +104,28 @@ static int memory_in_place(struct usbfs2_request *req, unsigned long start,
 	return -ENXIO;
 }
 
+/* A buffer registered with io_uring, which keeps it as long as the command. */
+static int memory_registered(struct usbfs2_request *req, struct iov_iter *iter)
+{
+	const size_t length = iov_iter_count(iter);
+	int ret;
+
+	ret = usbfs2_user_pages_registered(&req->user, iter);
+	if (ret)
+		return ret;
+	ret = -ENXIO;
+	if (req->pipe->endpoint && usbfs2_user_pages_are_one_range(&req->user))
+		ret = usbfs2_buffer_borrow(&req->buffer, length, req->pipe,
+					   req->user.pages,
+					   req->user.pieces->bv_offset);
+	if (ret != -ENXIO)
+		return ret;
+	ret = usbfs2_buffer_alloc(&req->buffer, length, req->pipe);
+	if (!ret && !req->in && !usbfs2_buffer_from_iter(&req->buffer, iter))
+		ret = -EFAULT;
+	return ret;
+}
+
 int usbfs2_request_memory(struct usbfs2_request *req, struct iov_iter *iter,
 			  bool later)
 {
@@ -112,6 +134,8 @@ int usbfs2_request_memory(struct usbfs2_request *req, struct iov_iter *iter,
 	int ret = -ENXIO;
 
 	req->buffer.length = length;
+	if (length && later && iov_iter_is_bvec(iter))
+		ret = memory_registered(req, iter);
 	if (length && start)
 		ret = memory_in_mapping(req, current->mm, start, length);
 	if (ret == -ENXIO && length && start)

@@ -83,7 +83,8 @@ static int accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 	int ret;
 
 	spin_lock_irqsave(&pipe->lock, flags);
-	ret = answer(pipe);
+	/* A command of io_uring can be cancelled before. */
+	ret = req->cancelled ? -ECANCELED : answer(pipe);
 	if (!ret) {
 		refcount_inc(&req->ref);
 		req->number = pipe->accepted++;
@@ -134,13 +135,22 @@ void usbfs2_pipe_retire(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 		usbfs2_request_put(req);
 }
 
+/* Which requests to cancel, and which were found. */
+struct doom {
+	bool (*wanted)(const struct usbfs2_request *req, const void *what);
+	const void *what;
+	u64 limit;			/* accepted before that many */
+	struct list_head list;
+	unsigned int count;
+};
+
 /*
- * pipe->lock held. Looks at a few requests before *at, the last ones first, and
- * adds to doomed those to be cancelled, all accepted before that many; false at
- * the first of the queue. *at is referenced, NULL: behind the last.
+ * pipe->lock held. Looks at a few requests before *at, the last ones first, for
+ * those to be cancelled; false at the first of the queue. *at is referenced,
+ * NULL: behind the last.
  */
-static bool doom_some(struct usbfs2_pipe *pipe, fl_owner_t owner, u64 limit,
-		      struct usbfs2_request **at, struct list_head *doomed)
+static bool doom_some(struct usbfs2_pipe *pipe, struct doom *doom,
+		      struct usbfs2_request **at)
 {
 	struct usbfs2_request *req, *before = *at;
 	struct list_head *link = &pipe->queue;
@@ -157,42 +167,58 @@ static bool doom_some(struct usbfs2_pipe *pipe, fl_owner_t owner, u64 limit,
 			*at = req;
 			return true;
 		}
-		if (req->cancelled || req->number >= limit ||
-		    (owner && req->owner != owner))
+		if (req->cancelled || req->number >= doom->limit ||
+		    !doom->wanted(req, doom->what))
 			continue;
 		req->cancelled = true;
 		usbfs2_request_block(req);
 		refcount_inc(&req->ref);
-		list_add_tail(&req->doomed, doomed);
+		list_add_tail(&req->doomed, &doom->list);
+		doom->count++;
 	}
 	*at = NULL;
 	return false;
 }
 
-void usbfs2_pipe_cancel(struct usbfs2_pipe *pipe, fl_owner_t owner)
+unsigned int
+usbfs2_pipe_cancel_those(struct usbfs2_pipe *pipe,
+			 bool (*wanted)(const struct usbfs2_request *req,
+					const void *what),
+			 const void *what)
 {
+	struct doom doom = { .wanted = wanted, .what = what };
 	struct usbfs2_request *req, *next, *before, *at = NULL;
-	LIST_HEAD(doomed);
 	unsigned long flags;
-	u64 limit = 0;
 	bool more;
 
+	INIT_LIST_HEAD(&doom.list);
 	/* The last first, so that none starts because one before it ended. */
 	do {
 		before = at;
 		spin_lock_irqsave(&pipe->lock, flags);
 		if (!before)
-			limit = pipe->accepted;
-		more = doom_some(pipe, owner, limit, &at, &doomed);
+			doom.limit = pipe->accepted;
+		more = doom_some(pipe, &doom, &at);
 		spin_unlock_irqrestore(&pipe->lock, flags);
 		if (before)
 			usbfs2_request_put(before);
 	} while (more);
 
-	list_for_each_entry_safe(req, next, &doomed, doomed) {
+	list_for_each_entry_safe(req, next, &doom.list, doomed) {
 		usbfs2_request_unlink(req);
 		usbfs2_request_put(req);
 	}
+	return doom.count;
+}
+
+static bool is_owned(const struct usbfs2_request *req, const void *owner)
+{
+	return !owner || req->owner == owner;
+}
+
+void usbfs2_pipe_cancel(struct usbfs2_pipe *pipe, fl_owner_t owner)
+{
+	usbfs2_pipe_cancel_those(pipe, is_owned, owner);
 }
 
 void usbfs2_pipe_halt(struct usbfs2_pipe *pipe, enum usbfs2_pipe_state state)

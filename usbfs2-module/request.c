@@ -5,7 +5,8 @@
  * Only a Linux AIO kiocb is left queued: it comes with a cancel function that
  * io_cancel, io_destroy and exit use. Any other kiocb is waited for in the
  * caller: io_uring has no way to cancel one here, and from its worker thread
- * the interruptible wait ends with cancel, exit and kill.
+ * the interruptible wait ends with cancel, exit and kill. Its commands, which
+ * have one, are in uring.c.
  *
  * An accepted request is finished exactly once, by whoever gets its URB back:
  * the completion handler (perhaps by way of verdict.c), or the submitter when
@@ -50,7 +51,7 @@ static void deliver(struct usbfs2_request *req)
 	else if (!req->packets && to_be_copied(req))
 		usbfs2_user_pages_fill(&req->user, &req->buffer, req->result);
 	/* Somebody who waits for done has yet to copy. */
-	if (req->iocb || req->batched)
+	if (req->iocb || req->batched || req->uring)
 		usbfs2_request_lighten(req);
 	/*
 	 * Completing takes the kiocb off the list that cancel functions are
@@ -60,6 +61,8 @@ static void deliver(struct usbfs2_request *req)
 		req->iocb->ki_complete(req->iocb, req->result);
 	else if (usbfs2_pipe_is_armed(req->pipe))
 		usbfs2_armed_deliver(req);
+	else if (req->uring)
+		return usbfs2_uring_deliver(req);
 	else if (!req->batched)
 		complete(&req->done);
 	usbfs2_pipe_retire(req->pipe, req);
@@ -226,9 +229,11 @@ int usbfs2_submit_error(const struct usbfs2_pipe *pipe, int error)
 	}
 }
 
-static int prepare_packets(struct usbfs2_request *req, struct iov_iter *iter,
-			   bool later)
+int usbfs2_request_find_memory(struct usbfs2_request *req,
+			       struct iov_iter *iter, bool later)
 {
+	if (!req->packets)
+		return usbfs2_request_memory(req, iter, later);
 	if (!req->in && !usbfs2_packets_from_iter(req, iter))
 		return -EFAULT;
 	return later ? usbfs2_packets_pin(req, iter) : 0;
@@ -249,9 +254,7 @@ int usbfs2_request_prepare(struct usbfs2_request *req, struct kiocb *iocb,
 	} else {
 		init_completion(&req->done);
 	}
-	if (req->packets)
-		return prepare_packets(req, iter, later);
-	return usbfs2_request_memory(req, iter, later);
+	return usbfs2_request_find_memory(req, iter, later);
 }
 
 int usbfs2_request_start(struct usbfs2_request *req)

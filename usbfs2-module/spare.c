@@ -39,8 +39,10 @@ static void drop_memory(struct usbfs2_request *req)
 	}
 	if (req->user.pages)
 		usbfs2_user_pages_release(&req->user);
-	kfree(req->late);
-	req->late = NULL;
+	if (req->late) {
+		usbfs2_late_free(req->late);
+		req->late = NULL;
+	}
 }
 
 /* pipe->lock held. Whether it is kept: then it needs to be freed no more. */
@@ -154,6 +156,7 @@ struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in)
 		req->culprit = false;
 		req->batched = false;
 		req->iocb = NULL;
+		req->uring = NULL;
 		urb = req->urb;
 		/* By whoever cancelled it, all of whom let go of it. */
 		if (atomic_read(&urb->reject))

@@ -18,9 +18,10 @@
  *                   or done (OUT); the file's ->release waits for the latter.
  *   usbfs2_request  a transfer. Held by pipe->queue until its result is
  *                   delivered, by the submitter while it submits or waits, by
- *                   whoever is cancelling it, and by whoever submits one of
- *                   its URBs. With no holder left it and its URB lie on
- *                   pipe->spare for the next one, some of them.
+ *                   a command of io_uring until that is done, by whoever is
+ *                   cancelling it, and by whoever submits one of its URBs.
+ *                   With no holder left it and its URB lie on pipe->spare for
+ *                   the next one, some of them.
  *   usbfs2_mapping  pages of an mmap of an endpoint file. Held by the mapped
  *                   memory, by each transfer with memory in it, and by the ring.
  *   usbfs2_batches  the ring of an endpoint file. The pipe's; the last close
@@ -77,6 +78,7 @@
 /* One transfer at most; larger is EINVAL. Memory is charged to the caller. */
 #define USBFS2_MAX_TRANSFER	(64U << 20)
 
+struct io_uring_cmd;
 struct usbfs2_batches;
 struct usbfs2_claim;
 struct usbfs2_node;
@@ -386,6 +388,12 @@ int usbfs2_pipe_accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req);
 void usbfs2_pipe_retire(struct usbfs2_pipe *pipe, struct usbfs2_request *req);
 /* Cancels what owner submitted; everything when owner is NULL. */
 void usbfs2_pipe_cancel(struct usbfs2_pipe *pipe, fl_owner_t owner);
+/* Cancels those that are wanted, which is asked with pipe->lock held. How many. */
+unsigned int
+usbfs2_pipe_cancel_those(struct usbfs2_pipe *pipe,
+			 bool (*wanted)(const struct usbfs2_request *req,
+					const void *what),
+			 const void *what);
 /*
  * New operations get state's answer from now on, queued ones are cancelled.
  * GONE stays GONE; STOPPED stays STOPPED for PAUSED.
@@ -444,6 +452,8 @@ static inline bool usbfs2_pipe_is_armed(const struct usbfs2_pipe *pipe)
 	return pipe->armed && READ_ONCE(pipe->armed->mode) == USBFS2_ARMED;
 }
 
+/* The first operation on the file decides whether it is armed: is it? */
+bool usbfs2_armed_decide(const struct file *file);
 /* For an open with O_NONBLOCK, before anybody else knows the pipe. */
 int usbfs2_armed_prepare(struct usbfs2_pipe *pipe);
 /* A transfer of nobody's, with memory to copy to or from. ERR_PTR: ENOMEM. */
@@ -685,6 +695,7 @@ struct usbfs2_user_pages {
 	unsigned int piece_count;
 	bool written;			/* they will be */
 	bool may_sleep;			/* releasing them may */
+	bool registered;		/* with io_uring: not pinned by us */
 	unsigned long charged;		/* pages, to RLIMIT_MEMLOCK of */
 	struct user_struct *payer;	/* referenced */
 	struct page *few_pages[USBFS2_FEW_PAGES];
@@ -705,6 +716,14 @@ int usbfs2_user_pages_pin(struct usbfs2_user_pages *user,
 			  const struct iov_iter *iter);
 int usbfs2_user_pages_pin_at(struct usbfs2_user_pages *user,
 			     void __user *start, size_t length, bool written);
+/*
+ * Of a buffer registered with io_uring, whoever pinned it. They stay as long as
+ * the command.
+ */
+int usbfs2_user_pages_registered(struct usbfs2_user_pages *user,
+				 const struct iov_iter *iter);
+/* Whether no page but the first and the last is used in part. */
+bool usbfs2_user_pages_are_one_range(const struct usbfs2_user_pages *user);
 /* Both go on from place, and move it on. */
 void usbfs2_user_pages_put(struct usbfs2_user_place *place, const void *from,
 			   size_t length);
@@ -717,9 +736,11 @@ void usbfs2_user_pages_release(struct usbfs2_user_pages *user);
 
 struct usbfs2_late;
 
-/* For a Linux AIO kiocb's memory. ERR_PTR: EINVAL, ENOMEM. Freed by kfree(). */
+/* For an asynchronous reader's memory. ERR_PTR: EINVAL, ENOMEM. */
 struct usbfs2_late *usbfs2_late_new(const struct iov_iter *iter);
-/* In a work item, before the kiocb completes. Once. */
+/* Not in an interrupt. */
+void usbfs2_late_free(struct usbfs2_late *late);
+/* In a work item, before the reader is told. Once. */
 bool usbfs2_late_copy(struct usbfs2_late *late,
 		      const struct usbfs2_buffer *buffer, size_t length);
 
@@ -742,6 +763,7 @@ struct usbfs2_request {
 	struct urb *urb;		/* NULL: packets has them */
 	struct usbfs2_packets *packets;	/* isochronous endpoints' */
 	struct kiocb *iocb;		/* NULL: somebody waits for done */
+	struct io_uring_cmd *uring;	/* unless this is set, see uring.c */
 	ssize_t result;
 	struct completion done;
 	struct work_struct unlink;
@@ -790,6 +812,9 @@ void usbfs2_request_block(struct usbfs2_request *req);
 void usbfs2_request_unlink(struct usbfs2_request *req);
 /* What usb_submit_urb says, in the terms of this interface. */
 int usbfs2_submit_error(const struct usbfs2_pipe *pipe, int error);
+/* As usbfs2_request_memory(), for packets too. */
+int usbfs2_request_find_memory(struct usbfs2_request *req,
+			       struct iov_iter *iter, bool later);
 /* What a kiocb asks for, as which it is from then on: its memory, and flags. */
 int usbfs2_request_prepare(struct usbfs2_request *req, struct kiocb *iocb,
 			   struct iov_iter *iter);
@@ -810,6 +835,16 @@ void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result);
 void usbfs2_deliver_finished(struct usbfs2_pipe *pipe);
 void usbfs2_delivery_work(struct work_struct *work);
 
+/* ---- uring.c ---- */
+
+#ifdef USBFS2_COMPAT_URING
+int usbfs2_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
+/* A command's transfer has its result. Any context. */
+void usbfs2_uring_deliver(struct usbfs2_request *req);
+#else
+static inline void usbfs2_uring_deliver(struct usbfs2_request *req) {}
+#endif
+
 /* ---- files ---- */
 
 extern const struct file_operations usbfs2_data_fops;
@@ -828,6 +863,21 @@ struct usbfs2_claim *usbfs2_driver_file_claim(const struct file *file);
 /* endpoint.c; NULL: not in the current alternate setting */
 const struct usb_endpoint_descriptor *
 usbfs2_find_endpoint(const struct usb_interface *intf, u8 address);
+/*
+ * What an operation at this offset asks of the endpoint, that it has the right
+ * direction for. ERR_PTR on failure; NULL: a read of nothing.
+ */
+struct usbfs2_request *usbfs2_data_request(struct usbfs2_pipe *pipe,
+					   const struct iov_iter *iter,
+					   u64 offset);
+/* control.c; the same for ep00 */
+struct usbfs2_request *usbfs2_control_request(struct usbfs2_pipe *pipe,
+					      size_t length, u64 offset,
+					      bool in);
+/* Whether it waits for others' use of the device before it starts. */
+bool usbfs2_control_waits(const struct usbfs2_request *req);
+/* As usbfs2_request_start(); 1: usbcore did it. */
+int usbfs2_control_start(struct usbfs2_request *req);
 /* common to ep00 and data endpoints */
 int usbfs2_pipe_flush(struct file *file, fl_owner_t owner);
 int usbfs2_pipe_release(struct inode *inode, struct file *file);

@@ -152,6 +152,29 @@ static int pin_range(struct usbfs2_user_pages *user, unsigned long start,
 	return 0;
 }
 
+/* Room for so many pages. */
+static int make_room(struct usbfs2_user_pages *user, size_t count)
+{
+	if (count <= ARRAY_SIZE(user->few_pages)) {
+		user->pages = user->few_pages;
+		user->pieces = user->few_pieces;
+		return 0;
+	}
+	user->pages = kvmalloc_array(count, sizeof(*user->pages),
+				     GFP_KERNEL_ACCOUNT);
+	user->pieces = kvmalloc_array(count, sizeof(*user->pieces),
+				      GFP_KERNEL_ACCOUNT);
+	if (!user->pages || !user->pieces) {
+		kvfree(user->pages);
+		kvfree(user->pieces);
+		user->pages = NULL;
+		return -ENOMEM;
+	}
+	user->may_sleep = is_vmalloc_addr(user->pages) ||
+			  is_vmalloc_addr(user->pieces);
+	return 0;
+}
+
 static int pin(struct usbfs2_user_pages *user, struct ranges ranges,
 	       size_t left)
 {
@@ -164,23 +187,10 @@ static int pin(struct usbfs2_user_pages *user, struct ranges ranges,
 	ret = charge(user, count);
 	if (ret)
 		return ret;
-	if (count <= ARRAY_SIZE(user->few_pages)) {
-		user->pages = user->few_pages;
-		user->pieces = user->few_pieces;
-	} else {
-		user->pages = kvmalloc_array(count, sizeof(*user->pages),
-					     GFP_KERNEL_ACCOUNT);
-		user->pieces = kvmalloc_array(count, sizeof(*user->pieces),
-					      GFP_KERNEL_ACCOUNT);
-		if (!user->pages || !user->pieces) {
-			kvfree(user->pages);
-			kvfree(user->pieces);
-			user->pages = NULL;
-			uncharge(user);
-			return -ENOMEM;
-		}
-		user->may_sleep = is_vmalloc_addr(user->pages) ||
-				  is_vmalloc_addr(user->pieces);
+	ret = make_room(user, count);
+	if (ret) {
+		uncharge(user);
+		return ret;
 	}
 	while ((part = take_range(&ranges, left, &start))) {
 		ret = pin_range(user, start, part);
@@ -212,6 +222,43 @@ int usbfs2_user_pages_pin_at(struct usbfs2_user_pages *user,
 	range_at_address(&ranges, start, length);
 	user->written = written;
 	return pin(user, ranges, length);
+}
+
+int usbfs2_user_pages_registered(struct usbfs2_user_pages *user,
+				 const struct iov_iter *iter)
+{
+	const struct bvec_iter start = {
+		.bi_size = iov_iter_count(iter),
+		.bi_bvec_done = iter->iov_offset,
+	};
+	struct bvec_iter at;
+	struct bio_vec piece;
+	size_t count = 0;
+	int ret;
+
+	for_each_bvec(piece, iter->bvec, at, start)
+		count++;
+	ret = make_room(user, count);
+	if (ret)
+		return ret;
+	user->registered = true;
+	for_each_bvec(piece, iter->bvec, at, start) {
+		user->pages[user->count++] = piece.bv_page;
+		user->pieces[user->piece_count++] = piece;
+	}
+	return 0;
+}
+
+bool usbfs2_user_pages_are_one_range(const struct usbfs2_user_pages *user)
+{
+	const struct bio_vec *piece = user->pieces;
+	unsigned int i;
+
+	for (i = 1; i < user->piece_count; i++, piece++)
+		if (piece->bv_offset + piece->bv_len != PAGE_SIZE ||
+		    piece[1].bv_offset)
+			return false;
+	return true;
 }
 
 /* Up to length bytes of the piece at place. */
@@ -268,7 +315,9 @@ void usbfs2_user_pages_release(struct usbfs2_user_pages *user)
 {
 	unsigned int i;
 
-	if (!user->written) {
+	if (user->registered) {
+		/* Neither pinned nor charged. */
+	} else if (!user->written) {
 		unpin_user_pages(user->pages, user->count);
 	} else if (user->may_sleep) {
 		unpin_user_pages_dirty_lock(user->pages, user->count, true);
@@ -281,7 +330,9 @@ void usbfs2_user_pages_release(struct usbfs2_user_pages *user)
 		kvfree(user->pages);
 		kvfree(user->pieces);
 	}
-	uncharge(user);
+	if (!user->registered)
+		uncharge(user);
+	user->registered = false;
 	user->pages = NULL;
 	user->count = 0;
 	user->piece_count = 0;

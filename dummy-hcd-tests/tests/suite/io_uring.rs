@@ -62,7 +62,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Workers take up what was submitted in their own time.
-fn wait_live(requests: u32) -> Result<()> {
+pub(crate) fn wait_live(requests: u32) -> Result<()> {
     wait::until(&format!("the module holds {requests} requests"), || {
         (usbfs2::live_requests().ok()? == u64::from(requests)).then_some(())
     })?;
@@ -216,9 +216,7 @@ fn reads_of_an_armed_endpoint() -> Result<()> {
 fn kill_9_leaves_nothing() -> Result<()> {
     let plugged = setup::loopback_with_driver()?;
     for _ in 0..10 {
-        let mut held = Held::start(&plugged, "stay")?;
-        held.child.kill()?;
-        held.child.wait()?;
+        Held::start(&plugged, HOLD, "stay")?.kill()?;
         nothing_is_left(&plugged)?;
     }
     expect_echo(&plugged, b"after the kills")
@@ -227,7 +225,7 @@ fn kill_9_leaves_nothing() -> Result<()> {
 fn exit_leaves_nothing() -> Result<()> {
     let plugged = setup::loopback_with_driver()?;
     for _ in 0..10 {
-        let held = Held::start(&plugged, "exit")?;
+        let held = Held::start(&plugged, HOLD, "exit")?;
         held.end()?;
         nothing_is_left(&plugged)?;
     }
@@ -237,7 +235,7 @@ fn exit_leaves_nothing() -> Result<()> {
 fn exec_leaves_nothing() -> Result<()> {
     let plugged = setup::loopback_with_driver()?;
     for _ in 0..10 {
-        let held = Held::start(&plugged, "exec")?;
+        let held = Held::start(&plugged, HOLD, "exec")?;
         // The process lives on as another program.
         nothing_is_left(&plugged)?;
         expect_echo(&plugged, b"beside the new program")?;
@@ -247,22 +245,23 @@ fn exec_leaves_nothing() -> Result<()> {
 }
 
 /// No request is held, and the former driver is back.
-fn nothing_is_left(plugged: &Plugged) -> Result<()> {
+pub(crate) fn nothing_is_left(plugged: &Plugged) -> Result<()> {
     usbfs2::wait_no_live_request()?;
     plugged.device.wait_driver(0, "usbtest")?;
     Ok(())
 }
 
-/// A process that had reads waiting when it was started; it ends when its input does.
-struct Held {
+/// A process that has transfers waiting when it is started; it ends when its input does.
+pub(crate) struct Held {
     child: Child,
     input: ChildStdin,
 }
 
 impl Held {
-    fn start(plugged: &Plugged, then: &str) -> Result<Self> {
+    /// `hold` is the argument that makes this program that process.
+    pub(crate) fn start(plugged: &Plugged, hold: &str, then: &str) -> Result<Self> {
         let mut child = Command::new(env::current_exe()?)
-            .arg(HOLD)
+            .arg(hold)
             .arg(plugged.interface.path())
             .arg(then)
             .stdin(Stdio::piped())
@@ -277,7 +276,13 @@ impl Held {
         Ok(Self { child, input })
     }
 
-    fn end(mut self) -> Result<()> {
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    pub(crate) fn end(mut self) -> Result<()> {
         drop(self.input);
         let status = self.child.wait()?;
         ensure!(status.success(), "the process ended with {status}");

@@ -52,6 +52,7 @@ mod switching;
 mod test_class;
 mod transfers;
 mod unload;
+mod uring;
 mod usbtest;
 mod users;
 mod vendor;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         Some(limits::READ) => limits::read_a_lot(&arguments.collect::<Vec<_>>()),
         Some(usbtest::REPORT) => usbtest::report(),
         Some(io_uring::HOLD) => io_uring::hold(&arguments.collect::<Vec<_>>()),
+        Some(uring::HOLD) => uring::hold(&arguments.collect::<Vec<_>>()),
         _ if runner::in_vm() => runner::run_all(kernel_tests()),
         _ => runner::run_on_loopback(scenarios::on_loopback()),
     }
@@ -114,6 +116,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         mapped::tests(),
         ring::tests(),
         io_uring::tests(),
+        uring::tests(),
         events::tests(),
         settings::tests(),
         power::tests(),

@@ -148,4 +148,31 @@ struct usbfs2_ring {
 #define USBFS2_BATCH_CANCEL(count, first)				\
 	(_BITULL(61) | USBFS2_BATCH(count, first))
 
+/*
+ * io_uring, from Linux 6.7 on: IORING_OP_URING_CMD with one of these as cmd_op,
+ * on any endpoint file that is not armed. sqe->cmd begins with a struct
+ * usbfs2_command.
+ *
+ * TRANSFER: length bytes at sqe->addr. With IORING_URING_CMD_FIXED they lie in
+ * the registered buffer sqe->buf_index (not of an isochronous endpoint).
+ * VECTORED: as preadv(2) and pwritev(2), length iovecs at sqe->addr.
+ * CANCEL: cancels this ring's commands on the file whose user_data is
+ * sqe->addr. Each still completes, once. The result is how many there were;
+ * ENOENT: none. IORING_OP_ASYNC_CANCEL and linked timeouts know no commands.
+ *
+ * cqe->res is what the read or write would return. With IORING_SETUP_CQE32,
+ * big_cqe[0] is a struct usbfs2_status: bytes moved, and 0 or what ended the
+ * transfer, even if bytes came before. Of an isochronous operation it is what a
+ * last status would be: the start frame, and how many packets have an error.
+ */
+#define USBFS2_URING_TRANSFER	1
+#define USBFS2_URING_VECTORED	2
+#define USBFS2_URING_CANCEL	3
+
+struct usbfs2_command {
+	__u64 offset;		/* flags or a setup packet, as above */
+	__u32 length;
+	__u32 reserved;		/* 0 */
+};
+
 #endif /* _UAPI_LINUX_USBFS2_H */

@@ -16,6 +16,7 @@ use crate::io_uring::sys::Ring;
 use crate::packets::{Load, open, pattern};
 use crate::runner::Test;
 use crate::setup::{self, Plugged, expect_errno};
+use crate::uring;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -32,6 +33,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("audio::packets::cancelled_in_the_middle", cancelled),
         Test::new("audio::packets::in_another_setting", deselected),
         Test::new("audio::packets::by_io_uring", by_io_uring),
+        Test::new("audio::packets::by_commands", by_commands),
     ]
 }
 
@@ -375,6 +377,57 @@ fn by_io_uring() -> Result<()> {
     let length = one.result.context("cancelled in the middle")?;
     ensure!(
         length > 0 && length < 64_000 && one.statuses[999].status == -libc::ECANCELED,
+        "{length} bytes, {:?}",
+        one.statuses
+    );
+    Ok(())
+}
+
+/// The same as commands of io_uring, whose completions say what a last status does.
+fn by_commands() -> Result<()> {
+    let plugged = source_sink(64, 0, 32)?;
+    let (_claim, file) = start(&plugged, true)?;
+    let mut ring = uring::sys::Ring::new(uring::sys::Kind::Plain)?;
+    if !uring::are_there(&mut ring, &file)? {
+        return Ok(());
+    }
+    for flags in [0, ISO_STATUS] {
+        ring.start_packets(&file, flags, &[64; 8])?;
+        let one = ring.wait()?;
+        ensure!(
+            one.result? == 8 * 64 && one.status.status == 0,
+            "{:?}, {:?}",
+            one.status,
+            one.statuses
+        );
+        ensure!(one.buffer == pattern(64).repeat(8), "{:02x?}", one.buffer);
+        if let Some((of_all, packets)) = one.statuses.split_last() {
+            ensure!(
+                *of_all == one.status && packets == [Status::moved(64); 8],
+                "{:?}: {:?}",
+                one.status,
+                one.statuses
+            );
+        }
+    }
+    // One packet, and one in memory that does not say where packets end.
+    ring.start(&file, 0, vec![0; 64])?;
+    ensure!(ring.wait()?.result? == 64, "a packet was cut short");
+    ring.register(vec![0; 4096])?;
+    ring.start_registered(&file, 0, 64)?;
+    let refused = ring.wait()?.result;
+    expect_errno("a registered buffer", refused, libc::EINVAL)?;
+    // A second, of which some milliseconds pass: they are delivered.
+    let token = ring.start_packets(&file, ISO_STATUS, &[64; 1000])?;
+    std::thread::sleep(Duration::from_millis(300));
+    ensure!(ring.cancel(&file, token)? == 1, "nothing to cancel");
+    let one = ring.wait()?;
+    let length = one.result.context("cancelled in the middle")?;
+    ensure!(
+        length > 0
+            && length < 64_000
+            && one.status.status > 0
+            && one.statuses[999].status == -libc::ECANCELED,
         "{length} bytes, {:?}",
         one.statuses
     );
