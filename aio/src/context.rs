@@ -13,7 +13,8 @@ use crate::deadlines::Deadlines;
 use crate::reactor::{Reactor, Sleeper};
 use crate::sys::EventFd;
 use crate::{
-    CancelOutcome, Completion, Operation, OperationId, PrepareError, SetupError, SubmitError,
+    CancelOutcome, Completion, Engine, Operation, OperationId, PrepareError, SetupError,
+    SubmitError,
 };
 
 /// A queue of operations in the kernel, with room for a fixed number of them.
@@ -41,12 +42,20 @@ pub struct Context {
 }
 
 impl Context {
-    /// Sets up a queue for `depth` operations at a time.
+    /// Sets up a queue for `depth` operations at a time, by the engine that is [chosen](Engine::chosen).
     ///
     /// # Errors
     /// [`SetupError`]; the most common is the system-wide limit, `fs.aio-max-nr`.
     pub fn new(depth: u32) -> Result<Self, SetupError> {
-        Self::with_ring_depth(depth, depth)
+        Self::with_engine(depth, Engine::chosen()?)
+    }
+
+    /// As [`new`](Self::new), by the engine named.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_engine(depth: u32, engine: Engine) -> Result<Self, SetupError> {
+        Self::with_ring_depth(engine, depth, depth)
     }
 
     /// As [`new`](Self::new), on the reactor named.
@@ -62,10 +71,10 @@ impl Context {
     }
 
     /// A context whose kernel ring may be too small for it.
-    fn with_ring_depth(depth: u32, ring_depth: u32) -> Result<Self, SetupError> {
+    fn with_ring_depth(engine: Engine, depth: u32, ring_depth: u32) -> Result<Self, SetupError> {
         Ok(Self {
             event_fd: Arc::new(EventFd::new()?),
-            table: Table::new(depth, ring_depth)?,
+            table: Table::new(engine, depth, ring_depth)?,
             deadlines: Deadlines::default(),
             #[cfg(any(feature = "async-io", feature = "tokio"))]
             sleeper: Sleeper::default(),
@@ -339,7 +348,7 @@ mod tests {
     use std::time::Duration;
 
     use super::Context;
-    use crate::{Buffer, Completion, Operation, PollEvents, SharedFile};
+    use crate::{Buffer, Completion, Engine, Operation, PollEvents, SharedFile};
 
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
 
@@ -348,8 +357,8 @@ mod tests {
         const COUNT: u64 = 5_000;
         let (reader, mut writer) = std::io::pipe().expect("a pipe");
         let file = SharedFile::new(reader);
-        let mut context =
-            Context::with_ring_depth(5_000, 1).expect("a context larger than its ring");
+        let mut context = Context::with_ring_depth(Engine::LinuxAio, 5_000, 1)
+            .expect("a context larger than its ring");
         for label in 0..COUNT {
             let poll = Operation::poll(&file, PollEvents::READABLE).user_data(label);
             context.prepare(poll).expect("room");
@@ -390,7 +399,7 @@ mod tests {
     fn what_found_no_room_can_be_cancelled_and_dropped() {
         let (reader, _writer) = std::io::pipe().expect("a pipe");
         let file = SharedFile::new(reader);
-        let mut context = Context::with_ring_depth(1_000, 1).expect("a context");
+        let mut context = Context::with_ring_depth(Engine::LinuxAio, 1_000, 1).expect("a context");
         for _ in 0..1_000 {
             context
                 .prepare(Operation::poll(&file, PollEvents::READABLE))
@@ -408,7 +417,7 @@ mod tests {
     #[test]
     fn a_ring_of_unknown_layout_is_read_by_the_kernel() {
         let file = SharedFile::new(tempfile::tempfile().expect("a file"));
-        let mut context = Context::new(200).expect("a context");
+        let mut context = Context::with_engine(200, Engine::LinuxAio).expect("a context");
         context.table.obscure_ring();
         for label in 0..200 {
             let write = Operation::write(&file, label, Buffer::from(b"x".as_slice()));

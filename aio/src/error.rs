@@ -13,19 +13,24 @@ pub enum SetupError {
     /// A context needs room for at least one operation.
     #[error("a context of depth 0 can hold no operation; ask for at least 1")]
     ZeroDepth,
-    /// The system-wide limit on asynchronous operations is reached.
+    /// The system-wide limit on asynchronous operations is reached, or that of an io_uring.
     #[error(
-        "no room for {depth} more asynchronous operations; use a smaller depth, or raise the limit: sysctl fs.aio-max-nr"
+        "no room for {depth} more asynchronous operations; use a smaller depth, or raise the limit: sysctl fs.aio-max-nr (of an \
+         io_uring it is 65535)"
     )]
     LimitReached {
         /// The depth asked for.
         depth: u32,
     },
-    /// This kernel has no native asynchronous I/O, or a sandbox hides it.
+    /// This kernel has not got the engine, or a sandbox hides it.
     #[error(
-        "this kernel offers no asynchronous I/O; it needs CONFIG_AIO, and a sandbox that permits io_setup"
+        "this kernel offers no asynchronous I/O; it needs CONFIG_AIO, and a sandbox that permits io_setup (for the engine \
+         io-uring: Linux 5.11, and a sandbox that permits io_uring_setup)"
     )]
     Unsupported,
+    /// The environment names no engine there is.
+    #[error("AIO_RS_ENGINE names no engine; it can be linux-aio or io-uring")]
+    UnknownEngine,
     /// The kernel refused for another reason.
     #[error("cannot set up asynchronous I/O: {0}")]
     Os(#[from] io::Error),
@@ -34,7 +39,9 @@ pub enum SetupError {
 impl From<SetupError> for io::Error {
     fn from(error: SetupError) -> Self {
         match error {
-            SetupError::ZeroDepth => Self::new(io::ErrorKind::InvalidInput, error),
+            SetupError::ZeroDepth | SetupError::UnknownEngine => {
+                Self::new(io::ErrorKind::InvalidInput, error)
+            }
             SetupError::LimitReached { .. } => Self::new(io::ErrorKind::QuotaExceeded, error),
             SetupError::Unsupported => Self::new(io::ErrorKind::Unsupported, error),
             SetupError::Os(error) => error,

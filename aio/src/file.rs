@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An open file, shared by the operations on it and closed when the last of them has been reaped.
 ///
@@ -16,18 +16,32 @@ use std::sync::Arc;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
-pub struct SharedFile(Arc<OwnedFd>);
+pub struct SharedFile(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    fd: Arc<OwnedFd>,
+    is_endpoint: OnceLock<bool>,
+}
 
 impl SharedFile {
     /// Takes a file, pipe, socket or file descriptor over.
     pub fn new(file: impl Into<OwnedFd>) -> Self {
-        Self(Arc::new(file.into()))
+        Self::from(Arc::new(file.into()))
+    }
+
+    /// Whether it is an endpoint of usbfs2. Looked up once.
+    pub(crate) fn is_endpoint(&self) -> bool {
+        *self
+            .0
+            .is_endpoint
+            .get_or_init(|| crate::sys::is_endpoint(self.as_fd()))
     }
 }
 
 impl AsFd for SharedFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.fd.as_fd()
     }
 }
 
@@ -51,12 +65,15 @@ impl From<OwnedFd> for SharedFile {
 
 impl From<Arc<OwnedFd>> for SharedFile {
     fn from(fd: Arc<OwnedFd>) -> Self {
-        Self(fd)
+        Self(Arc::new(Shared {
+            fd,
+            is_endpoint: OnceLock::new(),
+        }))
     }
 }
 
 impl From<&Arc<OwnedFd>> for SharedFile {
     fn from(fd: &Arc<OwnedFd>) -> Self {
-        Self(Arc::clone(fd))
+        Self::from(Arc::clone(fd))
     }
 }

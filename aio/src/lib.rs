@@ -139,6 +139,11 @@
 //! So poll pipes and sockets first. The system-wide number of operations is limited by `fs.aio-max-nr`
 //! (65,536 unless raised), of which a context takes its depth.
 //!
+//! # io_uring
+//!
+//! The same by the kernel's other queue: [`Context::with_engine`], or `AIO_RS_ENGINE=io-uring` in a program's environment
+//! for all contexts that are not told. See [`Engine`].
+//!
 //! # Unsafe code
 //!
 //! The modules `aio` (who owns what while the kernel works) and `sys` (system calls, ring, mapped pages) have all of
@@ -159,6 +164,7 @@ mod async_file;
 mod buffer;
 mod context;
 mod deadlines;
+mod engine;
 mod error;
 mod file;
 mod operation;
@@ -175,6 +181,7 @@ pub use async_context::{AsyncContext, Started};
 pub use async_file::AsyncFile;
 pub use buffer::Buffer;
 pub use context::Context;
+pub use engine::Engine;
 pub use error::{PrepareError, SetupError, SubmitError};
 pub use file::SharedFile;
 pub use operation::{CancelOutcome, Completion, Operation, OperationId, PollEvents};

@@ -247,6 +247,14 @@ impl Operation {
         (self.buffer, self.parts)
     }
 
+    /// Whether it is a read or a write.
+    pub(crate) fn moves_bytes(&self) -> bool {
+        !matches!(
+            self.command,
+            Command::Poll | Command::Sync | Command::DataSync
+        )
+    }
+
     pub(crate) fn raw_fd(&self) -> RawFd {
         self.file.as_fd().as_raw_fd()
     }

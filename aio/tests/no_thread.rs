@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 
-use aio_rs::{Buffer, Context, Operation, PollEvents, SharedFile};
+use aio_rs::{Buffer, Context, Engine, Operation, PollEvents, SharedFile};
 
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").expect("procfs").count()
@@ -12,7 +12,8 @@ fn threads() -> usize {
 #[test]
 fn blocking_use_starts_no_thread() {
     let before = threads();
-    let mut context = Context::new(4).expect("a context");
+    // io_uring's workers are threads.
+    let mut context = Context::with_engine(4, Engine::LinuxAio).expect("a context");
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     let file = SharedFile::new(tempfile::tempfile().expect("a file"));
     let poll = Operation::poll(SharedFile::new(reader), PollEvents::READABLE);

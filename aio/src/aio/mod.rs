@@ -17,8 +17,8 @@ use std::mem;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
-use crate::sys::{Answer, EventFd, FLAG_EVENT_FD, Iocb, Ring, Vector};
-use crate::{CancelOutcome, Completion, Operation, OperationId, SetupError};
+use crate::sys::{Answer, COMMAND, EventFd, FLAG_EVENT_FD, Iocb, Queue, Vector};
+use crate::{CancelOutcome, Completion, Engine, Operation, OperationId, SetupError};
 use iocb::{label, memory, opcode, unlabel};
 
 pub(crate) use pool::{Pool, PooledPiece};
@@ -27,7 +27,7 @@ pub(crate) use ring::{Transfers, Waiting};
 /// The operations of one context.
 #[derive(Debug)]
 pub(crate) struct Table {
-    ring: Ring,
+    ring: Queue,
     slots: Vec<Slot>,
     /// One for each slot, at the same index. The kernel writes to them, hence the cells.
     iocbs: Box<[UnsafeCell<Iocb>]>,
@@ -54,11 +54,11 @@ struct Slot {
 
 impl Table {
     /// `depth` operations at most; `ring_depth` of them in the kernel, which rounds that up.
-    pub(crate) fn new(depth: u32, ring_depth: u32) -> Result<Self, SetupError> {
+    pub(crate) fn new(engine: Engine, depth: u32, ring_depth: u32) -> Result<Self, SetupError> {
         if depth == 0 {
             return Err(SetupError::ZeroDepth);
         }
-        let ring = Ring::new(ring_depth)?;
+        let ring = Queue::new(engine, ring_depth)?;
         let slot = |_| Slot {
             generation: 0,
             operation: None,
@@ -120,6 +120,9 @@ impl Table {
         *iocb = Iocb::default();
         iocb.data = label(id);
         iocb.opcode = opcode(operation.command) as u16;
+        if self.ring.has_commands() && operation.moves_bytes() && operation.file.is_endpoint() {
+            iocb.opcode |= COMMAND;
+        }
         iocb.fd = operation.raw_fd().cast_unsigned();
         iocb.buffer = address as u64;
         iocb.length = length as u64;
@@ -199,10 +202,8 @@ impl Table {
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
         // More than the kernel has will not come, and more than a batch is for the next call.
-        let minimum = minimum.min(self.in_kernel).min(Ring::LARGEST_BATCH);
-        let before = self.arrived.len();
-        self.arrived.extend(self.ring.get_events(minimum, timeout)?);
-        let count = self.arrived.len() - before;
+        let minimum = minimum.min(self.in_kernel).min(Queue::LARGEST_BATCH);
+        let count = self.ring.get_events(minimum, timeout, &mut self.arrived)?;
         self.in_kernel = self.in_kernel.saturating_sub(count);
         Ok(count >= minimum)
     }
@@ -272,7 +273,10 @@ impl Drop for Table {
         if self.ring.is_inherited() {
             return;
         }
-        if self.ring.destroy().is_err() && self.in_kernel > 0 {
+        // Of an operation that is over already, the kernel finds nothing to cancel.
+        let slots = self.slots.iter().zip(&self.iocbs);
+        let left = slots.filter(|(slot, _)| slot.operation.is_some());
+        if self.ring.destroy(left.map(|(_, iocb)| iocb)).is_err() && self.in_kernel > 0 {
             mem::forget((mem::take(&mut self.slots), mem::take(&mut self.iocbs)));
         }
     }

@@ -15,6 +15,9 @@ pub(crate) enum Opcode {
     Pwritev = 8,
 }
 
+/// In [`Iocb::opcode`], of a read or write by io_uring: the file takes it as a command. io_submit never sees it.
+pub(crate) const COMMAND: u16 = 1 << 15;
+
 /// `struct iocb`: one operation as the kernel reads it. Addresses are 64 bits wide on every architecture.
 #[derive(Debug, Default)]
 #[repr(C)]

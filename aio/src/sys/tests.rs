@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::{Buffer, CancelOutcome, Context, Operation, PollEvents, PrepareError, SharedFile};
+use crate::{
+    Buffer, CancelOutcome, Context, Engine, Operation, PollEvents, PrepareError, SharedFile,
+};
 
 const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
 
@@ -39,7 +41,7 @@ fn exit_code_of(act: impl FnOnce() -> u8) -> i32 {
 fn completions_taken_without_system_calls(act: impl Fn(&mut Context)) -> i32 {
     let file = SharedFile::new(tempfile::tempfile().expect("a file"));
     exit_code_of(|| {
-        let mut context = Context::new(8).expect("a context");
+        let mut context = Context::with_engine(8, Engine::LinuxAio).expect("a context");
         for _ in 0..8 {
             let write = Operation::write(&file, 0, Buffer::from(b"data".as_slice()));
             context.prepare(write).expect("room");

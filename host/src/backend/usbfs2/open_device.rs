@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use aio_rs::{Buffer, SharedFile};
+use aio_rs::{Buffer, Engine, SharedFile};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use usbfs2_protocol::descriptor::Endpoint;
@@ -266,13 +266,16 @@ impl Claimed for ClaimedUsbfs2 {
             }
             opened => opened?,
         };
-        match EndpointRing::new(&file, direction, endpoint.transfer_type(), depth) {
-            Ok(ring) => return Ok(Box::new(ring)),
-            Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => {}
-            Err(error) => {
-                log::warn!(
-                    "endpoint {address} has no ring: {error}; taking an operation for each transfer"
-                );
+        // Who asks for the other engine wants that to do the transfers.
+        if matches!(Engine::chosen(), Ok(Engine::LinuxAio)) {
+            match EndpointRing::new(&file, direction, endpoint.transfer_type(), depth) {
+                Ok(ring) => return Ok(Box::new(ring)),
+                Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => {}
+                Err(error) => {
+                    log::warn!(
+                        "endpoint {address} has no ring: {error}; taking an operation for each transfer"
+                    );
+                }
             }
         }
         let queue = EndpointFile::new(file, direction, depth);
