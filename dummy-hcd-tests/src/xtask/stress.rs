@@ -29,7 +29,8 @@ const PAGE: record::Page = record::Page {
         Each submission must complete once, with a result that can be true: data as the device sends it, a length that was\n\
         asked for unless something ended it early, an error only where something that was going on gives it. A result in\n\
         the ring is overwritten when it was taken, so that a second one shows. What a Loopback sends back are numbered\n\
-        messages: each whose write succeeded comes back once, in order, and no other.\n\
+        messages: each whose write succeeded comes back once, in order, and no other; of ours, which\n\
+        learn of a restart after it, at most once.\n\
         The kernel's log must be clean. A seed gives each thread the same steps in each run; how they meet is chance.\n",
 };
 

@@ -35,13 +35,7 @@ struct Known {
     ledger: Ledger,
     /// How things stood from outside when it was last looked at.
     seen: u64,
-    /// When the device last started afresh.
-    restarted: Option<Instant>,
 }
-
-/// A function of ours learns of a restart by an event, while its endpoints carry data again already: what it takes
-/// before it knows goes down with what it did before. It has ended that after this time.
-const SETTLING: Duration = Duration::from_secs(2);
 
 /// The ledger, locked.
 pub(crate) struct LedgerGuard<'shared>(MutexGuard<'shared, Known>);
@@ -66,6 +60,9 @@ pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
     /// Of the IN endpoint and of the OUT endpoint.
     pub(crate) excuses: [Excuses; 2],
+    /// A function of ours learns of a restart by an event, while its endpoints carry data again already: what it takes
+    /// before it knows goes down with what it did before, however long that is. So of its messages nobody can say that
+    /// one is lost; only that none comes twice, altered, or out of order.
     is_ours: bool,
     ledger: Mutex<Known>,
     device: Disturbance,
@@ -89,8 +86,6 @@ impl Shared {
             ledger: Mutex::new(Known {
                 ledger: Ledger::new(arguments.nonce),
                 seen: 0,
-                // A process before this one may have done so.
-                restarted: Some(Instant::now()),
             }),
             device: Disturbance::open(&arguments.bus.to_string())?,
             mount: Disturbance::open("mount")?,
@@ -116,10 +111,8 @@ impl Shared {
         if self.device.since(guard.seen)? {
             guard.ledger.blur();
             guard.seen = seen;
-            guard.restarted = Some(Instant::now());
         }
-        let restarted = guard.restarted.filter(|_| self.is_ours);
-        if restarted.is_some_and(|restarted| restarted.elapsed() < SETTLING) {
+        if self.is_ours {
             guard.ledger.blur();
         }
         Ok(LedgerGuard(guard))
@@ -132,10 +125,7 @@ impl Shared {
         }
         self.ledger()?.blur();
         let result = act();
-        let mut ledger = self.ledger()?;
-        ledger.blur();
-        ledger.0.restarted = Some(Instant::now());
-        drop(ledger);
+        self.ledger()?.blur();
         for excuses in &self.excuses {
             excuses.restarts.end();
         }
