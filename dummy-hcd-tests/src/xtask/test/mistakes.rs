@@ -11,8 +11,9 @@ use crate::args::VmOptions;
 use crate::kernel::Kernel;
 use crate::{HARNESS_FAILED, cache, debug_kernel, guest, module, vm};
 
-/// The mistakes and a word of the reports of each. Lockdep's comes after what needs a working lockdep.
+/// The mistakes and a word of the reports of each. Lockdep's comes first: it looks no more once KASAN has reported.
 const MISTAKES: [(&str, &str); 5] = [
+    ("abba", "WARNING: possible circular locking dependency"),
     ("use-after-free", "BUG: KASAN: slab-use-after-free"),
     ("out-of-bounds", "BUG: KASAN: slab-out-of-bounds"),
     ("refcount", "refcount_t: addition on 0"),
@@ -20,7 +21,6 @@ const MISTAKES: [(&str, &str); 5] = [
         "sleep",
         "BUG: sleeping function called from invalid context",
     ),
-    ("abba", "WARNING: possible circular locking dependency"),
 ];
 
 /// Selects this alone on the debug kernel.
