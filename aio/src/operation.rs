@@ -58,7 +58,9 @@ pub(crate) enum Command {
     DataSync,
     Poll,
     /// Starts and awaits the transfers of a ring.
+    #[cfg_attr(not(any(feature = "async-io", feature = "tokio")), expect(dead_code))]
     ReadBatch,
+    #[cfg_attr(not(any(feature = "async-io", feature = "tokio")), expect(dead_code))]
     WriteBatch,
 }
 

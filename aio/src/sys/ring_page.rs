@@ -3,7 +3,7 @@
 use std::io;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering, fence};
 
 use super::fork::ForkMark;
 use super::mapping::{Mapping, is_fifo};
@@ -27,15 +27,43 @@ struct Header {
     reserved: [AtomicU32; 9],
 }
 
+/// A `__u64`, of which only the kernel reads the whole: not every processor has atomic words of 64 bits.
+#[repr(C)]
+struct Address([AtomicU32; 2]);
+
+impl Address {
+    fn words(address: u64) -> [u32; 2] {
+        let (low, high) = (address as u32, (address >> 32) as u32);
+        if cfg!(target_endian = "big") {
+            [high, low]
+        } else {
+            [low, high]
+        }
+    }
+
+    fn store(&self, address: u64) {
+        let [first, second] = Self::words(address);
+        self.0[0].store(first, Ordering::Relaxed);
+        self.0[1].store(second, Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    fn load(&self) -> u64 {
+        let [first, second] = [0, 1].map(|word: usize| self.0[word].load(Ordering::Relaxed));
+        let [low, high] = Self::words(u64::from(second) << 32 | u64::from(first));
+        u64::from(high) << 32 | u64::from(low)
+    }
+}
+
 /// `struct usbfs2_transfer`.
 #[repr(C)]
 struct Slot {
-    address: AtomicU64,
+    address: Address,
     length: AtomicU32,
     flags: AtomicU32,
     moved: AtomicI32,
     status: AtomicI32,
-    reserved: AtomicU64,
+    reserved: [AtomicU32; 2],
 }
 
 const _: () = {
@@ -44,6 +72,7 @@ const _: () = {
     assert!(size_of::<Header>() == 64);
     assert!(offset_of!(Header, patience) == 16);
     assert!(size_of::<Slot>() == 32);
+    assert!(offset_of!(Slot, length) == 8);
     assert!(offset_of!(Slot, moved) == 16);
 };
 
@@ -146,7 +175,7 @@ impl RingPage {
     /// Writes what is asked for by the transfer of this number; nobody reads it before it is told to.
     pub(crate) fn ask(&self, number: u32, asked: Asked) {
         let slot = self.slot(number);
-        slot.address.store(asked.address, Ordering::Relaxed);
+        slot.address.store(asked.address);
         slot.length.store(asked.length, Ordering::Relaxed);
         slot.flags.store(asked.flags, Ordering::Relaxed);
     }
@@ -196,7 +225,7 @@ impl RingPage {
     pub(crate) fn asked(&self, number: u32) -> Asked {
         let slot = self.slot(number);
         Asked {
-            address: slot.address.load(Ordering::Relaxed),
+            address: slot.address.load(),
             length: slot.length.load(Ordering::Relaxed),
             flags: slot.flags.load(Ordering::Relaxed),
         }
