@@ -62,7 +62,21 @@ pub(crate) trait Controller: Send + 'static {
         &mut self,
         assigned: &Assigned,
         request: &EndpointRequest,
-    ) -> Result<Arc<dyn Pipe>, String>;
+    ) -> Result<Arc<dyn Pipe>, NotEnabled>;
+}
+
+/// Why an endpoint was not enabled.
+#[derive(Debug)]
+pub(crate) enum NotEnabled {
+    /// The cable was pulled meanwhile, as an event will tell: nobody's failure.
+    Unplugged,
+    Failed(String),
+}
+
+impl From<String> for NotEnabled {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
 }
 
 /// A device that has just been put on a bus.

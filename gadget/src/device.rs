@@ -8,7 +8,7 @@ use std::thread;
 
 use usbfs2_protocol::{Direction, RequestKind, SetupPacket};
 
-use crate::controller::{Controller, Event};
+use crate::controller::{Controller, Event, NotEnabled};
 use crate::counters::CountedPipe;
 use crate::describe::InterfaceHandle;
 use crate::endpoint::{Endpoint, Endpoints, Session};
@@ -248,9 +248,9 @@ impl<C: Controller> Device<C> {
                 session: Session::default(),
                 pipes: Vec::new(),
             });
-            if let Err(message) = self.start_run(run, None) {
+            if let Err(why) = self.start_run(run, None) {
                 let name = self.gadget.functions[self.runs[run].function].name();
-                self.status.fail(Some(name), message);
+                self.status.not_enabled(Some(name), why);
                 self.deconfigure();
                 return ControlResponse::Stall;
             }
@@ -278,9 +278,9 @@ impl<C: Controller> Device<C> {
         };
         match result {
             Ok(()) => ControlResponse::Acknowledge,
-            Err(message) => {
+            Err(why) => {
                 let name = self.gadget.functions[function].name();
-                self.status.fail(Some(name), message);
+                self.status.not_enabled(Some(name), why);
                 ControlResponse::Stall
             }
         }
@@ -288,9 +288,9 @@ impl<C: Controller> Device<C> {
 
     /// Ends this run, if it is on, enables the endpoints of the current alternate settings and starts it again. With
     /// `only`, those of its other interfaces are taken over.
-    fn start_run(&mut self, run: usize, only: Option<usize>) -> Result<(), String> {
+    fn start_run(&mut self, run: usize, only: Option<usize>) -> Result<(), NotEnabled> {
         let Some(active) = self.active.get_mut(run) else {
-            return Err("the device is not configured".to_owned());
+            return Err("the device is not configured".to_owned().into());
         };
         let RunModel {
             function,

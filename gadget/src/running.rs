@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::controller::NotEnabled;
 use crate::counters::{Counters, Counting};
 
 /// What a started gadget is doing (USB 2.0 9.1.1).
@@ -247,5 +248,13 @@ impl Status {
         log::error!("{failure}");
         self.lock().failures.push(failure);
         self.changed.notify_all();
+    }
+
+    /// An endpoint of a function was not enabled, so that its request is stalled.
+    pub(crate) fn not_enabled(&self, function: Option<&str>, why: NotEnabled) {
+        match why {
+            NotEnabled::Unplugged => log::debug!("the cable was pulled while the host configured"),
+            NotEnabled::Failed(message) => self.fail(function, message),
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::error::FirmwareError;
 use super::request::{Origin, Request};
 use super::state::{BusEvent, Connection};
 use super::{CONTROL_BUFFER, Shared};
-use crate::controller::{Controller, Event, Plugged};
+use crate::controller::{Controller, Event, NotEnabled, Plugged};
 use crate::function::ControlResponse;
 use crate::pipe::Pipe;
 use crate::running::State;
@@ -153,8 +153,8 @@ impl Endpoint0 {
         let change = self.change(setup);
         let fresh = match self.prepare(&change) {
             Ok(fresh) => fresh,
-            Err(message) => {
-                self.shared.status.fail(None, message);
+            Err(why) => {
+                self.shared.status.not_enabled(None, why);
                 return self.stalled(setup);
             }
         };
@@ -182,9 +182,9 @@ impl Endpoint0 {
                 self.settings = self.description.default_settings().collect();
             }
             Change::Setting { interface, setting } => {
-                if let Err(message) = self.switch(interface, setting, fresh) {
+                if let Err(why) = self.switch(interface, setting, fresh) {
                     self.shared.lock().release(&restarts);
-                    self.shared.status.fail(None, message);
+                    self.shared.status.not_enabled(None, why);
                     return self.stalled(setup);
                 }
             }
@@ -241,7 +241,7 @@ impl Endpoint0 {
     }
 
     /// Enables what the host may use as soon as the request is acknowledged.
-    fn prepare(&mut self, change: &Change) -> Result<Vec<Active>, String> {
+    fn prepare(&mut self, change: &Change) -> Result<Vec<Active>, NotEnabled> {
         let description = Arc::clone(&self.description);
         let mut fresh = Vec::new();
         let mut wanted: Vec<(u8, DescribedEndpoint)> = Vec::new();
@@ -267,16 +267,20 @@ impl Endpoint0 {
             }
             match self.enable(interface, &endpoint) {
                 Ok(active) => fresh.push(active),
-                Err(message) => {
+                Err(why) => {
                     self.disable(fresh);
-                    return Err(message);
+                    return Err(why);
                 }
             }
         }
         Ok(fresh)
     }
 
-    fn enable(&mut self, interface: u8, endpoint: &DescribedEndpoint) -> Result<Active, String> {
+    fn enable(
+        &mut self,
+        interface: u8,
+        endpoint: &DescribedEndpoint,
+    ) -> Result<Active, NotEnabled> {
         let pipe = self
             .controller
             .enable(&endpoint.assigned, &endpoint.request)?;
@@ -290,7 +294,7 @@ impl Endpoint0 {
 
     /// Leaves an interface's old setting for one whose other endpoints are enabled already. Those that both have
     /// start afresh, as the host's do.
-    fn switch(&mut self, interface: u8, setting: u8, fresh: Vec<Active>) -> Result<(), String> {
+    fn switch(&mut self, interface: u8, setting: u8, fresh: Vec<Active>) -> Result<(), NotEnabled> {
         let active = std::mem::take(&mut self.active).into_iter();
         let (old, kept): (Vec<_>, Vec<_>) = active.partition(|one| one.interface == interface);
         self.active = kept;

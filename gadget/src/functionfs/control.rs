@@ -15,7 +15,7 @@ use super::event::FileEvent;
 use super::sys::endpoint_descriptor;
 use crate::blocking::sys::EndableCalls;
 use crate::blocking::{EndpointFile, FilePipe};
-use crate::controller::{Controller, Event};
+use crate::controller::{Controller, Event, NotEnabled};
 use crate::describe::EndpointRequest;
 use crate::descriptors;
 use crate::function::ControlResponse;
@@ -280,7 +280,7 @@ impl Controller for ControlFile {
         &mut self,
         assigned: &Assigned,
         request: &EndpointRequest,
-    ) -> Result<Arc<dyn Pipe>, String> {
+    ) -> Result<Arc<dyn Pipe>, NotEnabled> {
         let mut endpoints = self.endpoints.iter();
         let endpoint = endpoints
             .find(|one| one.address == assigned.address)
@@ -294,7 +294,7 @@ impl Controller for ControlFile {
         };
         FilePipe::new(endpoint)
             .map(|pipe| Arc::new(pipe) as Arc<dyn Pipe>)
-            .map_err(|error| format!("preparing {}: {error}", assigned.address))
+            .map_err(|error| format!("preparing {}: {error}", assigned.address).into())
     }
 }
 

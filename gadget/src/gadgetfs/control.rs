@@ -16,7 +16,7 @@ use usbfs2_protocol::{Direction, SetupPacket, Speed};
 
 use super::event::FileEvent;
 use crate::blocking::{EndpointFile, FilePipe, sys};
-use crate::controller::{Controller, Event};
+use crate::controller::{Controller, Event, NotEnabled};
 use crate::describe::EndpointRequest;
 use crate::descriptors;
 use crate::function::ControlResponse;
@@ -389,7 +389,7 @@ impl Controller for ControlFile {
         &mut self,
         assigned: &Assigned,
         request: &EndpointRequest,
-    ) -> Result<Arc<dyn Pipe>, String> {
+    ) -> Result<Arc<dyn Pipe>, NotEnabled> {
         let endpoint = EndpointFile {
             file: Arc::new(self.endpoint_file(assigned, request)?),
             address: assigned.address,
@@ -399,7 +399,7 @@ impl Controller for ControlFile {
         };
         FilePipe::new(endpoint)
             .map(|pipe| Arc::new(pipe) as Arc<dyn Pipe>)
-            .map_err(|error| format!("preparing {}: {error}", assigned.address))
+            .map_err(|error| format!("preparing {}: {error}", assigned.address).into())
     }
 }
 
@@ -436,7 +436,7 @@ impl ControlFile {
         &self,
         assigned: &Assigned,
         request: &EndpointRequest,
-    ) -> Result<OpenFile, String> {
+    ) -> Result<OpenFile, NotEnabled> {
         let EndpointFiles {
             directory,
             udc,
@@ -468,7 +468,10 @@ impl ControlFile {
             message.extend(descriptors::endpoint(request, address, Speed::High));
         }
         file.write_all(&message)
-            .map_err(|error| failed("configuring", error))?;
+            .map_err(|error| match Errno::from_io_error(&error) {
+                Some(Errno::SHUTDOWN) => NotEnabled::Unplugged,
+                _ => failed("configuring", error).into(),
+            })?;
         Ok(match self.keeping.kept() {
             Some(kept) => kept.keep_endpoint(name, file),
             None => file.into(),

@@ -9,7 +9,7 @@ use usbfs2_loopback::{Bus, DeviceEvent, DevicePort, EndpointSpec, PortOptions, R
 use usbfs2_protocol::{SetupPacket, Speed, TransferType};
 
 use crate::check::{self, DescriptorProblems, Target};
-use crate::controller::{Controller, Event, Plugged};
+use crate::controller::{Controller, Event, NotEnabled, Plugged};
 use crate::describe::EndpointRequest;
 use crate::device::Device;
 use crate::function::ControlResponse;
@@ -148,7 +148,7 @@ impl Controller for LoopbackController {
         &mut self,
         assigned: &Assigned,
         request: &EndpointRequest,
-    ) -> Result<Arc<dyn Pipe>, String> {
+    ) -> Result<Arc<dyn Pipe>, NotEnabled> {
         let speed = self.port.speed();
         let spec = EndpointSpec {
             address: assigned.address,
