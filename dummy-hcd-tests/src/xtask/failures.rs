@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Of a longer text the first and the last lines are kept: the assertion stands first, a kernel's log last.
-const FIRST_LINES: usize = 30;
+/// Of a longer text the first and the last lines are kept: the error stands first, a kernel's log last.
+const FIRST_LINES: usize = 20;
 const LAST_LINES: usize = 30;
 
 /// A test or check that failed.
@@ -90,7 +90,7 @@ mod tests {
         let lines = failure.text.lines().collect::<Vec<_>>();
         assert_eq!(lines.len(), FIRST_LINES + 1 + LAST_LINES);
         assert_eq!((lines[0], lines[lines.len() - 1]), ("0", "99"));
-        assert_eq!(lines[FIRST_LINES], "[40 lines left out]");
+        assert_eq!(lines[FIRST_LINES], "[50 lines left out]");
         assert_eq!(lines[FIRST_LINES + 1], "70");
 
         let whole = (0..FIRST_LINES + LAST_LINES).map(|line| format!("{line}\n"));

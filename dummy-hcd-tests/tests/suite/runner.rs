@@ -1,6 +1,7 @@
 //! Runs tests, each in a process of its own.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -236,14 +237,14 @@ fn report(test: &Test, result: Result<()>) -> Result<(), Failed> {
 fn supervise(test: &Test) -> Result<()> {
     remove_leftovers()?;
     let logged = kernel_log::position().context("read /dev/kmsg")?;
-    let mut output = tempfile::tempfile()?;
+    let [mut output, mut errors] = [tempfile::tempfile()?, tempfile::tempfile()?];
     let since = Instant::now();
     let deadline = test.deadline * wait::patience();
     let mut child = Command::new(env::current_exe()?)
         .args([ONE, &test.name])
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
-        .stderr(output.try_clone()?)
+        .stderr(errors.try_clone()?)
         .spawn()
         .context("start the test")?;
     let status = loop {
@@ -262,12 +263,12 @@ fn supervise(test: &Test) -> Result<()> {
         child.kill()?;
         // Not waited for: a process that hangs in the kernel does not end.
     }
-    let mut said = String::new();
-    output.rewind()?;
-    output.read_to_string(&mut said)?;
+    let output = text(&mut output)?;
+    // Where only the beginning is shown, it is the reason.
+    let said = text(&mut errors)? + &output;
     match status {
         Some(status) if status.success() => {
-            let figures = said.lines().filter_map(|line| line.strip_prefix(FIGURE));
+            let figures = output.lines().filter_map(|line| line.strip_prefix(FIGURE));
             figures.for_each(|figure| println!("{figure}"));
         }
         Some(status) => bail!("{status}\n{said}"),
@@ -287,6 +288,14 @@ fn supervise(test: &Test) -> Result<()> {
     );
     usbfs2::wait_no_live_request()?;
     Ok(())
+}
+
+/// All that was written to a file.
+fn text(file: &mut File) -> Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Removes gadgets that a test which was killed has left.
