@@ -1,7 +1,6 @@
 //! Memory that a driver gives to be mapped: shared with the kernel, and with nobody else.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -9,20 +8,6 @@ use std::sync::Arc;
 
 use super::fork::ForkMark;
 use crate::SharedFile;
-
-/// Whether a file is a FIFO, as usbfs2's endpoint files are and what memory is mapped from by nobody else.
-///
-/// A mapping of an ordinary file may end in the middle: touching what is beyond kills the process.
-pub(crate) fn is_fifo(file: &SharedFile) -> io::Result<bool> {
-    let mut status = MaybeUninit::<libc::stat64>::uninit();
-    // SAFETY: the kernel writes a stat to memory of that size, which outlives the call.
-    if unsafe { libc::fstat64(file.as_fd().as_raw_fd(), status.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so it was written.
-    let mode = unsafe { status.assume_init() }.st_mode;
-    Ok(mode & libc::S_IFMT == libc::S_IFIFO)
-}
 
 /// A shared mapping of a file, unmapped when this is dropped.
 ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering, fence};
 
 use super::fork::ForkMark;
-use super::mapping::{Mapping, is_fifo};
+use super::mapping::Mapping;
 use crate::SharedFile;
 
 /// Where a file's ring is mapped from (`USBFS2_RING_OFFSET`).
@@ -108,7 +108,8 @@ impl RingPage {
     /// # Errors
     /// `ENODEV` on files that have none.
     pub(crate) fn map(file: &SharedFile, depth: u32, mark: &Arc<ForkMark>) -> io::Result<Self> {
-        if !is_fifo(file)? {
+        // A mapping of an ordinary file may end in the middle: touching what is beyond kills the process.
+        if !file.is_endpoint() {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
         let depth = depth.clamp(1, MOST_TRANSFERS);
