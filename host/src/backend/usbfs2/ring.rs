@@ -39,6 +39,16 @@ enum Later {
     Ended(Completion),
 }
 
+impl Later {
+    /// What has not started never will.
+    fn cancel(&mut self) {
+        if let Self::Start(buffer, _) = self {
+            let buffer = std::mem::take(buffer);
+            *self = Self::Ended(Completion::failed(buffer, TransferError::Cancelled));
+        }
+    }
+}
+
 /// The engine cannot go on: the process is a fork of the one that opened the endpoint, or there is no reactor. Every
 /// transfer still completes once; the buffers stay with the ring.
 #[derive(Debug)]
@@ -249,12 +259,7 @@ impl InFlight for EndpointRing {
     }
 
     fn cancel_all(&mut self) {
-        for later in &mut self.later {
-            if let Later::Start(buffer, _) = later {
-                let buffer = std::mem::take(buffer);
-                *later = Later::Ended(Completion::failed(buffer, TransferError::Cancelled));
-            }
-        }
+        self.later.iter_mut().for_each(Later::cancel);
         self.ring.cancel_all();
     }
 }
@@ -282,11 +287,8 @@ impl Queue for EndpointRing {
     fn cancel_oldest(&mut self) {
         if self.ring.in_flight() > 0 {
             self.ring.cancel_oldest();
-        } else if let Some(later @ Later::Start(..)) = self.later.front_mut()
-            && let Later::Start(buffer, _) = later
-        {
-            let buffer = std::mem::take(buffer);
-            *later = Later::Ended(Completion::failed(buffer, TransferError::Cancelled));
+        } else if let Some(oldest) = self.later.front_mut() {
+            oldest.cancel();
         }
     }
 
