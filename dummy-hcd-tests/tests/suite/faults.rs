@@ -4,17 +4,16 @@ mod packets;
 mod ring;
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::{env, io};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::sys::{Completed, Context, Token};
-use dummy_hcd_tests::usbfs2::InterfaceFiles;
 use dummy_hcd_tests::{usbfs2, wait};
 
+use crate::held::{self, End, Held, nothing_is_left};
 use crate::runner::Test;
 use crate::setup::{self, Plugged};
 
@@ -48,13 +47,6 @@ fn in_round(round: u32, result: Result<()>) -> Result<()> {
     result.with_context(|| format!("round {round} of {ROUNDS}"))
 }
 
-/// Nothing is left of a round: no request, and the former driver is back.
-fn nothing_is_left(plugged: &Plugged) -> Result<()> {
-    usbfs2::wait_no_live_request()?;
-    plugged.device.wait_driver(0, "usbtest")?;
-    Ok(())
-}
-
 fn kill_with_transfers_in_flight() -> Result<()> {
     let plugged = setup::loopback_with_driver()?;
     for round in 0..ROUNDS {
@@ -75,7 +67,7 @@ fn kill_with_transfers_in_flight() -> Result<()> {
 }
 
 fn kill_one(plugged: &Plugged) -> Result<()> {
-    let held = Held::start(&plugged.interface)?;
+    let held = Held::start(HOLD, &plugged.interface, End::Kill)?;
     let live = usbfs2::live_requests();
     held.kill()?;
     ensure!(
@@ -85,88 +77,17 @@ fn kill_one(plugged: &Plugged) -> Result<()> {
     nothing_is_left(plugged)
 }
 
-/// A process that has claimed an interface and waits for [`DEPTH`] reads of its IN endpoint.
-pub(crate) struct Held(Child);
-
-impl Held {
-    /// Starts it and waits until its reads are in flight.
-    pub(crate) fn start(interface: &InterfaceFiles) -> Result<Self> {
-        Self::start_with(HOLD, interface)
-    }
-
-    /// The same with another `role` of this program's than [`HOLD`].
-    pub(crate) fn start_with(role: &str, interface: &InterfaceFiles) -> Result<Self> {
-        let child = Command::new(env::current_exe()?)
-            .arg(role)
-            .arg(interface.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("start the process to kill")?;
-        let mut held = Self(child);
-        let ready = held.wait_ready();
-        if ready.is_err() {
-            held.0.kill()?;
-            held.0.wait()?;
-        }
-        ready.map(|()| held)
-    }
-
-    /// Kills it, and waits until it is gone.
-    pub(crate) fn kill(mut self) -> Result<()> {
-        self.0.kill()?;
-        self.0.wait()?;
-        Ok(())
-    }
-
-    fn wait_ready(&mut self) -> Result<()> {
-        let stdout = self.0.stdout.take();
-        let stdout = stdout.context("the child's output is a pipe")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        ensure!(line == "ready\n", "the process to kill said {line:?}");
-        Ok(())
-    }
-}
-
-/// The process that is killed: claims the interface, starts reads that wait for the device, says so, waits.
+/// The process that is killed: claims the interface and starts reads that wait for the device.
 pub(crate) fn hold(arguments: &[String]) -> ExitCode {
-    hold_until_killed(arguments, |interface| hold_transfers(&interface))
-}
-
-/// A process that uses the interface its arguments name and says what went wrong instead of being killed.
-pub(crate) fn hold_until_killed(
-    arguments: &[String],
-    run: impl FnOnce(InterfaceFiles) -> Result<()>,
-) -> ExitCode {
-    let result = arguments
-        .first()
-        .context("no interface directory")
-        .and_then(|path| run(InterfaceFiles::at(path)));
-    if let Err(error) = result {
-        println!("{error:#}");
-    }
-    ExitCode::FAILURE
-}
-
-fn hold_transfers(interface: &InterfaceFiles) -> Result<()> {
-    let _claim = interface.claim()?;
-    let file = Arc::new(interface.open_in()?);
-    let mut context = Context::new(DEPTH)?;
-    for _ in 0..DEPTH {
-        context.read(&file, 0, 4096)?;
-    }
-    be_killed(&mut context)
-}
-
-/// Says that it may be killed, and waits for that; one operation at least is in flight.
-pub(crate) fn be_killed(context: &mut Context) -> Result<()> {
-    println!("ready");
-    let completed = context.wait(1, wait::DEADLINE)?;
-    bail!(
-        "not killed within {} s: {completed:?}",
-        wait::DEADLINE.as_secs()
-    )
+    held::hold(arguments, |interface| {
+        let claim = interface.claim()?;
+        let file = Arc::new(interface.open_in()?);
+        let mut context = Context::new(DEPTH)?;
+        for _ in 0..DEPTH {
+            context.read(&file, 0, 4096)?;
+        }
+        Ok((claim, context))
+    })
 }
 
 fn cable_pulled_with_transfers_in_flight() -> Result<()> {

@@ -3,17 +3,15 @@
 #[allow(unsafe_code)]
 pub(crate) mod sys;
 
-use std::env;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dummy_hcd_tests::sys::Context;
 use dummy_hcd_tests::{usbfs2, wait};
 
+use crate::held::{self, End, nothing_is_left};
 use crate::runner::Test;
 use crate::setup::{self, Plugged};
 use sys::Ring;
@@ -38,14 +36,12 @@ pub(crate) fn tests() -> Vec<Test> {
             "io_uring::a_read_that_waits_gets_enodev_when_the_cable_is_pulled",
             a_read_that_waits_gets_enodev,
         ),
-        Test::new(
-            "io_uring::kill_9_with_reads_waiting_leaves_nothing",
-            kill_9_leaves_nothing,
-        ),
-        Test::new(
-            "io_uring::exit_with_reads_waiting_leaves_nothing",
-            exit_leaves_nothing,
-        ),
+        Test::new("io_uring::kill_9_with_reads_waiting_leaves_nothing", || {
+            leaves_nothing(End::Kill)
+        }),
+        Test::new("io_uring::exit_with_reads_waiting_leaves_nothing", || {
+            leaves_nothing(End::Exit)
+        }),
         Test::new(
             "io_uring::an_open_without_o_nonblock_is_a_blocking_one",
             an_open_is_a_blocking_one,
@@ -54,10 +50,9 @@ pub(crate) fn tests() -> Vec<Test> {
             "io_uring::reads_of_an_armed_endpoint_wait_by_poll",
             reads_of_an_armed_endpoint,
         ),
-        Test::new(
-            "io_uring::exec_with_reads_waiting_leaves_nothing",
-            exec_leaves_nothing,
-        ),
+        Test::new("io_uring::exec_with_reads_waiting_leaves_nothing", || {
+            leaves_nothing(End::Exec)
+        }),
     ]
 }
 
@@ -70,7 +65,7 @@ pub(crate) fn wait_live(requests: u32) -> Result<()> {
 }
 
 /// Sends `message` to the loopback and fails unless it comes back.
-fn expect_echo(plugged: &Plugged, message: &[u8]) -> Result<()> {
+pub(crate) fn expect_echo(plugged: &Plugged, message: &[u8]) -> Result<()> {
     let _claim = plugged.interface.claim()?;
     let (input, out) = (plugged.interface.open_in()?, plugged.interface.open_out()?);
     let mut ring = Ring::new(4)?;
@@ -213,109 +208,23 @@ fn reads_of_an_armed_endpoint() -> Result<()> {
     nothing_is_left(&plugged)
 }
 
-fn kill_9_leaves_nothing() -> Result<()> {
+fn leaves_nothing(end: End) -> Result<()> {
     let plugged = setup::loopback_with_driver()?;
-    for _ in 0..10 {
-        Held::start(&plugged, HOLD, "stay")?.kill()?;
-        nothing_is_left(&plugged)?;
-    }
-    expect_echo(&plugged, b"after the kills")
+    end.leaves_nothing(HOLD, &plugged, 10, |plugged| {
+        expect_echo(plugged, b"of the next one")
+    })
 }
 
-fn exit_leaves_nothing() -> Result<()> {
-    let plugged = setup::loopback_with_driver()?;
-    for _ in 0..10 {
-        let held = Held::start(&plugged, HOLD, "exit")?;
-        held.end()?;
-        nothing_is_left(&plugged)?;
-    }
-    expect_echo(&plugged, b"after the exits")
-}
-
-fn exec_leaves_nothing() -> Result<()> {
-    let plugged = setup::loopback_with_driver()?;
-    for _ in 0..10 {
-        let held = Held::start(&plugged, HOLD, "exec")?;
-        // The process lives on as another program.
-        nothing_is_left(&plugged)?;
-        expect_echo(&plugged, b"beside the new program")?;
-        held.end()?;
-    }
-    Ok(())
-}
-
-/// No request is held, and the former driver is back.
-pub(crate) fn nothing_is_left(plugged: &Plugged) -> Result<()> {
-    usbfs2::wait_no_live_request()?;
-    plugged.device.wait_driver(0, "usbtest")?;
-    Ok(())
-}
-
-/// A process that has transfers waiting when it is started; it ends when its input does.
-pub(crate) struct Held {
-    child: Child,
-    input: ChildStdin,
-}
-
-impl Held {
-    /// `hold` is the argument that makes this program that process.
-    pub(crate) fn start(plugged: &Plugged, hold: &str, then: &str) -> Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
-            .arg(hold)
-            .arg(plugged.interface.path())
-            .arg(then)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("start the process that holds reads")?;
-        let input = child.stdin.take().context("its input is a pipe")?;
-        let output = child.stdout.take().context("its output is a pipe")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        ensure!(line == "ready\n", "the process said {line:?}");
-        Ok(Self { child, input })
-    }
-
-    pub(crate) fn kill(mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
-    }
-
-    pub(crate) fn end(mut self) -> Result<()> {
-        drop(self.input);
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the process ended with {status}");
-        Ok(())
-    }
-}
-
-/// The process: claims the interface, starts reads that wait for the device, says so, and does as told.
+/// The process: claims the interface and starts reads that wait for the device.
 pub(crate) fn hold(arguments: &[String]) -> ExitCode {
-    let result = match arguments {
-        [interface, then] => hold_reads(interface, then),
-        _ => Err(anyhow::anyhow!("an interface and what to do then")),
-    };
-    if let Err(error) = result {
-        println!("{error:#}");
-    }
-    ExitCode::FAILURE
-}
-
-fn hold_reads(interface: &str, then: &str) -> Result<()> {
-    let interface = usbfs2::InterfaceFiles::at(interface);
-    let _claim = interface.claim()?;
-    let file = Arc::new(interface.open_in()?);
-    let mut ring = Ring::new(DEPTH)?;
-    for _ in 0..DEPTH {
-        ring.read(&file, 512)?;
-    }
-    wait_live(DEPTH)?;
-    println!("ready");
-    if then == "exec" {
-        return Err(Command::new("cat").exec()).context("run cat");
-    }
-    std::io::stdin().read_to_end(&mut Vec::new())?;
-    // Without running any destructor.
-    std::process::exit(0)
+    held::hold(arguments, |interface| {
+        let claim = interface.claim()?;
+        let file = Arc::new(interface.open_in()?);
+        let mut ring = Ring::new(DEPTH)?;
+        for _ in 0..DEPTH {
+            ring.read(&file, 512)?;
+        }
+        wait_live(DEPTH)?;
+        Ok((claim, ring))
+    })
 }

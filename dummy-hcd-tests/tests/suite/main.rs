@@ -22,6 +22,7 @@ mod firmware;
 mod functionfs;
 mod gadget_runs;
 mod halts;
+mod held;
 mod hotplug;
 mod in_flight;
 mod io_uring;

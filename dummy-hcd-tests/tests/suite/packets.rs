@@ -12,7 +12,7 @@ use dummy_hcd_tests::sys::{
 use dummy_hcd_tests::usbfs2::InterfaceFiles;
 use dummy_hcd_tests::wait;
 
-use crate::faults::hold_until_killed;
+use crate::held;
 use crate::setup::expect_errno;
 
 /// The argument that makes this program a process that is killed.
@@ -154,8 +154,8 @@ impl Load {
 
 /// The process that is killed: 3.2 s of packets at one a millisecond.
 pub(crate) fn hold(arguments: &[String]) -> ExitCode {
-    hold_until_killed(arguments, |interface| {
-        let _claim = interface.claim()?;
+    held::hold(arguments, |interface| {
+        let claim = interface.claim()?;
         interface.select(1)?;
         let is_in = interface.isochronous(true).is_ok();
         let load = Load {
@@ -164,11 +164,9 @@ pub(crate) fn hold(arguments: &[String]) -> ExitCode {
             packets: 100,
             depth: 32,
         };
-        let file = open(&interface, is_in)?;
+        let file = open(interface, is_in)?;
         let mut context = Context::new(load.depth)?;
         load.start(&mut context, &file)?;
-        println!("ready");
-        load.expect_ended(&mut context, libc::ECANCELED)?;
-        Ok(())
+        Ok((claim, context))
     })
 }

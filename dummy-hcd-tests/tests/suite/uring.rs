@@ -5,9 +5,7 @@ pub(crate) mod sys;
 
 use std::env;
 use std::fs::{self, File};
-use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::thread;
@@ -18,7 +16,8 @@ use dummy_hcd_tests::sys as system;
 use dummy_hcd_tests::usbfs2::{self, DeviceFiles};
 use usbfs2_gadget::GadgetfsOptions;
 
-use crate::io_uring::{Held, nothing_is_left, wait_live};
+use crate::held::{self, End};
+use crate::io_uring::{expect_echo, wait_live};
 use crate::runner::{self, FIGURE, Test};
 use crate::setup::{self, expect_errno};
 use crate::vendor::{NOTIFICATION, Vendor};
@@ -55,9 +54,9 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("uring::the_thread_that_submitted_is_gone", thread_gone),
         Test::new("uring::what_may_be_pinned_is_used_up", nothing_pinned),
         Test::long("uring::scenarios_with_aio_rs_on_io_uring", scenarios),
-        Test::new("uring::kill_9_leaves_nothing", kill_9),
-        Test::new("uring::exit_leaves_nothing", exit),
-        Test::new("uring::exec_leaves_nothing", exec),
+        Test::new("uring::kill_9_leaves_nothing", || leaves_nothing(End::Kill)),
+        Test::new("uring::exit_leaves_nothing", || leaves_nothing(End::Exit)),
+        Test::new("uring::exec_leaves_nothing", || leaves_nothing(End::Exec)),
     ]
 }
 
@@ -492,74 +491,30 @@ fn scenarios() -> Result<()> {
     Ok(())
 }
 
-fn kill_9() -> Result<()> {
+fn leaves_nothing(end: End) -> Result<()> {
     if !has_commands()? {
         return Ok(());
     }
     let plugged = setup::loopback_with_driver()?;
-    for _ in 0..5 {
-        Held::start(&plugged, HOLD, "stay")?.kill()?;
-        nothing_is_left(&plugged)?;
-    }
-    Ok(())
+    end.leaves_nothing(HOLD, &plugged, 5, |plugged| {
+        expect_echo(plugged, b"of the next one")
+    })
 }
 
-fn exit() -> Result<()> {
-    if !has_commands()? {
-        return Ok(());
-    }
-    let plugged = setup::loopback_with_driver()?;
-    for _ in 0..5 {
-        Held::start(&plugged, HOLD, "exit")?.end()?;
-        nothing_is_left(&plugged)?;
-    }
-    Ok(())
-}
-
-fn exec() -> Result<()> {
-    if !has_commands()? {
-        return Ok(());
-    }
-    let plugged = setup::loopback_with_driver()?;
-    for _ in 0..5 {
-        let held = Held::start(&plugged, HOLD, "exec")?;
-        // The process lives on as another program.
-        nothing_is_left(&plugged)?;
-        held.end()?;
-    }
-    Ok(())
-}
-
-/// The process: claims the interface, starts commands that wait for the device, says so, and does as told.
+/// The process: claims the interface and starts commands that wait for the device.
 pub(crate) fn hold(arguments: &[String]) -> ExitCode {
-    let result = match arguments {
-        [interface, then] => hold_commands(interface, then),
-        _ => Err(anyhow::anyhow!("an interface and what to do then")),
-    };
-    if let Err(error) = result {
-        println!("{error:#}");
-    }
-    ExitCode::FAILURE
-}
-
-fn hold_commands(interface: &str, then: &str) -> Result<()> {
-    let interface = usbfs2::InterfaceFiles::at(interface);
-    let _claim = interface.claim()?;
-    let file = Arc::new(interface.open_in()?);
-    let mut rings = Vec::new();
-    for kind in KINDS {
-        let mut ring = Ring::new(kind)?;
-        for _ in 0..DEPTH {
-            ring.start(&file, 0, vec![0; 512])?;
+    held::hold(arguments, |interface| {
+        let claim = interface.claim()?;
+        let file = Arc::new(interface.open_in()?);
+        let mut rings = Vec::new();
+        for kind in KINDS {
+            let mut ring = Ring::new(kind)?;
+            for _ in 0..DEPTH {
+                ring.start(&file, 0, vec![0; 512])?;
+            }
+            rings.push(ring);
         }
-        rings.push(ring);
-    }
-    wait_live(DEPTH * u32::try_from(KINDS.len())?)?;
-    println!("ready");
-    if then == "exec" {
-        return Err(Command::new("cat").exec()).context("run cat");
-    }
-    std::io::stdin().read_to_end(&mut Vec::new())?;
-    // Without running any destructor.
-    std::process::exit(0)
+        wait_live(DEPTH * u32::try_from(KINDS.len())?)?;
+        Ok((claim, rings))
+    })
 }

@@ -10,7 +10,8 @@ use dummy_hcd_tests::{usbfs2, wait};
 
 use super::bench::Plugged;
 use super::{Bench, Case};
-use crate::faults::Held;
+use crate::faults::HOLD;
+use crate::held::{End, Held};
 use crate::setup::expect_errno;
 
 pub(super) fn cases() -> Vec<(&'static str, Case)> {
@@ -98,7 +99,7 @@ fn killed(bench: &Bench) -> Result<()> {
     let keyboard = bench.plug("usb-kbd", "1")?;
     keyboard.wait_driver("usbhid")?;
     each_round(KILLS, |_| {
-        let held = Held::start(&keyboard.interface()?)?;
+        let held = Held::start(HOLD, &keyboard.interface()?, End::Kill)?;
         let live = usbfs2::live_requests();
         held.kill()?;
         ensure!(live? == u64::from(DEPTH), "the reads were not in flight");

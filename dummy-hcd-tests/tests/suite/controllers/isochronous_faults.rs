@@ -6,7 +6,7 @@ use dummy_hcd_tests::usbfs2;
 
 use super::speaker::{PACKET, Speaker, expect_played, numbered, send};
 use super::{Bench, Case};
-use crate::faults::Held;
+use crate::held::{End, Held};
 use crate::packets::{HOLD, Load};
 use crate::setup::expect_errno;
 
@@ -137,7 +137,7 @@ fn killed(bench: &Bench) -> Result<()> {
     let mut speaker = Speaker::plug(bench)?;
     speaker.release();
     each_round(|_| {
-        let held = Held::start_with(HOLD, &speaker.stream()?)?;
+        let held = Held::start(HOLD, &speaker.stream()?, End::Kill)?;
         let live = usbfs2::live_requests();
         held.kill()?;
         ensure!(live? > 0, "no request was in flight");

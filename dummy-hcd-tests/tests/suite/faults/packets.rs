@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result, ensure};
 use dummy_hcd_tests::composite::KernelFunction;
 use dummy_hcd_tests::sys::Context;
 
-use super::{Held, ROUNDS, in_round, nothing_is_left};
+use super::{ROUNDS, in_round};
+use crate::held::{End, Held, nothing_is_left};
 use crate::packets::{HOLD, Load, open};
 use crate::runner::Test;
 use crate::setup::{self, Plugged, expect_errno};
@@ -69,7 +70,7 @@ fn moves(plugged: &Plugged) -> Result<()> {
 
 fn killed() -> Result<()> {
     rounds(|plugged, _| {
-        let held = Held::start_with(HOLD, &plugged.interface)?;
+        let held = Held::start(HOLD, &plugged.interface, End::Kill)?;
         let live = dummy_hcd_tests::usbfs2::live_requests();
         held.kill()?;
         ensure!(live? > 0, "nothing was in flight");

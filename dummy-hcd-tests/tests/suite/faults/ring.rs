@@ -10,7 +10,8 @@ use dummy_hcd_tests::sys::mapped::{Mapping, Ring, batch};
 use dummy_hcd_tests::usbfs2::InterfaceFiles;
 use dummy_hcd_tests::{usbfs2, wait};
 
-use super::{Held, ROUNDS, be_killed, hold_until_killed, in_round, nothing_is_left};
+use super::{ROUNDS, in_round};
+use crate::held::{self, End, Held, nothing_is_left};
 use crate::runner::Test;
 use crate::setup::{self, Plugged};
 
@@ -90,14 +91,14 @@ impl Full {
     }
 }
 
-/// The process that is killed: fills the ring with reads that wait for the device, says so, waits.
+/// The process that is killed: fills the ring with reads that wait for the device.
 pub(crate) fn hold_ring(arguments: &[String]) -> ExitCode {
-    hold_until_killed(arguments, |interface| {
-        let _claim = interface.claim()?;
-        let full = Full::start(&interface)?;
+    held::hold(arguments, |interface| {
+        let claim = interface.claim()?;
+        let full = Full::start(interface)?;
         let mut context = Context::new(1)?;
         context.read(&full.file, batch(0, DEPTH.into()), 0)?;
-        be_killed(&mut context)
+        Ok((claim, full, context))
     })
 }
 
@@ -110,7 +111,7 @@ fn kill_with_a_full_ring() -> Result<()> {
 }
 
 fn kill_one(plugged: &Plugged) -> Result<()> {
-    let held = Held::start_with(HOLD_RING, &plugged.interface)?;
+    let held = Held::start(HOLD_RING, &plugged.interface, End::Kill)?;
     let live = usbfs2::live_requests();
     held.kill()?;
     ensure!(
