@@ -11,7 +11,7 @@ use aio_rs::Buffer;
 use rustix::io::Errno;
 use usbfs2_protocol::{Direction, EndpointAddress, TransferType};
 
-use super::sys::{INTERRUPT_INTERVAL, IoThread, come_first};
+use super::sys::{INTERRUPT_INTERVAL, IoThread, come_first, longer};
 use super::transfers::{Change, Halt, Shared, transfer_error, wake};
 use crate::endpoint::{Completion, EndpointError};
 use crate::keeper::OpenFile;
@@ -89,6 +89,7 @@ impl FilePipe {
         let mut state = self.shared.lock();
         state.halt = Halt::Asked(change);
         self.shared.changed.notify_all();
+        let mut interval = INTERRUPT_INTERVAL;
         while !state.is_ending {
             state = match state.halt {
                 Halt::Done(Err(Errno::AGAIN)) => {
@@ -103,7 +104,11 @@ impl FilePipe {
                     state
                 }
                 Halt::Done(outcome) => return outcome.map_err(transfer_error),
-                Halt::NotAsked | Halt::Asked(_) => self.shared.interrupt(state),
+                Halt::NotAsked | Halt::Asked(_) => {
+                    let state = self.shared.interrupt(state, interval);
+                    interval = longer(interval);
+                    state
+                }
             };
         }
         Err(EndpointError::Disabled)

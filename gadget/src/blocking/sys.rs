@@ -16,8 +16,17 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::ioctl::{NoArg, Opcode, ioctl, opcode};
 
-/// How often to interrupt a system call until it ends: the signal may come just before the call.
+/// How soon to interrupt a system call again that has not ended: the signal may come just before the call.
 pub(super) const INTERRUPT_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How soon at most.
+const LONGEST_INTERRUPT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long to wait after a signal once this was too short: who sends signals may come first on its processor, and the
+/// thread that is to take them must come to run.
+pub(super) fn longer(interval: Duration) -> Duration {
+    LONGEST_INTERRUPT_INTERVAL.min(interval * 2)
+}
 
 /// GADGETFS_CLEAR_HALT and FUNCTIONFS_CLEAR_HALT, which are the same (linux/usb/gadgetfs.h, functionfs.h).
 const CLEAR_HALT: Opcode = opcode::none(b'g', 3);
@@ -51,8 +60,7 @@ impl IoThread {
         // pthread_t names it, even if it has ended. `spawn` installed the handler first, so the signal
         // does nothing but end a system call.
         let result = unsafe { libc::pthread_kill(self.0.as_pthread_t(), signal()) };
-        // Fails only for a thread that has ended, which is in no system call.
-        debug_assert!(result == 0 || result == libc::ESRCH);
+        debug_assert!(is_sent_or_needless(result));
     }
 
     /// Waits for the thread to end.
@@ -99,17 +107,19 @@ impl EndableCalls {
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.is_over = true;
+        let mut interval = INTERRUPT_INTERVAL;
         while let Some(thread) = state.caller {
             // SAFETY: `caller` names a thread from `InCall::enter` to the drop of that value on the same thread,
             // and both hold the lock that is held here: the thread is alive and in `run`, which
             // installed the handler first.
             let result = unsafe { libc::pthread_kill(thread, signal()) };
-            debug_assert_eq!(result, 0);
+            debug_assert!(is_sent_or_needless(result));
             state = self
                 .changed
-                .wait_timeout(state, INTERRUPT_INTERVAL)
+                .wait_timeout(state, interval)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
+            interval = longer(interval);
         }
     }
 
@@ -154,6 +164,13 @@ pub(crate) fn come_first() {
         let name = thread.name().unwrap_or("a thread");
         log::debug!("{name} runs at ordinary priority: {error}");
     }
+}
+
+/// What pthread_kill may say. A thread that has ended is in no system call (ESRCH). A thread that does not come to run
+/// takes no signal either, and of those that wait for it there is a limit (EAGAIN, RLIMIT_SIGPENDING): one more of them
+/// changes nothing, and where they are another's, the next is tried soon.
+fn is_sent_or_needless(result: libc::c_int) -> bool {
+    matches!(result, 0 | libc::ESRCH | libc::EAGAIN)
 }
 
 /// The signal that interrupts: a real-time signal, since the others have meanings of their own.
@@ -218,6 +235,60 @@ mod tests {
         };
         assert_eq!(kind, io::ErrorKind::Interrupted);
         thread.join();
+    }
+
+    /// Of this process: signals that may wait to be taken.
+    fn limit_of_signals(new: Option<libc::rlim_t>) -> libc::rlim_t {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: `limit` is a local that outlives the calls, which write to it or read it.
+        unsafe {
+            let result = libc::getrlimit(libc::RLIMIT_SIGPENDING, &raw mut limit);
+            assert_eq!(result, 0);
+            let old = limit.rlim_cur;
+            if let Some(new) = new {
+                limit.rlim_cur = new;
+                let result = libc::setrlimit(libc::RLIMIT_SIGPENDING, &raw const limit);
+                assert_eq!(result, 0);
+            }
+            old
+        }
+    }
+
+    #[test]
+    fn where_no_more_signals_may_wait_one_is_sent_later() {
+        let (mut reader, _writer) = io::pipe().unwrap();
+        let (sender, outcome) = channel();
+        let thread = IoThread::spawn("reader".to_owned(), move || {
+            sender
+                .send(reader.read(&mut [0]).unwrap_err().kind())
+                .unwrap();
+        })
+        .unwrap();
+        let limit = limit_of_signals(Some(0));
+        for _ in 0..10 {
+            thread.interrupt();
+        }
+        limit_of_signals(Some(limit));
+        let kind = loop {
+            thread.interrupt();
+            if let Ok(kind) = outcome.recv_timeout(Duration::from_millis(1)) {
+                break kind;
+            }
+        };
+        assert_eq!(kind, io::ErrorKind::Interrupted);
+        thread.join();
+    }
+
+    #[test]
+    fn who_interrupts_leaves_ever_more_time_but_not_for_ever() {
+        let intervals = std::iter::successors(Some(INTERRUPT_INTERVAL), |&one| Some(longer(one)));
+        let waited: Duration = intervals.clone().take(10).sum();
+        assert!(waited > Duration::from_millis(300), "{waited:?}");
+        let longest = intervals.take(1000).max();
+        assert_eq!(longest, Some(LONGEST_INTERRUPT_INTERVAL));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use usbfs2_protocol::{Direction, TransferType};
 
 use super::pipe::{Active, EndpointFile};
-use super::sys::{INTERRUPT_INTERVAL, clear_halt};
+use super::sys::{INTERRUPT_INTERVAL, clear_halt, longer};
 use crate::endpoint::{Completion, EndpointError};
 use crate::keeper::OpenFile;
 
@@ -206,8 +206,10 @@ impl Shared {
     ) -> MutexGuard<'a, PipeState> {
         state.cancellers += 1;
         self.changed.notify_all();
+        let mut interval = INTERRUPT_INTERVAL;
         while state.in_flight {
-            state = self.interrupt(state);
+            state = self.interrupt(state, interval);
+            interval = longer(interval);
         }
         state.cancellers -= 1;
         let mut task = None;
@@ -221,15 +223,16 @@ impl Shared {
         self.lock()
     }
 
-    /// Ends the thread's system call, if it is in one, and gives it a moment to say so.
+    /// Ends the thread's system call, if it is in one, and gives it `interval` to say so.
     pub(super) fn interrupt<'a>(
         &self,
         state: MutexGuard<'a, PipeState>,
+        interval: Duration,
     ) -> MutexGuard<'a, PipeState> {
         if let Some(active) = &state.active {
             active.thread.interrupt();
         }
-        self.wait_changed(state, Some(INTERRUPT_INTERVAL))
+        self.wait_changed(state, Some(interval))
     }
 
     pub(super) fn wait_changed<'a>(
