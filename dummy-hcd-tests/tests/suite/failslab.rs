@@ -3,6 +3,8 @@
 //! The call then says so or does without; nothing is leaked, bound or held because of it, and the next one works.
 //! Reports of the kernel fail a test like any other, leaks the whole run.
 
+mod ring;
+
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
@@ -32,7 +34,7 @@ pub(crate) fn tests() -> Vec<Test> {
     if !fail_nth::is_here() {
         return Vec::new();
     }
-    vec![
+    let calls = vec![
         Test::long("failslab::mount", mount),
         Test::long("failslab::plugging_in", plugging_in),
         Test::long("failslab::opening_an_endpoint", opening_an_endpoint),
@@ -41,7 +43,8 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::long("failslab::writing", writing),
         Test::long("failslab::submitting", submitting),
         Test::long("failslab::controlling", controlling),
-    ]
+    ];
+    [calls, ring::tests()].concat()
 }
 
 /// Prints what was tried, and fails if nothing was.

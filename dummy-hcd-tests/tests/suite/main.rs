@@ -19,6 +19,7 @@ mod events;
 mod failslab;
 mod faults;
 mod firmware;
+mod follow;
 mod functionfs;
 mod gadget_runs;
 mod halts;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         Some(functionfs::HOLD) => functionfs::hold(&arguments.collect::<Vec<_>>()),
         Some(limits::READ) => limits::read_a_lot(&arguments.collect::<Vec<_>>()),
         Some(usbtest::REPORT) => usbtest::report(),
+        Some(follow::STREAM) => follow::stream(&arguments.collect::<Vec<_>>()),
         Some(io_uring::HOLD) => io_uring::hold(&arguments.collect::<Vec<_>>()),
         Some(uring::HOLD) => uring::hold(&arguments.collect::<Vec<_>>()),
         _ if runner::in_vm() => runner::run_all(kernel_tests()),
@@ -116,6 +118,7 @@ fn kernel_tests() -> Vec<runner::Test> {
         limits::tests(),
         mapped::tests(),
         ring::tests(),
+        follow::tests(),
         io_uring::tests(),
         uring::tests(),
         events::tests(),
