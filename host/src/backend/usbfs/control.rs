@@ -11,7 +11,9 @@ use nusb::transfer::{ControlIn, ControlOut, ControlType, TransferError as NusbEr
 use usbfs2_protocol::{Direction, Recipient, RequestKind, SetupPacket};
 
 use super::transfer_error;
+use super::unreaped::Unreaped;
 use crate::backend::InFlight;
+use crate::backend::sysfs::SysfsDevice;
 use crate::{Completion, TransferError, Waiting, block_on, waiting};
 
 type Answer = Pin<Box<dyn Future<Output = Result<Vec<u8>, NusbError>> + Send>>;
@@ -23,18 +25,25 @@ pub(super) struct ControlTransfer {
     sent: Buffer,
     direction: Direction,
     ended: Option<Completion>,
+    unreaped: Unreaped,
 }
 
 impl ControlTransfer {
     /// Deadlines are the caller's, who cancels; nusb wants one of its own.
     const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-    pub(super) fn new(device: &nusb::Device, setup: SetupPacket, data: Buffer) -> Self {
+    pub(super) fn new(
+        device: &nusb::Device,
+        sysfs: &SysfsDevice,
+        setup: SetupPacket,
+        data: Buffer,
+    ) -> Self {
         let mut transfer = Self {
             answer: None,
             sent: data,
             direction: setup.direction(),
             ended: None,
+            unreaped: Unreaped::new(sysfs.clone()),
         };
         match request(device, setup, transfer.sent.to_vec()) {
             Some(answer) => transfer.answer = Some(answer),
@@ -118,10 +127,12 @@ impl InFlight for ControlTransfer {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
-        if let Some(answer) = &mut self.answer
-            && let Poll::Ready(result) = answer.as_mut().poll(cx)
-        {
-            self.end(result.map_err(transfer_error));
+        if let Some(answer) = &mut self.answer {
+            if let Poll::Ready(result) = answer.as_mut().poll(cx) {
+                self.end(result.map_err(transfer_error));
+            } else if self.unreaped.poll(cx).is_ready() {
+                self.end(Err(TransferError::Disconnected));
+            }
         }
         match self.ended.take() {
             Some(completion) => Poll::Ready(completion),

@@ -10,6 +10,7 @@ use nusb::MaybeFuture;
 use nusb::transfer::{BulkOrInterrupt, EndpointDirection};
 use usbfs2_protocol::Direction;
 
+use super::unreaped::Unreaped;
 use super::{request_error, transfer_error};
 use crate::backend::sysfs::SysfsDevice;
 use crate::backend::{InFlight, Queue};
@@ -31,6 +32,9 @@ pub(super) struct UsbfsEndpoint<T: BulkOrInterrupt, D: EndpointDirection> {
     first: VecDeque<Completion>,
     /// Completions that come after those of the transfers in flight.
     ended: VecDeque<Completion>,
+    unreaped: Unreaped,
+    /// Whether nusb's transfers were given up.
+    given_up: bool,
 }
 
 /// A transfer of nusb's, which may be a part of one of ours.
@@ -50,6 +54,8 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
     pub(super) fn new(endpoint: nusb::Endpoint<T, D>, sysfs: SysfsDevice) -> Self {
         Self {
             endpoint,
+            unreaped: Unreaped::new(sysfs.clone()),
+            given_up: false,
             sysfs,
             in_flight: VecDeque::new(),
             unended: None,
@@ -63,6 +69,30 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> UsbfsEndpoint<T, D> {
 
     fn direction(&self) -> Direction {
         Direction::from_bit(self.endpoint.endpoint_address())
+    }
+
+    /// Whether there are transfers that nusb will complete.
+    fn completes(&self) -> bool {
+        !self.given_up && self.endpoint.pending() > 0
+    }
+
+    /// Completes what nusb never will. The memory stays with the kernel, which may not be done with it.
+    fn give_up(&mut self) {
+        let mut lost = VecDeque::new();
+        for part in self.in_flight.drain(..) {
+            match part {
+                Part::Bytes => {}
+                Part::Whole { .. } | Part::ZeroPacket => {
+                    let gone =
+                        || Completion::failed(Buffer::default(), TransferError::Disconnected);
+                    lost.push_back(self.unended.take().unwrap_or_else(gone));
+                }
+            }
+        }
+        lost.append(&mut self.ended);
+        self.ended = lost;
+        self.given_up = true;
+        self.stopped = true;
     }
 
     fn packet(&self) -> usize {
@@ -194,8 +224,13 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> InFlight for UsbfsEndpoint<T, D> 
         if let Some(completion) = self.first.pop_front() {
             return Poll::Ready(completion);
         }
-        while self.endpoint.pending() > 0 {
-            let completion = ready!(self.endpoint.poll_next_complete(cx));
+        while self.completes() {
+            let Poll::Ready(completion) = self.endpoint.poll_next_complete(cx) else {
+                ready!(self.unreaped.poll(cx));
+                self.give_up();
+                break;
+            };
+            self.unreaped.restart();
             if let Some(finished) = self.finish(completion) {
                 return Poll::Ready(finished);
             }
@@ -211,11 +246,19 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> InFlight for UsbfsEndpoint<T, D> 
             return Some(completion);
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        while self.endpoint.pending() > 0 {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let completion = self
-                .endpoint
-                .wait_next_complete(left.unwrap_or(Duration::MAX))?;
+        while self.completes() {
+            let look = self.unreaped.next_look();
+            let until = deadline.map_or(look, |deadline| deadline.min(look));
+            let left = until.saturating_duration_since(Instant::now());
+            let Some(completion) = self.endpoint.wait_next_complete(left) else {
+                if self.unreaped.look() {
+                    self.give_up();
+                } else if deadline == Some(until) {
+                    return None;
+                }
+                continue;
+            };
+            self.unreaped.restart();
             if let Some(finished) = self.finish(completion) {
                 return Some(finished);
             }
@@ -242,12 +285,12 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> Queue for UsbfsEndpoint<T, D> {
 
     /// nusb cancels all or none: those behind the oldest, which have moved nothing, are submitted again in their order.
     fn cancel_oldest(&mut self) {
-        if !self.first.is_empty() || self.endpoint.pending() == 0 {
+        if !self.first.is_empty() || !self.completes() {
             return;
         }
         self.endpoint.cancel_all();
         let mut again = Vec::new();
-        while self.endpoint.pending() > 0 {
+        while self.completes() {
             let with_zero_packet = matches!(self.in_flight.front(), Some(Part::ZeroPacket));
             let Some(completion) = self.endpoint.wait_next_complete(Self::CANCEL_TIME) else {
                 break;
@@ -279,7 +322,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> Queue for UsbfsEndpoint<T, D> {
         // The halt must not be cleared under a transfer that would then go on; what completes now is
         // kept in order, ahead of completions that were waiting behind it.
         let mut reaped = VecDeque::new();
-        while self.endpoint.pending() > 0 {
+        while self.completes() {
             let completion = self.endpoint.wait_next_complete(Self::CANCEL_TIME);
             let completion = completion.ok_or(TransferError::TimedOut)?;
             reaped.extend(self.finish(completion));
@@ -298,7 +341,7 @@ impl<T: BulkOrInterrupt, D: EndpointDirection> Drop for UsbfsEndpoint<T, D> {
     /// Transfers end before the interface is given back, which nusb leaves to its own thread.
     fn drop(&mut self) {
         self.endpoint.cancel_all();
-        while self.endpoint.pending() > 0
+        while self.completes()
             && self
                 .endpoint
                 .wait_next_complete(Self::CANCEL_TIME)

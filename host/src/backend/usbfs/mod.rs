@@ -7,6 +7,7 @@ mod control;
 mod endpoint;
 mod hotplug;
 mod open_device;
+mod unreaped;
 
 use std::io;
 use std::path::{Path, PathBuf};

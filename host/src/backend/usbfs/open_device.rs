@@ -85,7 +85,7 @@ impl OpenDevice for OpenUsbfs {
     }
 
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {
-        Box::new(ControlTransfer::new(&self.device, setup, data))
+        Box::new(ControlTransfer::new(&self.device, &self.sysfs, setup, data))
     }
 }
 
@@ -176,6 +176,6 @@ impl Claimed for ClaimedUsbfs {
     }
 
     fn control(&self, setup: SetupPacket, data: Buffer) -> Box<dyn InFlight> {
-        Box::new(ControlTransfer::new(&self.device, setup, data))
+        Box::new(ControlTransfer::new(&self.device, &self.sysfs, setup, data))
     }
 }
