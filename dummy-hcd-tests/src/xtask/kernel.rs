@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, ensure};
 
@@ -192,6 +193,9 @@ impl Kernel {
             .env("LC_ALL", "C")
             .env_remove("MAKEFLAGS")
             .stdin(Stdio::null());
+        // What is said of a file stays together.
+        let jobs = thread::available_parallelism().map_or(1, usize::from);
+        command.args([&format!("-j{jobs}"), "--output-sync=target"]);
         Ok(command)
     }
 
