@@ -1,4 +1,7 @@
 //! The cargo that runs this program: what it builds and tests for us.
+//!
+//! Which features a library has depends on what else cargo is told to build: whatever is built for a guest is built
+//! as a member of the whole workspace, with its tests, so that no library is compiled a second time for it.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,25 +18,93 @@ use dummy_hcd_tests::descendants;
 use crate::hung;
 use crate::tally::Tee;
 
-/// Runs cargo and returns the program it made of this target.
-pub(crate) fn build(arguments: &[&str], target: &str) -> Result<String> {
+/// The command of users.
+pub(crate) const COMMAND: Program = Program::Binary("usbfs2");
+/// The guest's side of the benchmark.
+pub(crate) const BENCH: Program = Program::Binary("usbfs2-bench");
+/// What moves a great many transfers in a guest. It is what makes cargo choose the features that tests have.
+pub(crate) const SOAK: Program = Program::Example("soak");
+
+/// A program that is built with optimization, as users have it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Program {
+    Binary(&'static str),
+    Example(&'static str),
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Binary(name) | Self::Example(name) => name,
+        }
+    }
+
+    fn arguments(self) -> [&'static str; 2] {
+        match self {
+            Self::Binary(name) => ["--bin", name],
+            Self::Example(name) => ["--example", name],
+        }
+    }
+}
+
+/// Builds these programs as users have them, at once.
+pub(crate) fn build_optimized(programs: &[Program]) -> Result<()> {
+    optimized(programs).map(drop)
+}
+
+/// Builds this program as users have it, and returns it.
+pub(crate) fn optimized_program(program: Program) -> Result<String> {
+    named(&optimized(&[program])?, program.name())
+}
+
+fn optimized(programs: &[Program]) -> Result<Vec<serde_json::Value>> {
+    let mut arguments = vec!["build", "--release", "--workspace"];
+    arguments.extend(SOAK.arguments());
+    arguments.extend(programs.iter().flat_map(|program| program.arguments()));
+    messages(&arguments)
+}
+
+/// Builds this file of tests without optimization, and the programs of its package, and returns one of them all.
+pub(crate) fn test_program(tests: &str, program: &str) -> Result<String> {
+    let arguments = ["test", "--workspace", "--no-run", "--test", tests];
+    named(&messages(&arguments)?, program)
+}
+
+/// Builds this example without optimization and returns it.
+pub(crate) fn example(name: &str) -> Result<String> {
+    let arguments = ["build", "--workspace", "--example", name];
+    named(&messages(&arguments)?, name)
+}
+
+/// What cargo says of its work.
+fn messages(arguments: &[&str]) -> Result<Vec<serde_json::Value>> {
     let output = cargo()
         .args(arguments)
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit())
         .output()
         .context("run cargo")?;
-    ensure!(output.status.success(), "{target} does not compile");
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let message: serde_json::Value =
-            serde_json::from_str(line).context("read cargo's messages")?;
-        if message["target"]["name"] == target
-            && let Some(path) = message["executable"].as_str()
-        {
-            return Ok(path.to_owned());
-        }
-    }
-    anyhow::bail!("cargo named no program for {target}")
+    ensure!(
+        output.status.success(),
+        "cargo {} fails",
+        arguments.join(" ")
+    );
+    let output = String::from_utf8_lossy(&output.stdout);
+    let messages = output.lines().map(serde_json::from_str);
+    let messages = messages.collect::<Result<_, _>>();
+    messages.context("read cargo's messages")
+}
+
+/// The program that cargo made of this target.
+fn named(messages: &[serde_json::Value], target: &str) -> Result<String> {
+    let ours = messages
+        .iter()
+        .filter(|message| message["target"]["name"] == target);
+    let mut programs = ours.filter_map(|message| message["executable"].as_str());
+    let program = programs.next();
+    Ok(program
+        .with_context(|| format!("cargo named no program for {target}"))?
+        .to_owned())
 }
 
 /// How long tests may be silent: the slowest take a minute and a half.
@@ -48,18 +119,19 @@ pub(crate) struct Tested {
     pub(crate) hung: Vec<String>,
 }
 
-/// Runs `cargo test`, and shows its output as it comes.
-pub(crate) fn test(arguments: &[&str]) -> Result<Tested> {
-    // Compiling is silent, too, and may take as long as it likes.
-    let built = cargo()
-        .args(["test", "--no-run"])
-        .args(arguments)
-        .status()
-        .context("run cargo")?;
+/// Builds what [`test`] runs, so that it is not silent for compiling.
+pub(crate) fn build_tests() -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--no-run"]);
+    let built = command.status().context("run cargo")?;
     ensure!(built.success(), "the tests do not compile");
+    Ok(())
+}
+
+/// Runs all tests that [`build_tests`] has built, and shows their output as it comes.
+pub(crate) fn test() -> Result<Tested> {
     let mut child = cargo()
-        .arg("test")
-        .args(arguments)
+        .args(["test", "--workspace", "--no-fail-fast"])
         .stdout(Stdio::piped())
         .spawn()
         .context("run cargo")?;

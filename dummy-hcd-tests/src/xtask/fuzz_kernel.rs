@@ -37,10 +37,7 @@ pub(crate) fn run(options: &FuzzKernelOptions) -> Result<u8> {
         options.kernel, options.minutes
     );
     progress::say(&format!("this is {again}"));
-    let program = cargo::build(
-        &["build", "-p", "dummy-hcd-tests", "--example", "fuzz-kernel"],
-        "fuzz-kernel",
-    )?;
+    let program = cargo::example("fuzz-kernel")?;
     let time = Duration::try_from_secs_f64(options.minutes * 60.0)?;
     let command = [
         &program,

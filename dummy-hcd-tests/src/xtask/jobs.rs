@@ -1,4 +1,5 @@
-//! Jobs that run beside each other: a guest keeps one processor of this machine busy, seldom two.
+//! Jobs that run beside each other: a guest keeps one processor of this machine busy, seldom two. One with the clock
+//! of this machine waits for timers a third of its time and more, which one whose clock counts instructions fills.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,6 +15,7 @@ const MOST_AT_A_TIME: usize = 4;
 /// A piece of work with a name, which begins each line it says.
 pub(crate) struct Job<'a> {
     name: &'static str,
+    is_patient: bool,
     work: Box<dyn FnOnce() + Send + 'a>,
 }
 
@@ -21,8 +23,14 @@ impl<'a> Job<'a> {
     pub(crate) fn new(name: &'static str, work: impl FnOnce() + Send + 'a) -> Self {
         Self {
             name,
+            is_patient: false,
             work: Box::new(work),
         }
+    }
+
+    /// The same work; `is_patient` if it has no deadlines by this machine's clock and lets others go first.
+    pub(crate) fn patient(self, is_patient: bool) -> Self {
+        Self { is_patient, ..self }
     }
 
     fn run(self) {
@@ -41,25 +49,30 @@ impl fmt::Debug for Job<'_> {
     }
 }
 
-/// Runs every job, in this order, one for each processor at a time. Put the longest first.
+/// Runs every job, one for each processor at a time, and beside them one of the patient ones. Of each kind the first
+/// is begun first: put the longest there.
 pub(crate) fn run(jobs: Vec<Job<'_>>) {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let workers = processors.min(MOST_AT_A_TIME).min(jobs.len());
-    let jobs = Mutex::new(VecDeque::from(jobs));
-    let next = || {
-        jobs.lock()
+    let (patient, others) = jobs.into_iter().partition(|job| job.is_patient);
+    let [patient, others] = [patient, others].map(|jobs: VecDeque<_>| Mutex::new(jobs));
+    let next = |jobs: &Mutex<VecDeque<Job<'_>>>| {
+        let job = jobs
+            .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+            .pop_front();
+        // The lock is free by now.
+        job.map(Job::run)
     };
     thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(job) = next() {
-                    job.run();
-                }
-            });
+        for _ in 0..at_a_time() {
+            scope.spawn(|| while next(&others).or_else(|| next(&patient)).is_some() {});
         }
+        scope.spawn(|| while next(&patient).is_some() {});
     });
+}
+
+fn at_a_time() -> usize {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    processors.min(MOST_AT_A_TIME)
 }
 
 #[cfg(test)]
@@ -82,16 +95,27 @@ mod tests {
     }
 
     #[test]
-    fn as_many_run_beside_each_other_as_there_are_processors() {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        let count = processors.min(MOST_AT_A_TIME);
+    fn as_many_run_beside_each_other_as_there_are_processors_and_a_patient_one() {
+        let count = at_a_time();
         // Every job waits for all the others, and none of them for ever.
-        let all_at_once = Barrier::new(count);
+        let all_at_once = Barrier::new(count + 1);
         let job = || {
             Job::new("meet", || {
                 all_at_once.wait();
             })
         };
-        run((0..count).map(|_| job()).collect());
+        let impatient = (0..count).map(|_| job());
+        run(impatient.chain([job().patient(true)]).collect());
+    }
+
+    #[test]
+    fn when_the_others_are_done_several_patient_ones_run_beside_each_other() {
+        let all_at_once = Barrier::new(at_a_time() + 1);
+        let job = || {
+            Job::new("meet", || {
+                all_at_once.wait();
+            })
+        };
+        run((0..=at_a_time()).map(|_| job().patient(true)).collect());
     }
 }

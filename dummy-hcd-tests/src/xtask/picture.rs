@@ -20,7 +20,7 @@ const TITLE_BAR: f64 = 30.0;
 /// Runs the demo and writes the picture.
 pub(crate) fn run() -> Result<u8> {
     progress::say("building the command");
-    let program = cargo::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
+    let program = cargo::optimized_program(cargo::COMMAND)?;
     let output = Command::new(program)
         .arg("demo")
         .stdin(Stdio::null())

@@ -13,6 +13,9 @@ pub(crate) enum Accelerator {
     Tcg,
 }
 
+/// The niceness with which a process has a third of another's share of a processor.
+const PATIENT: u8 = 5;
+
 /// The files and sockets of one guest.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -32,8 +35,14 @@ pub(crate) struct Machine {
 
 /// A QEMU that ends with this process, however that ends, and does not reboot.
 pub(crate) fn command() -> Command {
+    command_at(0)
+}
+
+/// The same that lets others go first if `niceness` is above 0.
+fn command_at(niceness: u8) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+    command.args(["--pdeathsig", "KILL", "nice", "-n", &niceness.to_string()]);
+    command.args(["qemu-system-x86_64"]);
     command.args([
         "-nodefaults",
         "-no-user-config",
@@ -49,7 +58,8 @@ pub(crate) fn command() -> Command {
 
 /// The whole guest of `options`.
 pub(crate) fn guest(options: &VmOptions, accelerator: Accelerator, machine: &Machine) -> Command {
-    let mut command = command();
+    // A guest that counts instructions has all the time of this machine; the others have deadlines by its clock.
+    let mut command = command_at(if options.icount { PATIENT } else { 0 });
     let accelerator = if options.icount {
         Accelerator::Tcg
     } else {

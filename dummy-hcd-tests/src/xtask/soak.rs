@@ -14,17 +14,7 @@ const BOOT: Duration = Duration::from_secs(600);
 /// Runs the soak in a guest and returns its exit status. Its page goes to stdout.
 pub(crate) fn run(options: &SoakOptions) -> Result<u8> {
     progress::say("building the soak");
-    let program = cargo::build(
-        &[
-            "build",
-            "--release",
-            "-p",
-            "dummy-hcd-tests",
-            "--example",
-            "soak",
-        ],
-        "soak",
-    )?;
+    let program = cargo::optimized_program(cargo::SOAK)?;
     let command = vec![
         program,
         "--transfers".to_owned(),

@@ -42,10 +42,7 @@ pub(crate) fn run(options: &StressOptions) -> Result<u8> {
         options.kernel, options.cpus, options.operations
     );
     progress::say(&format!("this is {again}"));
-    let program = cargo::build(
-        &["build", "-p", "dummy-hcd-tests", "--example", "stress"],
-        "stress",
-    )?;
+    let program = cargo::example("stress")?;
     let command = [
         &program,
         "run",

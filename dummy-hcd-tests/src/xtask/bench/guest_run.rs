@@ -94,11 +94,7 @@ pub(crate) fn profile(
 
 /// The guest's program on this machine.
 pub(crate) fn program() -> Result<PathBuf> {
-    Ok(cargo::build(
-        &["build", "--release", "-p", "usbfs2-bench"],
-        "usbfs2-bench",
-    )?
-    .into())
+    Ok(cargo::optimized_program(cargo::BENCH)?.into())
 }
 
 fn run(

@@ -31,7 +31,7 @@ pub(crate) fn run(options: &ConformanceOptions) -> Result<u8> {
         Some(command) => command.clone(),
         None => {
             progress::say("building the command");
-            cargo::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?
+            cargo::optimized_program(cargo::COMMAND)?
         }
     };
     let lines = page::judge(&measure(&options.kernel, &command)?);

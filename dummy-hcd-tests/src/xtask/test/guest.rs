@@ -1,6 +1,7 @@
 //! The guests of the tests.
 
 use std::io;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
@@ -16,7 +17,7 @@ pub(super) struct Part {
     controllers: &'static [Controller],
     speed: BusSpeed,
     isochronous: bool,
-    icount: bool,
+    pub(super) icount: bool,
     /// There on the debug kernel alone.
     debug: bool,
 }
@@ -28,6 +29,13 @@ impl Part {
             "" => "suite",
             names => names.trim_end_matches(':'),
         }
+    }
+
+    /// What only ends a guest that hangs.
+    fn deadline(&self) -> Duration {
+        // One that counts instructions lets the others go first.
+        let minutes = if self.icount { 60 } else { 30 };
+        Duration::from_secs(60 * minutes)
     }
 
     /// Whether its tests are there on this kernel.
@@ -95,10 +103,10 @@ const SHORT_OF_MEMORY: Part = Part {
 const RACING_CPUS: u8 = 2;
 /// The ones with names of their own, the longest first.
 pub(super) const PARTS: [Part; 6] = [
-    AUDIO,
     CONTROLLERS,
-    SUPER_SPEED,
     RACES,
+    AUDIO,
+    SUPER_SPEED,
     SUPER_ISOCHRONOUS,
     SHORT_OF_MEMORY,
 ];
@@ -117,6 +125,7 @@ pub(super) fn run(
         speed: part.speed,
         isochronous: part.isochronous,
         icount: part.icount,
+        deadline: part.deadline(),
         command,
         ..VmOptions::default()
     };

@@ -53,19 +53,15 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
     }
     let everything = options.filter.is_empty();
     if everything {
-        progress::say("tests that need no kernel");
-        let tested = cargo::test(&["--workspace", "--no-fail-fast"])?;
-        tally.count("cargo test --workspace", &tested.output, tested.succeeded);
-        for name in tested.hung {
-            let what = format!("{name} ends");
-            tally.check(
-                &what,
-                Err(anyhow!("it was silent for minutes, and was killed")),
-            );
-        }
+        progress::say("building the tests");
+        cargo::build_tests()?;
     }
     progress::say("building the command");
-    let command = cargo::build(&["build", "--release", "-p", "usbfs2-cli"], "usbfs2")?;
+    if everything {
+        cargo::build_optimized(&[cargo::COMMAND, cargo::BENCH, cargo::SOAK])?;
+    }
+    let command = cargo::optimized_program(cargo::COMMAND)?;
+    let mut untested = everything;
     for kernel in kernel::series_of(&options.kernel) {
         let options = TestOptions {
             kernel,
@@ -81,10 +77,33 @@ pub(crate) fn run(options: &TestOptions) -> Result<u8> {
             notice_mistakes(&tally);
             jobs::run(suite.jobs(&tally, &options));
         } else {
-            run_in_guests(&tally, &options, &suite, &command);
+            // They mostly wait, which the guests do not.
+            let beside = untested.then(|| Job::new("workspace", || test_workspace(&tally)));
+            untested = false;
+            run_in_guests(&tally, &options, &suite, &command, beside);
         }
     }
+    if untested {
+        test_workspace(&tally);
+    }
     Ok(tally.finish())
+}
+
+/// The tests that need no kernel.
+fn test_workspace(tally: &Tally) {
+    let what = "cargo test --workspace";
+    let tested = match cargo::test() {
+        Ok(tested) => tested,
+        Err(error) => return tally.check(what, Err(error)),
+    };
+    tally.count(what, &tested.output, tested.succeeded);
+    for name in tested.hung {
+        let what = format!("{name} ends");
+        tally.check(
+            &what,
+            Err(anyhow!("it was silent for minutes, and was killed")),
+        );
+    }
 }
 
 fn notice_mistakes(tally: &Tally) {
@@ -92,23 +111,32 @@ fn notice_mistakes(tally: &Tally) {
     tally.check("the debug kernel notices mistakes", noticed);
 }
 
-/// Runs what needs a kernel, several guests at a time.
-fn run_in_guests(tally: &Tally, options: &TestOptions, suite: &Suite, command: &str) {
+/// Runs what needs a kernel, several guests at a time, and what may run beside them.
+fn run_in_guests<'a>(
+    tally: &'a Tally,
+    options: &'a TestOptions,
+    suite: &'a Suite,
+    command: &'a str,
+    beside: Option<Job<'a>>,
+) {
     let mut jobs = suite.jobs(tally, options);
+    jobs.extend(beside);
     jobs.push(Job::new("conformance", || {
         let conforms = conformance::check(&options.kernel, command);
         tally.check("SCSI conformance as in docs/scsi-conformance.md", conforms);
     }));
-    jobs.push(Job::new("demo", || tours::demo(tally, options, command)));
+    let demo = Job::new("demo", || tours::demo(tally, options, command));
+    jobs.push(demo.patient(true));
     jobs.push(Job::new("soak", || tours::soak(tally, options)));
     jobs.push(Job::new("stress", || tours::stress(tally, options)));
     jobs.push(Job::new("fuzz-kernel", || {
         tours::fuzz_kernel(tally, options)
     }));
-    jobs.push(Job::new("bench", || {
+    let bench = Job::new("bench", || {
         let measured = bench::check::run(&options.kernel);
         tally.check("cargo xtask bench, a few rows", measured);
-    }));
+    });
+    jobs.push(bench.patient(true));
     jobs::run(jobs);
 }
 

@@ -24,23 +24,15 @@ const DKMS: &str = "package::";
 /// Builds the program alone.
 pub(crate) fn build_program() -> Result<String> {
     progress::say("building the suite for the VM");
-    let arguments = [
-        "test",
-        "-p",
-        "dummy-hcd-tests",
-        "--test",
-        "suite",
-        "--no-run",
-    ];
-    cargo::build(&arguments, "suite")
+    cargo::test_program("suite", "suite")
 }
 
 impl Suite {
     /// Builds it, and what it runs besides the command.
     pub(super) fn build(command: &str, kernel: &str) -> Result<Self> {
         let suite = build_program()?;
-        let arguments = ["build", "-p", "usbfs2-examples", "--bins"];
-        let example = cargo::build(&arguments, "composite_gadget")?;
+        // With a test of theirs cargo builds all of them.
+        let example = cargo::test_program("demos", "composite_gadget")?;
         let examples = Path::new(&example)
             .parent()
             .context("it is in no directory")?;
@@ -71,12 +63,13 @@ impl Suite {
         Ok(Self { command, left_out })
     }
 
-    /// Everything, the longest first.
+    /// Everything, in the order of [`PARTS`] behind the longest.
     pub(super) fn jobs<'a>(&'a self, tally: &'a Tally, options: &'a TestOptions) -> Vec<Job<'a>> {
         let job = |part: &'static Part, arguments| {
-            Job::new(part.name(), move || {
+            let job = Job::new(part.name(), move || {
                 self.run(tally, options, arguments, part);
-            })
+            });
+            job.patient(part.icount)
         };
         let others = PARTS.iter().map(|part| part.names).chain(self.left_out);
         let others = others.flat_map(|names| ["--skip", names]);
