@@ -30,31 +30,42 @@ static int start(struct usbfs2_batches *batches,
 {
 	struct usbfs2_pipe *pipe = batches->pipe;
 	const bool in = pipe->address & USB_DIR_IN;
-	const u32 length = READ_ONCE(transfer->length);
-	const u32 flags = READ_ONCE(transfer->flags);
-	void __user *memory = u64_to_user_ptr(READ_ONCE(transfer->address));
+	const struct usbfs2_asked asked = {
+		.address = READ_ONCE(transfer->address),
+		.length = READ_ONCE(transfer->length),
+		.flags = READ_ONCE(transfer->flags),
+	};
+	const struct mm_struct *mm = prepared ? batches->mm : current->mm;
+	const fl_owner_t owner = prepared ? READ_ONCE(batches->owner) :
+					    current->files;
+	void __user *memory = u64_to_user_ptr(asked.address);
 	struct usbfs2_request *req;
 	struct iov_iter iter;
 	int ret;
 
-	if ((flags & ~(in ? 0 : USBFS2_ZERO_PACKET)) || (in && !length) ||
-	    length > USBFS2_MAX_TRANSFER || READ_ONCE(transfer->reserved))
+	if ((asked.flags & ~(in ? 0 : USBFS2_ZERO_PACKET)) ||
+	    (in && !asked.length) || asked.length > USBFS2_MAX_TRANSFER ||
+	    READ_ONCE(transfer->reserved))
 		return -EINVAL;
-	if (!prepared && !access_ok(memory, length))
+	/* Disowned since it was asked: who did that waits for us, and cancels. */
+	if (!owner)
+		return -ENXIO;
+	if (usbfs2_quick_start(batches, mm, owner, &asked))
+		return 0;
+	if (!prepared && !access_ok(memory, asked.length))
 		return -EFAULT;
 	req = usbfs2_request_new(pipe, in);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
 	req->batched = true;
-	req->urb->transfer_flags = flags ? URB_ZERO_PACKET : 0;
+	req->owner = owner;
+	req->urb->transfer_flags = asked.flags ? URB_ZERO_PACKET : 0;
 	if (prepared) {
-		req->owner = batches->owner;
-		ret = usbfs2_request_mapped_memory(req, batches->mm,
-						   (unsigned long)memory,
-						   length);
+		ret = usbfs2_request_mapped_memory(req, mm, asked.address,
+						   asked.length);
 	} else {
 		iov_iter_ubuf(&iter, in ? ITER_DEST : ITER_SOURCE, memory,
-			      length);
+			      asked.length);
 		ret = usbfs2_request_memory(req, &iter, true);
 	}
 	if (!ret)

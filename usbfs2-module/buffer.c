@@ -147,6 +147,11 @@ static size_t take_run(struct page *const *pages, size_t offset, size_t most)
 	return min(length, most);
 }
 
+bool usbfs2_pages_are_one_run(struct page *const *pages, size_t length)
+{
+	return take_run(pages, 0, length) == length;
+}
+
 static int borrow_list(struct usbfs2_buffer *buffer,
 		       const struct usbfs2_pipe *pipe,
 		       struct page *const *pages, size_t offset)

@@ -79,7 +79,7 @@ void usbfs2_batches_disown(struct usbfs2_batches *batches, fl_owner_t owner)
 
 	spin_lock_irqsave(&pipe->lock, flags);
 	if (!owner || batches->owner == owner)
-		batches->owner = NULL;
+		WRITE_ONCE(batches->owner, NULL);
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	/* Who was starting some has done it, and finds no owner from here on. */
 	mutex_lock(&batches->starting);

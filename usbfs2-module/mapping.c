@@ -101,6 +101,7 @@ static struct usbfs2_mapping *mapping_new(size_t size)
 		for (i = 0; i < 1UL << order; i++)
 			mapping->pages[at + i] = page + i;
 	}
+	mapping->one_run = usbfs2_pages_are_one_run(mapping->pages, size);
 	return mapping;
 }
 
@@ -163,33 +164,41 @@ void usbfs2_mappings_forget(struct usbfs2_pipe *pipe)
 	spin_unlock(&owners_lock);
 }
 
+struct usbfs2_mapping *usbfs2_mapping_look(struct usbfs2_pipe *pipe,
+					   const struct mm_struct *mm,
+					   unsigned long start, size_t length)
+{
+	struct rb_node *node = pipe->mappings.rb_node;
+	struct usbfs2_mapping *mapping;
+	int order;
+
+	while (node) {
+		mapping = rb_entry(node, struct usbfs2_mapping, node);
+		order = compare(mm, start, mapping);
+		if (!order)
+			return length <= mapping->size -
+					 (start - mapping->start) ?
+			       mapping : NULL;
+		node = order < 0 ? node->rb_left : node->rb_right;
+	}
+	return NULL;
+}
+
 struct usbfs2_mapping *usbfs2_mapping_find(struct usbfs2_pipe *pipe,
 					   const struct mm_struct *mm,
 					   unsigned long start, size_t length)
 {
-	struct usbfs2_mapping *mapping, *found = NULL;
-	struct rb_node *node;
+	struct usbfs2_mapping *mapping;
 	unsigned long flags;
-	int order;
 
 	if (!READ_ONCE(pipe->mappings.rb_node))
 		return NULL;
 	spin_lock_irqsave(&pipe->lock, flags);
-	for (node = pipe->mappings.rb_node; node;) {
-		mapping = rb_entry(node, struct usbfs2_mapping, node);
-		order = compare(mm, start, mapping);
-		if (order) {
-			node = order < 0 ? node->rb_left : node->rb_right;
-			continue;
-		}
-		if (length <= mapping->size - (start - mapping->start)) {
-			refcount_inc(&mapping->ref);
-			found = mapping;
-		}
-		break;
-	}
+	mapping = usbfs2_mapping_look(pipe, mm, start, length);
+	if (mapping)
+		refcount_inc(&mapping->ref);
 	spin_unlock_irqrestore(&pipe->lock, flags);
-	return found;
+	return mapping;
 }
 
 static void mapping_open(struct vm_area_struct *vma)

@@ -26,7 +26,7 @@ struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev)
 	INIT_LIST_HEAD(&pipe->held);
 	INIT_LIST_HEAD(&pipe->finished);
 	INIT_LIST_HEAD(&pipe->unsent);
-	INIT_LIST_HEAD(&pipe->spare);
+	INIT_HLIST_HEAD(&pipe->spare);
 	pipe->mappings = RB_ROOT;
 	usbfs2_buffer_limits(pipe);
 	init_waitqueue_head(&pipe->drained);
@@ -77,6 +77,15 @@ static int answer(struct usbfs2_pipe *pipe)
 	return -ENODEV;
 }
 
+void usbfs2_pipe_enqueue(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
+{
+	lockdep_assert_held(&pipe->lock);
+	req->number = pipe->accepted++;
+	list_add_tail(&req->link, &pipe->queue);
+	if (req->batched)
+		usbfs2_batches_add(pipe->batches, req);
+}
+
 static int accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 {
 	unsigned long flags;
@@ -87,10 +96,7 @@ static int accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 	ret = req->cancelled ? -ECANCELED : answer(pipe);
 	if (!ret) {
 		refcount_inc(&req->ref);
-		req->number = pipe->accepted++;
-		list_add_tail(&req->link, &pipe->queue);
-		if (req->batched)
-			usbfs2_batches_add(pipe->batches, req);
+		usbfs2_pipe_enqueue(pipe, req);
 	}
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	return ret;

@@ -109,6 +109,11 @@ void usbfs2_request_finish(struct usbfs2_request *req, ssize_t result)
 	bool large, start;
 
 	req->result = result;
+	/* As below, and with nothing to be copied. */
+	if (req->quick && !smp_load_acquire(&pipe->delivering)) {
+		usbfs2_quick_end(req);
+		return;
+	}
 	large = to_be_copied(req) > USBFS2_ATOMIC_COPY || req->late;
 	/*
 	 * No lock, although others change delivering: a controller gives the

@@ -23,9 +23,10 @@ static void request_free(struct usbfs2_request *req)
 
 void usbfs2_spare_free(struct usbfs2_pipe *pipe)
 {
-	struct usbfs2_request *req, *next;
+	struct usbfs2_request *req;
+	struct hlist_node *next;
 
-	list_for_each_entry_safe(req, next, &pipe->spare, link)
+	hlist_for_each_entry_safe(req, next, &pipe->spare, spare)
 		request_free(req);
 }
 
@@ -51,7 +52,7 @@ static bool keep(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 	if (!req->urb || pipe->spares >= USBFS2_SPARES)
 		return false;
 	pipe->spares++;
-	list_add(&req->link, &pipe->spare);
+	hlist_add_head(&req->spare, &pipe->spare);
 	return true;
 }
 
@@ -128,18 +129,37 @@ struct usbfs2_request *usbfs2_request_bare(struct usbfs2_pipe *pipe, bool in)
 	return req;
 }
 
+void usbfs2_spare_take(struct usbfs2_request *req)
+{
+	struct usbfs2_pipe *pipe = req->pipe;
+	struct urb *urb = req->urb;
+
+	lockdep_assert_held(&pipe->lock);
+	hlist_del(&req->spare);
+	pipe->spares--;
+	atomic_long_inc(&usbfs2_live_requests);
+	refcount_set(&req->ref, 1);
+	kref_get(&pipe->ref);
+	req->cancelled = false;
+	req->culprit = false;
+	req->batched = false;
+	req->quick = false;
+	req->iocb = NULL;
+	req->uring = NULL;
+	/* By whoever cancelled it, all of whom let go of it. */
+	if (atomic_read(&urb->reject))
+		usb_unblock_urb(urb);
+}
+
 static struct usbfs2_request *take_spare(struct usbfs2_pipe *pipe)
 {
 	struct usbfs2_request *req;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pipe->lock, flags);
-	req = list_first_entry_or_null(&pipe->spare, struct usbfs2_request,
-				       link);
-	if (req) {
-		list_del(&req->link);
-		pipe->spares--;
-	}
+	req = usbfs2_spare_first(pipe);
+	if (req)
+		usbfs2_spare_take(req);
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	return req;
 }
@@ -151,16 +171,8 @@ struct usbfs2_request *usbfs2_request_new(struct usbfs2_pipe *pipe, bool in)
 
 	req = take_spare(pipe);
 	if (req) {
-		init(req, pipe, in);
-		req->cancelled = false;
-		req->culprit = false;
-		req->batched = false;
-		req->iocb = NULL;
-		req->uring = NULL;
-		urb = req->urb;
-		/* By whoever cancelled it, all of whom let go of it. */
-		if (atomic_read(&urb->reject))
-			usb_unblock_urb(urb);
+		req->in = in;
+		req->owner = current->files;
 		return req;
 	}
 	req = usbfs2_request_bare(pipe, in);

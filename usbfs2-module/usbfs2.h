@@ -370,7 +370,7 @@ struct usbfs2_pipe {
 	unsigned int sent;		/* P: lock; URBs the controller has */
 	bool sending;			/* P: lock; somebody works on unsent */
 	bool room;			/* P: lock; another try is worth it */
-	struct list_head spare;		/* P: lock; requests, see spare.c */
+	struct hlist_head spare;	/* P: lock; requests, see spare.c */
 	unsigned int spares;		/* P: lock; how many */
 	struct rb_root mappings;	/* P: lock */
 	struct usbfs2_batches *batches;	/* set once; NULL: no ring yet */
@@ -384,6 +384,8 @@ struct usbfs2_pipe *usbfs2_pipe_new(struct usbfs2_device *dev);
 void usbfs2_pipe_put(struct usbfs2_pipe *pipe);
 /* Puts the request on the queue, or says why not. */
 int usbfs2_pipe_accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req);
+/* pipe->lock held, the pipe is running: puts it on the queue, which owns it. */
+void usbfs2_pipe_enqueue(struct usbfs2_pipe *pipe, struct usbfs2_request *req);
 /* The request is complete: take it off the queue. */
 void usbfs2_pipe_retire(struct usbfs2_pipe *pipe, struct usbfs2_request *req);
 /* Cancels what owner submitted; everything when owner is NULL. */
@@ -556,6 +558,8 @@ int usbfs2_buffer_alloc(struct usbfs2_buffer *buffer, size_t length,
 int usbfs2_buffer_borrow(struct usbfs2_buffer *buffer, size_t length,
 			 const struct usbfs2_pipe *pipe,
 			 struct page *const *pages, size_t offset);
+/* Whether they lie side by side in memory, where a controller takes a piece. */
+bool usbfs2_pages_are_one_run(struct page *const *pages, size_t length);
 /* Whether it is worth an attempt. */
 bool usbfs2_buffer_may_borrow(const struct usbfs2_pipe *pipe, size_t offset,
 			      size_t length);
@@ -577,6 +581,7 @@ struct usbfs2_mapping {
 	const struct mm_struct *mm;	/* compared, not used */
 	unsigned long start;
 	size_t size;
+	bool one_run;			/* side by side in memory */
 	struct work_struct free;
 	struct page *pages[];
 };
@@ -589,6 +594,10 @@ int usbfs2_pipe_mmap(struct file *file, struct vm_area_struct *vma);
  * It need not be mapped any more when the transfer starts.
  */
 struct usbfs2_mapping *usbfs2_mapping_find(struct usbfs2_pipe *pipe,
+					   const struct mm_struct *mm,
+					   unsigned long start, size_t length);
+/* The same with pipe->lock held, and not referenced. */
+struct usbfs2_mapping *usbfs2_mapping_look(struct usbfs2_pipe *pipe,
 					   const struct mm_struct *mm,
 					   unsigned long start, size_t length);
 /* Any context. */
@@ -682,6 +691,25 @@ void usbfs2_follow_work(struct work_struct *work);
 /* Nothing starts by itself for owner any more; NULL: for nobody. Sleeps. */
 void usbfs2_batches_disown(struct usbfs2_batches *batches, fl_owner_t owner);
 
+/* ---- quick.c ---- */
+
+/* What a place of a ring asks for, read once. */
+struct usbfs2_asked {
+	u64 address;
+	u32 length;
+	u32 flags;
+};
+
+/*
+ * batches->starting held. Starts the next transfer, which is owner's, if its
+ * memory is in a mapping of mm's and all is simple. False: nothing is done.
+ */
+bool usbfs2_quick_start(struct usbfs2_batches *batches,
+			const struct mm_struct *mm, fl_owner_t owner,
+			const struct usbfs2_asked *asked);
+/* It has its result, and nothing is to be delivered before it. */
+void usbfs2_quick_end(struct usbfs2_request *req);
+
 /* ---- user_pages.c ---- */
 
 /* No allocation for up to this many pages. */
@@ -748,6 +776,7 @@ bool usbfs2_late_copy(struct usbfs2_late *late,
 
 struct usbfs2_request {
 	struct list_head link;		/* P: pipe->lock; on pipe->queue */
+	struct hlist_node spare;	/* P: pipe->lock; on pipe->spare */
 	struct list_head held;		/* P: pipe->lock; on pipe->held or ->finished */
 	struct list_head doomed;	/* of the one who set cancelled */
 	refcount_t ref;
@@ -755,6 +784,7 @@ struct usbfs2_request {
 	bool cancelled;			/* P: pipe->lock */
 	bool culprit;			/* its error stopped the pipe */
 	bool batched;			/* its result goes to the ring */
+	bool quick;			/* of quick.c: nothing to be copied */
 	u32 place;			/* there: its number */
 	int error;			/* while held: what the URB ended with */
 	u64 number;			/* pipe->accepted when it was accepted */
@@ -803,6 +833,16 @@ void usbfs2_request_lighten(struct usbfs2_request *req);
  */
 bool usbfs2_request_put_light(struct usbfs2_request *req);
 void usbfs2_spare_free(struct usbfs2_pipe *pipe);
+/* pipe->lock held. The request to be used next, or NULL. */
+static inline struct usbfs2_request *
+usbfs2_spare_first(const struct usbfs2_pipe *pipe)
+{
+	return hlist_entry_safe(pipe->spare.first, struct usbfs2_request,
+				spare);
+}
+
+/* pipe->lock held. As new, but for its owner, direction and memory. */
+void usbfs2_spare_take(struct usbfs2_request *req);
 
 /* request.c: the completion handler of its URB */
 void usbfs2_urb_complete(struct urb *urb);

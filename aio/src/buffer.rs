@@ -73,24 +73,28 @@ impl Buffer {
     }
 
     /// Bytes in the filled part.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether the filled part has no bytes.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Bytes a read can store without a new allocation.
+    #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.whole().len()
     }
 
     /// Bytes a read asks for: the capacity, unless [`set_requested_length`](Self::set_requested_length) said less.
+    #[inline]
     #[must_use]
     pub fn requested_length(&self) -> usize {
         self.requested.unwrap_or_else(|| self.capacity())
@@ -113,6 +117,7 @@ impl Buffer {
     ///
     /// # Panics
     /// When `len` exceeds the capacity.
+    #[inline]
     pub fn set_len(&mut self, len: usize) {
         let capacity = self.capacity();
         assert!(
@@ -120,6 +125,22 @@ impl Buffer {
             "{len} bytes do not fit a buffer of {capacity}"
         );
         self.len = len;
+    }
+
+    /// The bytes that a read is to fill.
+    #[inline]
+    pub(crate) fn room_for_read(&mut self) -> &mut [u8] {
+        let requested = self.requested;
+        let whole = self.whole_mut();
+        let wanted = requested.unwrap_or(whole.len());
+        whole.get_mut(..wanted).unwrap_or_default()
+    }
+
+    /// What a read of at most the requested length brought.
+    #[inline]
+    pub(crate) fn set_read(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.requested_length());
+        self.len = bytes;
     }
 
     /// Empties the filled part; the capacity stays.
@@ -141,6 +162,7 @@ impl Buffer {
     }
 
     /// All bytes up to the capacity, the filled part first.
+    #[inline]
     #[must_use]
     pub fn whole(&self) -> &[u8] {
         match &self.storage {
@@ -151,6 +173,7 @@ impl Buffer {
     }
 
     /// All bytes up to the capacity, to be filled in place and followed by [`set_len`](Self::set_len).
+    #[inline]
     pub fn whole_mut(&mut self) -> &mut [u8] {
         match &mut self.storage {
             Storage::Vector(vector) => vector,
@@ -181,6 +204,7 @@ impl Buffer {
     }
 
     /// The driver's memory that this lies in, if it does.
+    #[inline]
     pub(crate) fn mapped_piece(&self) -> Option<&PooledPiece> {
         match &self.storage {
             Storage::Mapped(piece) => Some(piece),
@@ -189,6 +213,7 @@ impl Buffer {
     }
 
     /// Whether the bytes are whole pages of their own, but for the last.
+    #[inline]
     #[must_use]
     pub fn is_page_aligned(&self) -> bool {
         matches!(self.storage, Storage::Pages(_))
@@ -225,12 +250,14 @@ impl From<&[u8]> for Buffer {
 impl Deref for Buffer {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.whole().get(..self.len).unwrap_or_default()
     }
 }
 
 impl DerefMut for Buffer {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         let len = self.len;
         self.whole_mut().get_mut(..len).unwrap_or_default()

@@ -29,6 +29,7 @@ impl Completion {
     ///
     /// # Errors
     /// The transfer's [`status`](Self::status). No bytes are lost: a failed transfer moved none.
+    #[inline]
     pub fn into_result(self) -> Result<Buffer, TransferError> {
         self.status.map(|()| self.buffer)
     }

@@ -189,15 +189,18 @@ pub(crate) struct PooledPiece {
 }
 
 impl PooledPiece {
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.piece.as_slice()
     }
 
+    #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         self.piece.as_mut_slice()
     }
 
     /// Whether it is a part of this pool's memory.
+    #[inline]
     pub(crate) fn is_of(&self, pool: &Arc<Pool>) -> bool {
         self.pool.as_ptr() == Arc::as_ptr(pool)
     }

@@ -64,7 +64,9 @@ pub(crate) struct Waiting {
 }
 
 fn microseconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_nanos().div_ceil(1000)).unwrap_or(u32::MAX)
+    let whole = duration.as_secs().saturating_mul(1_000_000);
+    let rest = duration.subsec_nanos().div_ceil(1000);
+    u32::try_from(whole.saturating_add(rest.into())).unwrap_or(u32::MAX)
 }
 
 impl Transfers {
@@ -91,6 +93,7 @@ impl Transfers {
         }
     }
 
+    #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         self.page.is_inherited()
     }
@@ -104,16 +107,19 @@ impl Transfers {
     }
 
     /// Transfers it has room for.
+    #[inline]
     pub(crate) fn depth(&self) -> usize {
         self.page.size() as usize
     }
 
     /// Transfers whose answers have not been taken.
+    #[inline]
     pub(crate) fn outstanding(&self) -> usize {
         self.queue.len()
     }
 
     /// Transfers written down that the kernel has not been told of.
+    #[inline]
     pub(crate) fn waiting_to_start(&self) -> u32 {
         self.prepared.wrapping_sub(self.page.started())
     }
@@ -129,14 +135,15 @@ impl Transfers {
     }
 
     /// Writes a transfer down for the next start; gives the buffer back when there is no room.
+    #[inline]
     pub(crate) fn prepare(&mut self, mut buffer: Buffer, flags: u32) -> Result<(), Buffer> {
         if self.in_ring() >= self.page.size() {
             return Err(buffer);
         }
         self.needs_start |= buffer.mapped_piece().is_none();
         let (address, length) = if self.is_in() {
-            let length = buffer.requested_length();
-            (buffer.whole_mut().as_mut_ptr().expose_provenance(), length)
+            let bytes = buffer.room_for_read();
+            (bytes.as_mut_ptr().expose_provenance(), bytes.len())
         } else {
             (buffer.as_ptr().expose_provenance(), buffer.len())
         };
@@ -163,6 +170,7 @@ impl Transfers {
     }
 
     /// Lets the kernel start what is written down when it has done what it has; false when an operation must.
+    #[inline]
     pub(crate) fn publish(&mut self) -> bool {
         let is_idle = self.page.publish(self.prepared);
         !is_idle && !self.needs_start
@@ -228,15 +236,17 @@ impl Transfers {
     }
 
     /// Takes the oldest transfer if it is over. No system call.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Ended> {
+        if let Entry::InRing(_) = self.queue.front()?
+            && self.page.done() == self.taken
+        {
+            return None;
+        }
         match self.queue.pop_front()? {
             Entry::Ended(buffer, errno) => {
                 let result = if errno == 0 { Ok(0) } else { Err(errno) };
                 Some(self.filled(buffer, result))
-            }
-            Entry::InRing(buffer) if self.page.done() == self.taken => {
-                self.queue.push_front(Entry::InRing(buffer));
-                None
             }
             Entry::InRing(buffer) => {
                 let answer = self.page.answer(self.taken);
@@ -258,9 +268,10 @@ impl Transfers {
         }
     }
 
+    #[inline]
     fn filled(&self, mut buffer: Buffer, result: Result<usize, i32>) -> Ended {
         if self.is_in() {
-            buffer.set_len(result.unwrap_or(0));
+            buffer.set_read(result.unwrap_or(0));
         }
         (buffer, result)
     }

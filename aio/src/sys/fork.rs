@@ -47,10 +47,12 @@ impl ForkMark {
     }
 
     /// Whether this process is a fork of the one that called `new`.
+    #[inline]
     pub(crate) fn is_child(&self) -> bool {
         self.byte().load(Ordering::Relaxed) == 0
     }
 
+    #[inline]
     fn byte(&self) -> &AtomicU8 {
         // SAFETY: self owns the page, which stays mapped readable and writable until Drop.
         unsafe { self.0.as_ref() }

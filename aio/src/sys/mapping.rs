@@ -84,6 +84,7 @@ impl Mapping {
         })
     }
 
+    #[inline]
     pub(crate) fn start(&self) -> NonNull<u8> {
         self.start
     }
@@ -93,6 +94,7 @@ impl Mapping {
     }
 
     /// Whether this process is a fork of the one that mapped it, and has nothing at these addresses.
+    #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         self.mark.is_child()
     }
@@ -142,19 +144,23 @@ impl Piece {
         &self.mapping
     }
 
+    #[inline]
     pub(crate) fn offset(&self) -> usize {
         self.offset as usize
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len as usize
     }
 
+    #[inline]
     fn start(&self) -> *mut u8 {
         self.mapping.start.as_ptr().wrapping_add(self.offset())
     }
 
     /// Nothing in a forked child, which does not have the memory.
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         if self.mapping.is_inherited() {
             return &[];
@@ -166,6 +172,7 @@ impl Piece {
     }
 
     /// Nothing in a forked child, which does not have the memory.
+    #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         if self.mapping.is_inherited() {
             return &mut [];

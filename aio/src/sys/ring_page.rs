@@ -145,12 +145,14 @@ impl RingPage {
         page
     }
 
+    #[inline]
     fn header(&self) -> &Header {
         // SAFETY: the mapping begins on a page, is longer than a header, initialised, and mapped as long as self
         // owns it. All fields are atomics: the kernel's stores are no data race with our loads.
         unsafe { self.mapping.start().cast::<Header>().as_ref() }
     }
 
+    #[inline]
     fn slot(&self, number: u32) -> &Slot {
         let index = (number & (self.size - 1)) as usize;
         // SAFETY: the index is below the size, which `new` found to fit the mapping behind the header; the rest
@@ -164,16 +166,19 @@ impl RingPage {
     }
 
     /// Whether this process is a fork of the one that mapped it, and does not have the page.
+    #[inline]
     pub(crate) fn is_inherited(&self) -> bool {
         self.mapping.is_inherited()
     }
 
     /// Transfers the ring has room for.
+    #[inline]
     pub(crate) fn size(&self) -> u32 {
         self.size
     }
 
     /// Writes what is asked for by the transfer of this number; nobody reads it before it is told to.
+    #[inline]
     pub(crate) fn ask(&self, number: u32, asked: Asked) {
         let slot = self.slot(number);
         slot.address.store(asked.address);
@@ -182,6 +187,7 @@ impl RingPage {
     }
 
     /// What became of the transfer of this number, once [`done`](Self::done) has passed it.
+    #[inline]
     pub(crate) fn answer(&self, number: u32) -> Answered {
         let slot = self.slot(number);
         Answered {
@@ -191,17 +197,20 @@ impl RingPage {
     }
 
     /// How many transfers were started, modulo 2^32.
+    #[inline]
     pub(crate) fn started(&self) -> u32 {
         self.header().started.load(Ordering::Acquire)
     }
 
     /// How many of those, without a gap, have their answer. Answers, and the bytes they tell of, are there then.
+    #[inline]
     pub(crate) fn done(&self) -> u32 {
         self.header().done.load(Ordering::Acquire)
     }
 
     /// Says how many transfers are written down in all; returns whether the kernel has none under way just now, so that
     /// nobody starts the new ones but an operation.
+    #[inline]
     pub(crate) fn publish(&self, prepared: u32) -> bool {
         self.header().prepared.store(prepared, Ordering::Release);
         // Pairs with the kernel's between storing `done` and reading `prepared`: one of the two sees the other's.

@@ -117,6 +117,7 @@ impl TransferRing {
 
     /// Transfers whose completions have not been taken, prepared ones included.
     #[must_use]
+    #[inline]
     pub fn in_flight(&self) -> usize {
         self.transfers.outstanding()
     }
@@ -144,6 +145,7 @@ impl TransferRing {
 
     /// Whether this file's transfers use a buffer in place.
     #[must_use]
+    #[inline]
     pub fn is_own(&self, buffer: &Buffer) -> bool {
         buffer
             .mapped_piece()
@@ -157,6 +159,7 @@ impl TransferRing {
     ///
     /// # Errors
     /// The buffer, when the ring is full or the parent process's.
+    #[inline]
     pub fn prepare(&mut self, buffer: Buffer, flags: u32) -> Result<(), Buffer> {
         if self.transfers.is_inherited() {
             return Err(buffer);
@@ -171,11 +174,16 @@ impl TransferRing {
     ///
     /// # Errors
     /// In a child of the process that made the ring.
+    #[inline]
     pub fn submit(&mut self) -> io::Result<()> {
         self.check_owner()?;
         if self.transfers.waiting_to_start() == 0 || self.transfers.publish() {
             return Ok(());
         }
+        self.enter()
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
         loop {
             match self.transfers.enter(None) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -184,6 +192,7 @@ impl TransferRing {
         }
     }
 
+    #[inline]
     fn check_owner(&self) -> io::Result<()> {
         if self.transfers.is_inherited() {
             return Err(SubmitError::Forked.into());
@@ -192,6 +201,7 @@ impl TransferRing {
     }
 
     /// Takes a completion if the next one in order is here. No system call.
+    #[inline]
     pub fn try_next(&mut self) -> Option<TransferCompletion> {
         if self.transfers.is_inherited() {
             return None;

@@ -88,9 +88,13 @@ pub(crate) trait InFlight<C = Completion>: Debug + Send {
 pub(crate) trait Queue: InFlight {
     /// Starts transfers, in order and with as few system calls as the backend can.
     fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>);
-    /// As `submit`, of a transfer that need not start before the next submission or wait.
-    fn prepare(&mut self, buffer: Buffer) {
+    /// As `submit`, of one transfer.
+    fn submit_one(&mut self, buffer: Buffer) {
         self.submit(&mut std::iter::once(buffer));
+    }
+    /// As `submit_one`, of a transfer that need not start before the next submission or wait.
+    fn prepare(&mut self, buffer: Buffer) {
+        self.submit_one(buffer);
     }
     /// An empty buffer with room for so many bytes, of the kind that costs this endpoint least.
     fn allocate(&self, capacity: usize) -> Buffer {

@@ -112,7 +112,7 @@ impl<T: EndpointType, D: EndpointDirection> Endpoint<T, D> {
 
     /// Starts a transfer. It never fails: an error becomes the transfer's completion.
     pub fn submit(&mut self, buffer: Buffer) {
-        self.queue.submit(&mut std::iter::once(buffer));
+        self.queue.submit_one(buffer);
     }
 
     /// Puts a transfer into the queue that need not start before the next submission to this endpoint, or the next time

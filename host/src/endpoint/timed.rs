@@ -46,7 +46,7 @@ impl TimedQueue {
         if let Some(deadline) = Instant::now().checked_add(timeout) {
             self.due.push_back((self.submitted, deadline));
         }
-        self.submit(&mut std::iter::once(buffer));
+        self.submit_one(buffer);
     }
 
     /// The deadline of the oldest transfer, if it has one that has not been acted upon.
@@ -61,6 +61,7 @@ impl TimedQueue {
     }
 
     /// Counts a transfer that comes back.
+    #[inline]
     fn settle(&mut self, completion: Completion) -> Completion {
         if self.due.front().is_some_and(|due| due.0 == self.returned) {
             self.due.pop_front();
@@ -109,9 +110,10 @@ impl InFlight for TimedQueue {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
-        if self.due.is_empty() {
-            let completion = self.queue.wait(timeout)?;
-            return Some(self.settle(completion));
+        if self.due.is_empty() && !self.passed {
+            let completion = self.queue.wait(timeout);
+            self.returned += u64::from(completion.is_some());
+            return completion;
         }
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
@@ -144,6 +146,12 @@ impl Queue for TimedQueue {
     fn submit(&mut self, buffers: &mut dyn Iterator<Item = Buffer>) {
         let submitted = &mut self.submitted;
         self.queue.submit(&mut buffers.inspect(|_| *submitted += 1));
+    }
+
+    #[inline]
+    fn submit_one(&mut self, buffer: Buffer) {
+        self.submitted += 1;
+        self.queue.submit_one(buffer);
     }
 
     fn prepare(&mut self, buffer: Buffer) {

@@ -94,14 +94,15 @@ impl EndpointRing {
         })
     }
 
-    /// The buffer to use for one given.
+    /// The buffer to use for one given that is not the ring's own.
+    #[cold]
     fn exchange(&self, buffer: Buffer) -> Buffer {
         let capacity = buffer.capacity();
         let largest = match self.direction {
             Direction::Out if buffer.is_page_aligned() => Self::LARGEST_COPY,
             _ => Self::LARGEST_EXCHANGE,
         };
-        if capacity == 0 || capacity > largest || self.ring.is_own(&buffer) {
+        if capacity == 0 || capacity > largest {
             return buffer;
         }
         // Where there is no memory for it, the module does with the buffer what can be done.
@@ -122,8 +123,9 @@ impl EndpointRing {
     }
 
     /// Starts as much of the backlog as there is room for, once that is worth a system call.
+    #[inline]
     fn start(&mut self) {
-        if self.fill() {
+        if !self.later.is_empty() && self.fill() {
             self.submit_prepared();
         }
     }
@@ -144,9 +146,22 @@ impl EndpointRing {
         started
     }
 
+    /// Puts a transfer into the ring past an empty backlog, or into the backlog. Whether that is the ring.
+    #[inline]
+    fn put_last(&mut self, buffer: Buffer) -> bool {
+        if self.later.is_empty() && self.broken.is_none() && self.has_room() {
+            return self.put(buffer, self.flags);
+        }
+        self.later.push_back(Later::Start(buffer, self.flags));
+        self.fill()
+    }
+
     /// Whether the transfer is in the ring now.
-    fn put(&mut self, buffer: Buffer, flags: u32) -> bool {
-        let buffer = self.exchange(buffer);
+    #[inline]
+    fn put(&mut self, mut buffer: Buffer, flags: u32) -> bool {
+        if !self.ring.is_own(&buffer) {
+            buffer = self.exchange(buffer);
+        }
         match self.ring.prepare(buffer, flags) {
             Ok(()) => true,
             Err(buffer) => {
@@ -196,6 +211,7 @@ impl EndpointRing {
         }
     }
 
+    #[inline]
     fn finish(&mut self, ended: TransferCompletion) -> Completion {
         self.start();
         match ended.result {
@@ -238,6 +254,12 @@ impl InFlight for EndpointRing {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion> {
+        // What is in the ring comes before what is not.
+        if self.broken.is_none()
+            && let Some(ended) = self.ring.try_next()
+        {
+            return Some(self.finish(ended));
+        }
         loop {
             if let Some(completion) = self.next_later() {
                 return Some(completion);
@@ -272,10 +294,15 @@ impl Queue for EndpointRing {
         self.start();
     }
 
+    fn submit_one(&mut self, buffer: Buffer) {
+        if self.put_last(buffer) {
+            self.submit_prepared();
+        }
+    }
+
     /// The wait in the ring starts what is there.
     fn prepare(&mut self, buffer: Buffer) {
-        self.later.push_back(Later::Start(buffer, self.flags));
-        self.fill();
+        self.put_last(buffer);
     }
 
     fn allocate(&self, capacity: usize) -> Buffer {
