@@ -206,6 +206,17 @@ void usbfs2_armed_changed(struct usbfs2_pipe *pipe)
 		usbfs2_pipe_put(pipe);
 }
 
+/*
+ * A cancelled read has lost nothing, a write its bytes. Of those behind an
+ * error that is all there is to tell, and it may have been told already.
+ */
+static bool is_news(const struct usbfs2_request *req)
+{
+	if (req->result != -ECANCELED)
+		return req->result < 0;
+	return !req->in && req->number >= req->pipe->stopped_at;
+}
+
 void usbfs2_armed_deliver(struct usbfs2_request *req)
 {
 	struct usbfs2_pipe *pipe = req->pipe;
@@ -221,10 +232,10 @@ void usbfs2_armed_deliver(struct usbfs2_request *req)
 		armed->count--;
 		if (!req->in)
 			armed->bytes -= length;
-		/* A cancelled read has lost nothing, a write its bytes. */
-		if (req->result < 0 && (!req->in || req->result != -ECANCELED))
+		if (is_news(req))
 			owe(armed, req->result);
-		if (!req->in && req->result >= 0 && req->result < length) {
+		if (!req->in && req->result >= 0 &&
+		    (req->culprit || req->result < length)) {
 			owe(armed, pipe->error ?: -ECANCELED);
 			pipe->error = 0;
 		}
@@ -385,7 +396,9 @@ static __poll_t usbfs2_armed_poll(struct file *file, poll_table *wait)
 	if (in ? readable(pipe) : usbfs2_armed_writable(pipe))
 		mask |= ready;
 	state = READ_ONCE(pipe->state);
-	if (READ_ONCE(armed->error) || state == USBFS2_STOPPED)
+	/* Of a write's, not before the end of a switch. */
+	if ((READ_ONCE(armed->error) && (in || state != USBFS2_PAUSED)) ||
+	    state == USBFS2_STOPPED)
 		mask |= ready | EPOLLERR;
 	if (state == USBFS2_GONE || READ_ONCE(pipe->unplugged) ||
 	    pipe->dev->udev->state == USB_STATE_NOTATTACHED)

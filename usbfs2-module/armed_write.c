@@ -20,6 +20,8 @@ static ssize_t room(const struct usbfs2_pipe *pipe, size_t length)
 	const struct usbfs2_armed *armed = pipe->armed;
 	size_t left;
 
+	if (pipe->state == USBFS2_PAUSED)
+		return -EAGAIN;
 	if (armed->count >= USBFS2_ARMED_TRANSFERS)
 		return -EAGAIN;
 	/* A report is a transfer, whole. */
@@ -32,13 +34,28 @@ static ssize_t room(const struct usbfs2_pipe *pipe, size_t length)
 	return left ?: -EAGAIN;
 }
 
+/*
+ * pipe->lock held. What a switch cancels is told once, at its end, when all of
+ * it is known: until then nothing is told, and there is no room.
+ */
+static bool may_tell(const struct usbfs2_pipe *pipe)
+{
+	return pipe->armed->error && pipe->state != USBFS2_PAUSED;
+}
+
+/* The error that is owed comes first. */
 static ssize_t reserve(struct usbfs2_pipe *pipe, size_t length)
 {
 	unsigned long flags;
 	ssize_t ret;
 
 	spin_lock_irqsave(&pipe->lock, flags);
-	ret = room(pipe, length);
+	if (may_tell(pipe)) {
+		ret = pipe->armed->error;
+		pipe->armed->error = 0;
+	} else {
+		ret = room(pipe, length);
+	}
 	if (ret >= 0) {
 		pipe->armed->count++;
 		pipe->armed->bytes += ret;
@@ -64,7 +81,8 @@ bool usbfs2_armed_writable(struct usbfs2_pipe *pipe)
 	bool writable;
 
 	spin_lock_irqsave(&pipe->lock, flags);
-	writable = room(pipe, pipe->max_packet) == pipe->max_packet;
+	writable = may_tell(pipe) ||
+		   room(pipe, pipe->max_packet) == pipe->max_packet;
 	spin_unlock_irqrestore(&pipe->lock, flags);
 	return writable;
 }
@@ -97,9 +115,6 @@ static ssize_t write_some(struct usbfs2_pipe *pipe, struct iov_iter *from,
 	ssize_t some;
 	int ret;
 
-	ret = usbfs2_armed_take_error(pipe);
-	if (ret)
-		return ret;
 	some = reserve(pipe, length);
 	if (some < 0)
 		return some;
@@ -109,7 +124,11 @@ static ssize_t write_some(struct usbfs2_pipe *pipe, struct iov_iter *from,
 	if (!ret)
 		return some;
 	give_up(pipe, some);
-	return ret;
+	if (ret != -ECANCELED)
+		return ret;
+	/* A switch began meanwhile: nothing was sent. */
+	iov_iter_revert(from, some);
+	return -EAGAIN;
 }
 
 ssize_t usbfs2_armed_write(struct kiocb *iocb, struct iov_iter *from)
@@ -129,8 +148,7 @@ ssize_t usbfs2_armed_write(struct kiocb *iocb, struct iov_iter *from)
 		if (ret != -EAGAIN || usbfs2_armed_nowait(iocb))
 			return ret;
 		ret = wait_event_interruptible(armed->wait,
-					       usbfs2_armed_writable(pipe) ||
-					       READ_ONCE(armed->error));
+					       usbfs2_armed_writable(pipe));
 	} while (!ret);
 	return usbfs2_armed_interrupted(iocb, ret);
 }
@@ -140,11 +158,24 @@ static bool is_drained(struct usbfs2_pipe *pipe)
 	return !READ_ONCE(pipe->armed->count);
 }
 
+/* Not before the end of a switch, as may_tell() says. */
+static bool is_drained_for_good(struct usbfs2_pipe *pipe)
+{
+	unsigned long flags;
+	bool drained;
+
+	spin_lock_irqsave(&pipe->lock, flags);
+	drained = is_drained(pipe) && pipe->state != USBFS2_PAUSED;
+	spin_unlock_irqrestore(&pipe->lock, flags);
+	return drained;
+}
+
 int usbfs2_armed_drain(struct usbfs2_pipe *pipe)
 {
 	int ret;
 
-	ret = wait_event_interruptible(pipe->armed->wait, is_drained(pipe));
+	ret = wait_event_interruptible(pipe->armed->wait,
+				       is_drained_for_good(pipe));
 	return ret ?: usbfs2_armed_take_error(pipe);
 }
 

@@ -65,6 +65,8 @@ static int answer(struct usbfs2_pipe *pipe)
 	case USBFS2_PAUSED:
 		return -ECANCELED;
 	case USBFS2_STOPPED:
+		if (pipe->judging)
+			return -EINPROGRESS;
 		if (pipe->dev->udev->state == USB_STATE_NOTATTACHED ||
 		    pipe->unplugged)
 			return -ENODEV;
@@ -106,9 +108,16 @@ int usbfs2_pipe_accept(struct usbfs2_pipe *pipe, struct usbfs2_request *req)
 {
 	int ret;
 
-	/* On the queue, it keeps the device awake. */
-	while ((ret = accept(pipe, req)) == -EHOSTDOWN) {
-		/* But reads ahead are no use of it: they stop for its sleep. */
+	while ((ret = accept(pipe, req)) == -EHOSTDOWN || ret == -EINPROGRESS) {
+		if (ret == -EINPROGRESS) {
+			/* A hub's answer away: stopped, or unplugged. */
+			wait_event(pipe->drained, !READ_ONCE(pipe->judging));
+			continue;
+		}
+		/*
+		 * On the queue, it keeps the device awake. But reads ahead are
+		 * no use of it: they stop for its sleep.
+		 */
 		if (req->in && usbfs2_pipe_is_armed(pipe))
 			return -ECANCELED;
 		ret = usbfs2_pipe_wake(pipe);
@@ -297,6 +306,18 @@ int usbfs2_clear_halt(struct usbfs2_device *dev, u8 address)
 	return min(ret, 0);
 }
 
+static void not_recovered(struct usbfs2_pipe *pipe, int error)
+{
+	unsigned long flags;
+
+	if (error == -ENODEV) {
+		spin_lock_irqsave(&pipe->lock, flags);
+		pipe->unplugged = true;
+		spin_unlock_irqrestore(&pipe->lock, flags);
+	}
+	usbfs2_pipe_halt(pipe, USBFS2_STOPPED);
+}
+
 int usbfs2_pipe_recover(struct usbfs2_pipe *pipe)
 {
 	/* It has no halt, and so nothing to be stopped by. */
@@ -323,7 +344,7 @@ int usbfs2_pipe_recover(struct usbfs2_pipe *pipe)
 	if (!ret || isochronous)
 		usbfs2_pipe_forgive(pipe);
 	else
-		usbfs2_pipe_halt(pipe, USBFS2_STOPPED);
+		not_recovered(pipe, ret);
 	return ret;
 }
 

@@ -202,9 +202,10 @@ static int transfer(struct io_uring_cmd *cmd, u64 address,
 	struct usbfs2_request *req;
 	int ret;
 
-	/* Waking the device takes its time. */
+	/* Waking the device, or asking whether it is there, takes its time. */
 	if ((issue_flags & IO_URING_F_NONBLOCK) &&
-	    READ_ONCE(pipe->state) == USBFS2_ASLEEP)
+	    (READ_ONCE(pipe->state) == USBFS2_ASLEEP ||
+	     READ_ONCE(pipe->judging)))
 		return -EAGAIN;
 	req = make_request(cmd, address, command, issue_flags);
 	if (IS_ERR_OR_NULL(req))

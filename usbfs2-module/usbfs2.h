@@ -323,10 +323,12 @@ int usbfs2_set_configuration(struct usbfs2_device *dev, unsigned int value);
  * RUNNING  operations go to the device.
  * ASLEEP   the device sleeps because nobody used it: an operation wakes it.
  * PAUSED   recovery, a new alternate setting, suspend or a reset is under way:
- *          new operations complete with ECANCELED.
+ *          new operations complete with ECANCELED. A write to an armed
+ *          endpoint finds no room until it is over.
  * STOPPED  a stall, bus error or babble happened: new operations get the error
- *          that is still owed (error), then EPIPE, until recovery. Never of an
- *          isochronous pipe: a packet's error is its own.
+ *          that is still owed (error), then EPIPE, until recovery; ENODEV if
+ *          the device was unplugged, and while nobody knows they wait. Never
+ *          of an isochronous pipe: a packet's error is its own.
  * GONE     unbound or unplugged, for good: ENODEV.
  */
 enum usbfs2_pipe_state {

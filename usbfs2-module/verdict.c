@@ -199,6 +199,8 @@ void usbfs2_verdict_work(struct work_struct *work)
 	/* Whoever sees that judging is over also sees to queue behind these. */
 	smp_store_release(&pipe->judging, false);
 	spin_unlock_irqrestore(&pipe->lock, flags);
+	/* Those that want to submit: see usbfs2_pipe_accept(). */
+	wake_up_all(&pipe->drained);
 
 	if (start)
 		usbfs2_deliver_finished(pipe);

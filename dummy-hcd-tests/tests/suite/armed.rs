@@ -1,5 +1,6 @@
 //! Armed endpoints: files opened with `O_NONBLOCK`, for select, poll and epoll.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -7,7 +8,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -65,6 +66,14 @@ pub(crate) fn tests() -> Vec<Test> {
             killing_the_reader,
         ),
         Test::new("armed::a_reset_is_told_once", a_reset_is_told_once),
+        Test::new(
+            "armed::a_writer_is_told_of_a_switch_once",
+            a_writer_is_told_once,
+        ),
+        Test::new(
+            "armed::a_pulled_cable_is_no_stall_to_a_writer",
+            no_stall_to_a_writer,
+        ),
         Test::new("armed::select_in_python", select_in_python),
         Test::new("armed::epoll_in_c", epoll_in_c),
         Test::new(
@@ -573,6 +582,89 @@ fn a_reset_is_told_once() -> Result<()> {
     out.write_at(b"after", 0)?;
     expect_ready(&input, PollFlags::IN)?;
     expect_read(&input, 64, b"after")
+}
+
+/// Writes as fast as it can, until it is told to stop; how often each error came.
+fn write_on(mut out: &File, stop: &AtomicBool, told: &AtomicU32) -> Result<BTreeMap<i32, u32>> {
+    let mut errors = BTreeMap::new();
+    while !stop.load(Ordering::SeqCst) {
+        match out.write(&[0; 512]) {
+            Ok(length) => ensure!(length == 512, "a write of a packet was cut to {length}"),
+            Err(error) => {
+                let errno = error.raw_os_error().context("an error without a number")?;
+                if errno == libc::EAGAIN {
+                    poll_for(out, PollFlags::OUT, 1)?;
+                    continue;
+                }
+                *errors.entry(errno).or_insert(0) += 1;
+                told.fetch_add(1, Ordering::SeqCst);
+                if errno == libc::ENODEV {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(errors)
+}
+
+const SWITCHES: u32 = 40;
+
+fn a_writer_is_told_once() -> Result<()> {
+    let plugged = setup::zeros()?;
+    let out = open_out(&plugged)?;
+    let stop = AtomicBool::new(false);
+    let told = AtomicU32::new(0);
+    let errors = thread::scope(|scope| -> Result<_> {
+        let writer = scope.spawn(|| write_on(&out, &stop, &told));
+        let switched = (0..SWITCHES).try_for_each(|number| -> Result<()> {
+            match number % 4 {
+                0 => fs::write(plugged.files.path().join("reset"), "1")?,
+                _ => plugged.interface.select(0)?,
+            }
+            wait::until("the writer was told of the switch", || {
+                (told.load(Ordering::SeqCst) > number).then_some(())
+            })?;
+            Ok(())
+        });
+        stop.store(true, Ordering::SeqCst);
+        let errors = writer.join();
+        switched?;
+        errors.map_err(|_| anyhow::anyhow!("the writer panicked"))?
+    })?;
+    ensure!(
+        errors == BTreeMap::from([(libc::ECANCELED, SWITCHES)]),
+        "{SWITCHES} switches gave {errors:?}"
+    );
+    out.sync_all().context("fsync after the last switch")
+}
+
+fn no_stall_to_a_writer() -> Result<()> {
+    let mut plugged = setup::zeros()?;
+    for round in 0..8 {
+        let out = open_out(&plugged)?;
+        let stop = AtomicBool::new(false);
+        let told = AtomicU32::new(0);
+        let errors = thread::scope(|scope| -> Result<_> {
+            let writer = scope.spawn(|| write_on(&out, &stop, &told));
+            let pulled = plugged.pull().and_then(|()| {
+                wait::until("the writer was told of the cable", || {
+                    (told.load(Ordering::SeqCst) > 0).then_some(())
+                })?;
+                Ok(())
+            });
+            stop.store(true, Ordering::SeqCst);
+            let errors = writer.join();
+            pulled?;
+            errors.map_err(|_| anyhow::anyhow!("the writer panicked"))?
+        })?;
+        ensure!(
+            errors == BTreeMap::from([(libc::ENODEV, 1)]),
+            "round {round}: a pulled cable gave {errors:?}"
+        );
+        drop(out);
+        plugged.plug_again()?;
+    }
+    Ok(())
 }
 
 fn expect_ready_or_error(file: &File) -> Result<()> {
