@@ -26,6 +26,10 @@ use clap::Parser as _;
 
 use arguments::{Arguments, Role};
 
+/// A vendor's request of an interface of ours (bRequest), with which a worker asks whether the function has started
+/// afresh since the last restart.
+const HAS_STARTED: u64 = 0x7e;
+
 fn main() -> ExitCode {
     let result = match Arguments::parse().role {
         Role::Run(run) => conductor::run(&run),

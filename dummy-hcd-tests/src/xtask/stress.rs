@@ -30,7 +30,7 @@ const PAGE: record::Page = record::Page {
         asked for unless something ended it early, an error only where something that was going on gives it. A result in\n\
         the ring is overwritten when it was taken, so that a second one shows. What a Loopback sends back are numbered\n\
         messages: each whose write succeeded comes back once, in order, and no other; of ours, which\n\
-        learn of a restart after it, at most once.\n\
+        learn of a restart after it, from when they say that they have started afresh.\n\
         The kernel's log must be clean. A seed gives each thread the same steps in each run; how they meet is chance.\n",
 };
 

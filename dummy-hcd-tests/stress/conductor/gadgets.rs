@@ -1,5 +1,6 @@
 //! The devices on the other end: gadgets of the kernel's, and this project's own on FunctionFS and gadgetfs.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -12,6 +13,7 @@ use usbfs2_gadget::{
     Running,
 };
 
+use crate::HAS_STARTED;
 use crate::arguments::Kind;
 use crate::stream::ISOCHRONOUS_PACKET;
 
@@ -109,8 +111,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What it receives it sends back, transfer by transfer: a Loopback.
-#[derive(Debug)]
-struct Echo;
+#[derive(Debug, Default)]
+struct Echo {
+    /// How often the host has had it start.
+    prepared: AtomicU64,
+    /// How often it had when the last run began.
+    running: AtomicU64,
+}
 
 impl Function for Echo {
     fn name(&self) -> &str {
@@ -123,11 +130,24 @@ impl Function for Echo {
         interface.endpoint(EndpointRequest::bulk(Direction::Out));
     }
 
-    fn control(&self, _: &ControlRequest) -> ControlResponse {
-        ControlResponse::Stall
+    /// Behind the events that came before the request, as is `prepare`: both run on endpoint 0's thread.
+    fn control(&self, request: &ControlRequest) -> ControlResponse {
+        if u64::from(request.setup.request) != HAS_STARTED {
+            return ControlResponse::Stall;
+        }
+        let running = self.running.load(Ordering::SeqCst);
+        let has_started = running == self.prepared.load(Ordering::SeqCst);
+        ControlResponse::Data(vec![has_started.into()])
+    }
+
+    fn prepare(&self, _: &mut Endpoints) {
+        self.prepared.fetch_add(1, Ordering::SeqCst);
     }
 
     fn run(&self, mut endpoints: Endpoints) -> Result<(), FunctionError> {
+        // Where that is more than this run's, its endpoints are disabled and give it nothing.
+        let prepared = self.prepared.load(Ordering::SeqCst);
+        self.running.store(prepared, Ordering::SeqCst);
         let mut input = endpoints.take(0)?;
         let mut output = endpoints.take(1)?;
         let mut buffer = Buffer::with_capacity(4096);
@@ -145,7 +165,7 @@ fn echo() -> Result<usbfs2_gadget::Gadget> {
         product,
         release: 0x0100,
     };
-    let builder = usbfs2_gadget::Gadget::builder(ids).function(Arc::new(Echo));
+    let builder = usbfs2_gadget::Gadget::builder(ids).function(Arc::new(Echo::default()));
     Ok(builder.build()?)
 }
 

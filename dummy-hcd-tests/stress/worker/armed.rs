@@ -56,7 +56,11 @@ impl<'shared> Armed<'shared> {
     ) -> Result<bool> {
         match step.action {
             LaneAction::Halt => self.endpoint.halt(self.shared, counts).map(|()| false),
-            LaneAction::Recover => self.endpoint.recover(self.shared, counts),
+            LaneAction::Recover => {
+                // It cancels what is queued, and no error tells of that.
+                self.forget()?;
+                self.endpoint.recover(self.shared, counts)
+            }
             LaneAction::Sync | LaneAction::Settle => self.sync(counts),
             LaneAction::Complete | LaneAction::Blocking => {
                 self.poll()?;

@@ -35,6 +35,9 @@ pub(super) struct Lane<'shared> {
     gone: bool,
     /// Nothing is left of a process that used the endpoint before.
     fresh: bool,
+    /// An armed file reads on while anybody has it open, and a copy of a process has it open for a moment: its own, or
+    /// that of a process that was killed. What it takes is lost.
+    others_read: bool,
 }
 
 impl<'shared> Lane<'shared> {
@@ -47,6 +50,7 @@ impl<'shared> Lane<'shared> {
             armed: None,
             gone: false,
             fresh: false,
+            others_read: true,
         })
     }
 
@@ -56,6 +60,11 @@ impl<'shared> Lane<'shared> {
 
     fn open(&mut self, is_armed: bool) -> Result<Endpoint> {
         let endpoint = Endpoint::open(self.shared, self.direction_in, is_armed)?;
+        // There is one opener: they are over.
+        if self.direction_in && self.others_read {
+            self.shared.ledger()?.blur();
+        }
+        self.others_read = is_armed;
         if !self.fresh {
             // A process that was killed may have left it halted.
             let recovered = sys::recover(&endpoint.file);
@@ -294,6 +303,7 @@ fn packets(b: usize) -> usize {
 
 impl Stepper<LaneAction> for Lane<'_> {
     fn step(&mut self, step: Step<LaneAction>, counts: &mut Counts) -> Result<()> {
+        self.shared.settle()?;
         if self.gone {
             // Everything it had in flight completes, and the next file is another.
             self.close(counts)?;

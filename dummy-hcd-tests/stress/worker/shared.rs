@@ -35,7 +35,13 @@ struct Known {
     ledger: Ledger,
     /// How things stood from outside when it was last looked at.
     seen: u64,
+    /// A function of ours learns of a restart by an event, while its endpoints carry data again already: what it takes
+    /// before it knows goes down with what it did before. It says when it has started afresh.
+    settled: bool,
 }
+
+/// Whether a gadget of ours has started afresh: the answer is a byte, 1.
+const HAS_STARTED: u64 = 0xc1 << 40 | crate::HAS_STARTED << 32;
 
 /// The ledger, locked.
 pub(crate) struct LedgerGuard<'shared>(MutexGuard<'shared, Known>);
@@ -60,9 +66,6 @@ pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
     /// Of the IN endpoint and of the OUT endpoint.
     pub(crate) excuses: [Excuses; 2],
-    /// A function of ours learns of a restart by an event, while its endpoints carry data again already: what it takes
-    /// before it knows goes down with what it did before, however long that is. So of its messages nobody can say that
-    /// one is lost; only that none comes twice, altered, or out of order.
     is_ours: bool,
     ledger: Mutex<Known>,
     device: Disturbance,
@@ -86,6 +89,7 @@ impl Shared {
             ledger: Mutex::new(Known {
                 ledger: Ledger::new(arguments.nonce),
                 seen: 0,
+                settled: !arguments.is_ours,
             }),
             device: Disturbance::open(&arguments.bus.to_string())?,
             mount: Disturbance::open("mount")?,
@@ -111,11 +115,44 @@ impl Shared {
         if self.device.since(guard.seen)? {
             guard.ledger.blur();
             guard.seen = seen;
+            guard.settled = !self.is_ours;
         }
-        if self.is_ours {
+        if !guard.settled {
             guard.ledger.blur();
         }
         Ok(LedgerGuard(guard))
+    }
+
+    /// Asks a gadget of ours that something has happened to whether it has started afresh; if so, what is sent from now
+    /// on comes back.
+    pub(crate) fn settle(&self) -> Result<()> {
+        if self.ledger()?.0.settled {
+            return Ok(());
+        }
+        let since = self.outside()?;
+        let restarts = &self.excuses[0].restarts;
+        let mark = restarts.mark();
+        let mut answer = [0];
+        // An error is not this one's to judge: another process may have the claim for a moment.
+        let asked = self.control("1.0/ep00", HAS_STARTED, &mut answer);
+        if !matches!(asked, Ok(Some(Ok(1)))) || answer != [1] {
+            return Ok(());
+        }
+        // Locked, so that a restart that begins now finds it settled.
+        let mut guard = self.ledger()?;
+        if !restarts.holds(mark) && !self.disturbed(since)? {
+            guard.blur();
+            guard.0.settled = true;
+        }
+        Ok(())
+    }
+
+    /// Nothing is said of what was sent before.
+    fn unsettle(&self) -> Result<()> {
+        let mut guard = self.ledger()?;
+        guard.blur();
+        guard.0.settled = !self.is_ours;
+        Ok(())
     }
 
     /// Runs what cancels everything on both endpoints and makes the device start afresh.
@@ -123,9 +160,9 @@ impl Shared {
         for excuses in &self.excuses {
             excuses.restarts.begin();
         }
-        self.ledger()?.blur();
+        self.unsettle()?;
         let result = act();
-        self.ledger()?.blur();
+        self.unsettle()?;
         for excuses in &self.excuses {
             excuses.restarts.end();
         }
