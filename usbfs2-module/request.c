@@ -19,6 +19,7 @@
  * verdict), those behind it queue on pipe->finished until that list is empty.
  */
 #include <linux/aio.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
@@ -288,6 +289,29 @@ int usbfs2_request_start(struct usbfs2_request *req)
 	return 0;
 }
 
+/* How late a signal may be seen while work for io_uring is waiting, too. */
+#define USBFS2_SIGNAL_LATE	(HZ / 50)
+
+/*
+ * Whether a signal came first. Work that io_uring has for the task when it
+ * returns looks like one, and must not cost a transfer; a worker of io_uring's
+ * is cancelled so.
+ */
+static bool wait_interrupted(struct usbfs2_request *req)
+{
+	long left;
+
+	while (wait_for_completion_interruptible(&req->done)) {
+		if (task_sigpending(current) || current->flags & PF_IO_WORKER)
+			return true;
+		left = wait_for_completion_killable_timeout(&req->done,
+							    USBFS2_SIGNAL_LATE);
+		if (left)
+			return left < 0;
+	}
+	return false;
+}
+
 ssize_t usbfs2_request_wait(struct usbfs2_request *req, struct kiocb *iocb,
 			    struct iov_iter *iter)
 {
@@ -296,7 +320,7 @@ ssize_t usbfs2_request_wait(struct usbfs2_request *req, struct kiocb *iocb,
 
 	if (req->iocb)
 		return -EIOCBQUEUED;
-	interrupted = wait_for_completion_interruptible(&req->done);
+	interrupted = wait_interrupted(req);
 	if (interrupted)
 		cancel_and_wait(req);
 
