@@ -119,7 +119,7 @@ pub(crate) struct Tested {
     pub(crate) hung: Vec<String>,
 }
 
-/// Builds what [`test`] runs, so that it is not silent for compiling.
+/// Builds what [`test()`] runs, so that it is not silent for compiling.
 pub(crate) fn build_tests() -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--workspace", "--no-run"]);
