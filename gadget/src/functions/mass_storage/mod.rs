@@ -57,7 +57,7 @@ const RESET_PATIENCE: Duration = Duration::from_secs(3);
 pub struct Disk {
     target: Target,
     reset: ResetGate,
-    /// The process before this one was killed in the middle of a command.
+    /// The process before this one was killed, it may be in the middle of a command.
     is_interrupted: AtomicBool,
 }
 
@@ -137,11 +137,8 @@ impl Function for Disk {
     }
 
     fn run(&self, endpoints: Endpoints) -> Result<(), FunctionError> {
-        let result = Pipes::new(&self.reset, endpoints).and_then(|pipes| {
-            // What a run before had in hand, its host has given up.
-            pipes.has_in_hand(self.is_interrupted.load(Ordering::SeqCst));
-            pipes.serve(|pipes| self.serve(pipes))
-        });
+        let result = Pipes::new(&self.reset, endpoints)
+            .and_then(|pipes| pipes.serve(|pipes| self.serve(pipes)));
         self.reset.end();
         Ok(result?)
     }
@@ -150,16 +147,19 @@ impl Function for Disk {
         self.target.reset();
     }
 
-    fn restored(&self, in_hand: bool) {
-        self.is_interrupted.store(in_hand, Ordering::SeqCst);
+    /// The controller may have given the process before a command that it did not live to see, so that no note of its
+    /// would tell.
+    fn restored(&self, _in_hand: bool) {
+        self.is_interrupted.store(true, Ordering::SeqCst);
     }
 }
 
 impl Disk {
     fn serve(&self, pipes: &mut Pipes<'_>) -> Result<(), Interruption> {
         if self.is_interrupted.swap(false, Ordering::SeqCst) {
-            // The host waits for data or a status of a command that nobody knows. Refusing all until its reset recovery
-            // (BOT 5.3.4) makes it send the command again at once, and not when it has lost its patience.
+            // The host may wait for data or a status of a command that nobody knows. Refusing all until its reset recovery
+            // (BOT 5.3.4) makes it send the command again at once, and not when it has lost its patience. Where it waits
+            // for none, it is its next command that it sends twice.
             match pipes.refuse_until_reset()? {}
         }
         pipes.serve_command(&self.target)

@@ -6,7 +6,7 @@ use aio_rs::Buffer;
 use usbfs2_protocol::{Direction, bot::InvalidCbw};
 
 use super::reset_gate::ResetGate;
-use crate::{Completion, Endpoint, EndpointError, Endpoints, Mark, Session};
+use crate::{Completion, Endpoint, EndpointError, Endpoints, Session};
 
 /// Bytes of one transfer: large enough that the cost per transfer is lost in the copying, and a multiple
 /// of every block and packet size.
@@ -22,8 +22,6 @@ pub(super) struct Pipes<'disk> {
     session: Session,
     pub(super) bulk_in: Endpoint,
     pub(super) bulk_out: Endpoint,
-    /// Where to note that a command is in hand.
-    mark: Option<Mark>,
     /// Buffers of [`PIECE_BYTES`] that are not in flight.
     pub(super) spare: Vec<Buffer>,
 }
@@ -50,7 +48,6 @@ impl<'disk> Pipes<'disk> {
         Ok(Self {
             reset,
             session: endpoints.session(),
-            mark: endpoints.mark(),
             bulk_in,
             bulk_out,
             spare: Vec::with_capacity(PIECES_IN_FLIGHT),
@@ -75,7 +72,6 @@ impl<'disk> Pipes<'disk> {
     pub(super) fn receive_command(&mut self) -> Result<Result<Buffer, InvalidCbw>, Interruption> {
         self.expect_command();
         let completion = self.wait_out()?;
-        self.has_in_hand(true);
         // The last status has been collected, else there would be no command.
         while let Some(sent) = self.bulk_in.wait(Some(Duration::ZERO)) {
             self.keep(sent)?;
@@ -85,24 +81,6 @@ impl<'disk> Pipes<'disk> {
             Err(EndpointError::Overflow) => Ok(Err(InvalidCbw::Length(completion.actual_length))),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Notes, for the process after this one, whether the host waits for the end of a command.
-    pub(super) fn has_in_hand(&self, in_hand: bool) {
-        if let Some(mark) = &self.mark {
-            mark.set(in_hand);
-        }
-    }
-
-    /// The status of a command has been submitted. Where that is noted, waits until the host has collected it.
-    pub(super) fn end_command(&mut self) -> Result<(), Interruption> {
-        if self.mark.is_some() {
-            while self.bulk_in.pending() > 0 {
-                self.wait_in()?;
-            }
-            self.has_in_hand(false);
-        }
-        Ok(())
     }
 
     /// Has a buffer ready for a command. A whole packet: a longer transfer shows as one.
@@ -174,7 +152,6 @@ impl<'disk> Pipes<'disk> {
         while let Some(completion) = self.bulk_out.wait(None) {
             self.keep(completion)?;
         }
-        self.has_in_hand(false);
         // Before the reset is answered: the host's next command finds a buffer.
         self.expect_command();
         self.reset.abandoned();

@@ -45,7 +45,7 @@ impl Pipes<'_> {
         self.expect_command();
         self.bulk_in
             .submit(aio_rs::Buffer::from(status.to_bytes().as_slice()));
-        self.end_command()
+        Ok(())
     }
 
     /// Carries a command out with its data stage, and returns the status, which is not sent yet. `alter`
